@@ -1,0 +1,75 @@
+// Definition of a graph: what the nine calls build, as a value. Read from TOML (docs/graph.md) or from control messages.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "control/message.hpp"
+
+namespace yoke::control {
+
+struct TemplateDefinition {
+    std::string type;  // "f32x4"
+    std::array<std::uint64_t, 3> extent{1, 1, 1};
+    std::uint64_t stride = 0;  // bytes per row; 0: packed
+};
+
+struct PortDefinition {
+    std::string name;  // "/graph/ptask:port"
+    bool out = false;
+    TemplateDefinition form;
+};
+
+struct ArgumentDefinition {
+    std::optional<std::string> port;       // name of the ptask's port
+    std::vector<std::uint8_t> constant;    // else the bytes of a constant
+};
+
+struct KernelDefinition {
+    std::string source;       // text of the program
+    std::string source_name;  // for messages
+    std::string function;
+    std::string options;
+    std::array<std::uint64_t, 3> geometry{};  // zeros: from the first input
+    std::array<std::uint64_t, 3> local{};     // zeros: the runtime chooses
+};
+
+struct PtaskDefinition {
+    std::string name;  // "/graph/ptask"
+    KernelDefinition kernel;
+    std::vector<ArgumentDefinition> arguments;
+};
+
+struct ChannelDefinition {
+    std::string name;                        // "/graph/channel"
+    std::optional<std::string> source;       // port, or nothing: pushed from outside
+    std::optional<std::string> destination;  // port, or nothing: pulled from outside
+    std::uint32_t capacity = 8;
+};
+
+struct GraphDefinition {
+    std::string name;  // "/graph"
+    std::vector<PortDefinition> ports;
+    std::vector<PtaskDefinition> ptasks;
+    std::vector<ChannelDefinition> channels;
+};
+
+// Reads a graph from TOML text; `directory` is where kernel files are looked for ("" refuses kernel files: for fuzzing).
+// EINVAL with file, line and column; ENOENT for a kernel file.
+Result<GraphDefinition> parse_graph(std::string_view toml, const std::string& file, const std::string& directory);
+Result<GraphDefinition> load_graph(const std::string& path);
+
+// From and to control messages (their schema must have been checked).
+PortDefinition port_from(const Json& message);
+PtaskDefinition ptask_from(const Json& message);
+ChannelDefinition channel_from(const Json& message);
+Json message_of(const PortDefinition& port);
+Json message_of(const PtaskDefinition& ptask);
+Json message_of(const ChannelDefinition& channel);
+
+}  // namespace yoke::control

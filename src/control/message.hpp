@@ -1,0 +1,52 @@
+// Control messages: one JSON object per SOCK_SEQPACKET packet, descriptors attached (docs/control.md).
+//
+// Everything received is hostile. Size, depth and number of descriptors are limited before parsing; descriptors that
+// nobody asked for are closed. A message too long for a packet travels as a sealed memfd, transparently to the caller.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+
+namespace yoke::control {
+
+using Json = nlohmann::json;
+
+inline constexpr std::size_t packet_bytes_max = 64U * 1024U;        // DESIGN: more travels as a memfd
+inline constexpr std::size_t message_bytes_max = 4U * 1024U * 1024U;  // a kernel source of 1 MiB, escaped
+inline constexpr unsigned depth_max = 16;
+inline constexpr unsigned fds_max = 8;
+
+struct Message {
+    Json body;  // always an object
+    std::vector<Fd> fds;
+};
+
+// Sends one message. EAGAIN when the socket is non-blocking and full, EPIPE when the peer is gone.
+Status send(const Fd& socket, const Json& body, std::span<const int> fds = {});
+
+// Receives one message. nullopt: the peer closed. EAGAIN on a non-blocking socket without a message; EBADMSG, EMSGSIZE
+// for what is no message (the connection is still usable).
+Result<std::optional<Message>> receive(const Fd& socket);
+
+// Waits at most `timeout_ms` for a message (-1: for ever), then receives it. ETIME.
+Result<std::optional<Message>> receive_for(const Fd& socket, int timeout_ms);
+
+// Sends a request on a blocking socket and waits for its answer. An answer with "ok": false becomes an Error with its
+// errno and sentence; ECONNRESET when the peer closed.
+Result<Message> request(const Fd& socket, const Json& body, std::span<const int> fds = {}, int timeout_ms = -1);
+
+// Parses text of a message as receive() does (for fuzzing and for memfds). EBADMSG, EMSGSIZE.
+Result<Json> parse(std::span<const std::byte> text);
+
+// Answers to a request: copies its id.
+Json answer(const Json& request);
+Json answer_error(const Json& request, const Error& error);
+
+}  // namespace yoke::control

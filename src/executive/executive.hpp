@@ -1,0 +1,119 @@
+// The executive: takes entries from the rings of all sessions of a worker, validates them, executes and completes them.
+//
+// Sessions are described by a table that clients cannot write. An entry is copied once, the copy is checked against the
+// table, and only the copy is used. Calls go to services, chunk by chunk; push and pull go to the StreamSink (the graph
+// runtime), which completes them later through complete().
+//
+// Threads: one express thread polls the express rings of the hot sessions and runs small calls to their end; bulk threads
+// share the chunks of larger calls. A ring without entries for a while goes cold: its `asleep` word is set and its client
+// must ring the session's eventfd, which the express thread watches edge-triggered and never reads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <uapi/yoke.h>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/memory.hpp"
+#include "service/service.hpp"
+
+namespace yoke::executive {
+
+using SessionId = std::uint32_t;  // never 0, never reused in the life of a worker
+
+// Names an entry that was taken and not yet completed.
+struct Ticket {
+    SessionId session = 0;
+    std::uint8_t ring = 0;
+    std::uint32_t slot = 0;
+    std::uint32_t tag = 0;
+};
+
+// A checked push or pull.
+struct StreamEntry {
+    Ticket ticket;
+    std::uint32_t channel = 0;  // id as the client gave it: the sink checks that this session may use it
+    std::uint8_t flags = 0;
+    std::byte* data = nullptr;  // push: input; pull: output; inside the arena, hostile memory
+    std::uint32_t length = 0;
+    std::uint64_t deadline_ns = 0;
+};
+
+// Who serves push and pull. Called on an executive thread: must not block. Every entry must be completed once, through
+// Executive::complete, from any thread, also from inside the call.
+class StreamSink {
+   public:
+    virtual ~StreamSink() = default;
+    virtual void push(const StreamEntry& entry) noexcept = 0;
+    virtual void pull(const StreamEntry& entry) noexcept = 0;
+    // The client asked to cancel an entry that push() or pull() got and that is not completed.
+    virtual void cancel(const Ticket& ticket) noexcept = 0;
+    // The session closes; afterwards its memory is not touched any more. Complete or forget its entries.
+    virtual void forget(SessionId session) noexcept = 0;
+};
+
+struct Limits {
+    unsigned bulk_threads = 0;             // 0: number of processors - 1, at least 1, at most 8
+    std::uint64_t express_spin_ns = 50'000;  // polling without work before a ring goes cold
+    std::uint64_t bulk_spin_ns = 50'000;
+    std::uint32_t keys_per_session = 1024;
+};
+
+// Memory of one session, already created or checked (see session.hpp in worker/).
+struct SessionMemory {
+    yoke_layout layout{};  // private copy
+    Mapping arena;         // read-write
+    Mapping status;        // read-write here, read-only at the client
+    Fd bell;               // eventfd that the client writes and we only watch
+};
+
+struct SessionReport {
+    SessionId session = 0;
+    std::uint64_t taken = 0;
+    std::uint64_t completed = 0;
+    std::uint64_t failed = 0;     // completed with a status other than 0
+    std::uint64_t in_flight = 0;
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+    std::uint64_t busy_ns = 0;    // execution time charged
+    std::uint32_t keys = 0;
+    std::uint32_t fault = 0;      // enum yoke_member, 0: none
+};
+
+class Executive {
+   public:
+    // `sink` may be null: push and pull are then answered with ENOSYS. It must outlive the executive.
+    static Result<std::unique_ptr<Executive>> create(const Limits& limits, StreamSink* sink);
+    ~Executive();  // stops the threads; entries in flight are dropped
+    Executive(const Executive&) = delete;
+    Executive& operator=(const Executive&) = delete;
+
+    // Takes over the memory and starts serving its rings. `id` must be fresh.
+    Status add_session(SessionId id, SessionMemory memory);
+    // Stops serving; returns when no executive thread touches the session's memory any more (blocks for at most the
+    // chunks that run) and wipes its keys.
+    void remove_session(SessionId id);
+
+    // Keys of a session. The id is never 0 and is not reused while the session lives.
+    Result<std::uint32_t> add_key(SessionId id, const service::Service& service, std::span<const std::byte> bytes);
+    // New entries no longer find the key; it is wiped once those that use it are completed. ENOKEY.
+    Status remove_key(SessionId id, std::uint32_t key);
+
+    // Writes the completion of a ticket that the sink holds and wakes the client if it sleeps. A ticket of a session that
+    // is gone is ignored. Any thread.
+    void complete(const Ticket& ticket, const yoke_completion& completion) noexcept;
+
+    [[nodiscard]] SessionReport report(SessionId id) const;
+    // Number of lanes for which keys are made: express thread + bulk threads.
+    [[nodiscard]] unsigned lanes() const;
+
+   private:
+    struct Impl;
+    explicit Executive(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace yoke::executive

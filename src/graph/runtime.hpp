@@ -1,0 +1,85 @@
+// The graph runtime of one worker: owns graphs, moves datablocks along channels and dispatches ready ptasks.
+//
+// A ptask is ready when every input holds a datablock and every output can take one. Dispatching queues its kernel on the
+// device and passes datablocks on at once: the device's in-order queue is what makes the next ptask see the result, so
+// that a chain of ptasks runs without the host in between. Only pushes (host to device) and pulls (device to host) copy.
+//
+// Push and pull arrive from the executive as stream entries and are completed through the callback given here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <uapi/yoke.h>
+
+#include "base/error.hpp"
+#include "control/graph_file.hpp"
+#include "device/device.hpp"
+
+namespace yoke::graph {
+
+// A push or pull that waits in the runtime. `complete` is called once, from any thread.
+struct Transfer {
+    std::uint32_t channel = 0;
+    std::uint32_t session = 0;  // who asks
+    std::uint64_t key = 0;      // for cancel(): unique among the session's transfers in flight
+    std::uint8_t flags = 0;
+    std::byte* data = nullptr;
+    std::uint32_t length = 0;
+    std::uint64_t deadline_ns = 0;
+    std::function<void(const yoke_completion&)> complete;
+};
+
+struct Limits {
+    std::uint32_t graphs = 256;              // of the account
+    std::uint32_t objects_per_graph = 1024;  // ptasks, ports and channels
+    std::uint32_t capacity_max = 4096;       // datablocks of one channel
+    std::uint64_t device_bytes = 4ULL << 30;  // buffers of all graphs
+};
+
+struct Opened {
+    bool created = false;
+    std::uint32_t channel = 0;  // open_channel: id for push and pull; 0: inner
+    std::string log;            // open_ptask: compiler's messages
+};
+
+class Runtime {
+   public:
+    // `device` must outlive the runtime.
+    static Result<std::unique_ptr<Runtime>> create(device::Device& device, const Limits& limits);
+    ~Runtime();  // terminates all graphs
+    Runtime(const Runtime&) = delete;
+    Runtime& operator=(const Runtime&) = delete;
+
+    // The control calls; `session` is the creator. Errors name the object. Thread-safe.
+    Result<Opened> open_graph(std::uint32_t session, const std::string& name);
+    Result<Opened> open_port(std::uint32_t session, const control::PortDefinition& port);
+    Result<Opened> open_ptask(std::uint32_t session, const control::PtaskDefinition& ptask);
+    Result<Opened> open_channel(std::uint32_t session, const control::ChannelDefinition& channel);
+    Status run_graph(std::uint32_t session, const std::string& name);
+    Status terminate_graph(std::uint32_t session, const std::string& name);
+
+    // Never block; complete with ENOENT (detail OBJECT) when there is no such channel, EPIPE or ENODATA at the end of the
+    // stream, ETIME at the deadline, ECANCELED when the graph is terminated.
+    void push(Transfer transfer) noexcept;
+    void pull(Transfer transfer) noexcept;
+    void cancel(std::uint32_t session, std::uint64_t key) noexcept;
+    // The session is gone: its transfers are dropped once the device has let go of their memory (this waits for that),
+    // and graphs that it created are terminated.
+    void forget(std::uint32_t session) noexcept;
+
+    // {"graphs": [...], "ptasks": [...], "ports": [...], "channels": [...]} with counters (datablocks, copies, runs).
+    [[nodiscard]] control::Json inventory() const;
+    // Datablocks that exist; 0 once all graphs are terminated.
+    [[nodiscard]] std::uint64_t datablocks() const;
+
+   private:
+    struct Impl;
+    explicit Runtime(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace yoke::graph
