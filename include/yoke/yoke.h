@@ -12,6 +12,9 @@
  *   -EPROTO   the worker refuses the session         -ENOTCONN no worker can be reached
  *
  * One thread uses a session at a time. Threads open their own; opening costs two messages and one mapping.
+ *
+ * After fork() the child's sessions fail with -ECHILD; yoke_close() there only gives memory back. The arena stays mapped in
+ * the child and shared with the parent until then.
  */
 #ifndef YOKE_YOKE_H
 #define YOKE_YOKE_H
@@ -23,6 +26,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
 #endif
 
 #define YOKE_VERSION_MAJOR 0
@@ -123,7 +129,7 @@ struct yoke_call {
 	uint64_t timeout_ns;    /* from now; 0: none */
 };
 
-/* How a call ended. */
+/* How a call ended. queued_ns and run_ns are 0 where nobody measured them. */
 struct yoke_result {
 	int32_t status;         /* 0 or -errno: see enum yoke_status_code */
 	uint8_t where;          /* enum yoke_where */
@@ -143,6 +149,7 @@ struct yoke_result {
  * In place YOKE_PLACE_WORKER, memory outside the arena is refused with -EFAULT; YOKE_PLACE_AUTO runs such a call here.
  * A call whose executor died is repeated once; -EIO if that fails too. After -ETIME the output is quarantined: its
  * content is undefined and may change until yoke_info says that nothing is quarantined.
+ * -EBUSY: the call would write memory that is quarantined, or read memory that a quarantined call may still write.
  */
 int yoke_call_sync(yoke_session *session, const struct yoke_call *call, struct yoke_result *result);
 
@@ -254,6 +261,9 @@ int yoke_submit_pull(yoke_session *session, uint32_t channel, void *data, size_t
  */
 int yoke_ask_daemon(const char *socket, int autostart, const char *request, char **answer);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
