@@ -219,7 +219,7 @@ struct yoke_params_aes_xts { /* IEEE 1619: unit n of the call is encrypted with 
 };
 
 struct yoke_params_aes_gcm { /* aux = IV then AAD; the tag follows the ciphertext (output to encrypt, input to decrypt) */
-	__u32 iv_length;  /* bytes, 1 .. 1024 */
+	__u32 iv_length;  /* bytes, 1 .. 128 (1024 bits, as OpenSSL) */
 	__u32 aad_length; /* bytes */
 	__u32 tag_length; /* bytes, 4, 8, 12 .. 16 */
 	__u8 zero[36];

@@ -1,7 +1,8 @@
 // Services: named pure functions out = f(in, aux, params, key), with host code.
 //
-// The same code runs in the caller (libyoke) and in the worker (executive), so it sees only private copies of parameters
-// and treats in, aux and out as memory that others may write while it runs: a length is never read from them.
+// The same code runs in the caller (libyoke) and in the worker (executive), so it sees only private copies of
+// parameters and treats in, aux and out as memory that others may write while it runs: a length is never read from
+// them.
 //
 // A call is planned once (lengths, number of chunks) and then executed chunk by chunk, in any order and on any lane;
 // services whose data is a chain (CBC encryption, GCM, one long SHA-256) plan a single chunk. A lane is a thread: lane
@@ -31,19 +32,24 @@ inline constexpr unsigned lanes_max = 64;
 using Params = std::array<std::byte, YOKE_PAYLOAD_BYTES>;
 
 // A key made ready for one service: cipher contexts for every lane, in locked memory where the system permits, wiped
-// when destroyed.
+// when destroyed. A key belongs to the one service that made it. Two threads must not use one lane at the same time.
 class Key {
    public:
-    Key() = default;
+    explicit Key(std::uint16_t service) : service_(service) {}
     Key(const Key&) = delete;
     Key& operator=(const Key&) = delete;
     virtual ~Key() = default;
+
+    [[nodiscard]] std::uint16_t service() const { return service_; }
+
+   private:
+    std::uint16_t service_;
 };
 
 // What is known of a call before its data is touched.
 struct Shape {
-    std::uint8_t flags = 0;
-    std::uint32_t in_length = 0;   // bytes
+    std::uint8_t flags = 0;       // YOKE_FLAG_*; PARAMS is set where the call came with parameters, else params is zero
+    std::uint32_t in_length = 0;  // bytes
     std::uint32_t out_length = 0;  // bytes available for output
     const Key* key = nullptr;
     Params params{};  // private copy
@@ -79,7 +85,8 @@ class Service {
     [[nodiscard]] virtual std::string_view summary() const = 0;  // one line for people
     [[nodiscard]] virtual bool needs_key() const = 0;
     // Makes a key usable on lanes 0 .. lanes-1. EKEYREJECTED with a sentence; ENOSYS where no key is taken.
-    [[nodiscard]] virtual Result<std::unique_ptr<Key>> make_key(std::span<const std::byte> bytes, unsigned lanes) const = 0;
+    [[nodiscard]] virtual Result<std::unique_ptr<Key>> make_key(std::span<const std::byte> bytes,
+                                                                unsigned lanes) const = 0;
     // Checks lengths, flags, parameters and the key's kind (ENOKEY). Allocates nothing.
     [[nodiscard]] virtual Plan plan(const Shape& shape) const noexcept = 0;
     // Executes one chunk on one lane. Returns 0 or -errno (EBADMSG: authentication failed, output zeroed).
