@@ -1,15 +1,21 @@
 // A device executes ptasks: it has memory, compiled programs and an in-order queue per graph.
 //
 // The graph runtime knows devices only through this interface. Operations on a queue are asynchronous and ordered;
-// nothing blocks but finish(). Buffers are opaque: on the CPU device they are OpenCL memory objects or plain memory, on a
-// CUDA device addresses. Not thread-safe per object: the runtime that owns a queue serialises its use.
+// nothing blocks but finish(). Buffers are opaque: on the CPU device they are OpenCL memory objects or plain memory, on
+// a CUDA device addresses.
+//
+// A Device may be used by any thread at any time. Of a Queue and of a Kernel, the runtime that owns them serialises the
+// use. A buffer may be used again as soon as the last command that needs it has been queued, by commands of that queue.
+//
+// TRADE-OFF. Ends of commands are reported through a plain interface, not through std::function, and constants by
+// reference: nothing is allocated per command.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,15 +32,26 @@ class Buffer {
     [[nodiscard]] virtual std::size_t bytes() const = 0;
 };
 
-// One argument of a launch: a buffer, or the bytes of a constant.
+// One argument of a launch: a buffer, or the bytes of a constant. Constants must stay until the kernel has run.
 struct Argument {
     Buffer* buffer = nullptr;
-    std::vector<std::uint8_t> constant;
+    std::span<const std::uint8_t> constant;
 };
 
 struct Geometry {
     std::array<std::size_t, 3> global{1, 1, 1};
     std::array<std::size_t, 3> local{0, 0, 0};  // zeros: the device chooses
+
+    friend bool operator==(const Geometry&, const Geometry&) = default;
+};
+
+// What a kernel function says about one of its parameters.
+struct Parameter {
+    enum class Kind : std::uint8_t { unknown, buffer, constant, other };  // other: local memory, images: not for ports
+    Kind kind = Kind::unknown;
+    std::size_t bytes = 0;  // constant: its size; 0: unknown
+    std::string name;       // "" when unknown
+    std::string type;       // as written in the source, "" when unknown
 };
 
 class Kernel {
@@ -43,6 +60,7 @@ class Kernel {
     Kernel(const Kernel&) = delete;
     Kernel& operator=(const Kernel&) = delete;
     virtual ~Kernel() = default;
+    [[nodiscard]] virtual const std::vector<Parameter>& parameters() const = 0;
 };
 
 struct Program {
@@ -53,21 +71,36 @@ struct Program {
     Geometry geometry;  // what it will be launched with, so that it can be compiled for it
 };
 
-using Done = std::function<void(int status)>;  // 0 or -errno; called on a thread of the device, must not block
+// Is told the end of a command: 0 or -errno. Called once, on a thread of the device, or on the caller's before the
+// command's function returns with success; must not block and must not use the queue.
+class Done {
+   public:
+    Done() = default;
+    Done(const Done&) = delete;
+    Done& operator=(const Done&) = delete;
+    virtual void done(int status) noexcept = 0;
+
+   protected:
+    ~Done() = default;
+};
 
 class Queue {
    public:
     Queue() = default;
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
-    virtual ~Queue() = default;
-    // Copies from or to host memory; the host range must stay until `done` has been called.
-    virtual Status write(Buffer& to, const std::byte* from, std::size_t bytes, Done done) = 0;
-    virtual Status read(const Buffer& from, std::byte* to, std::size_t bytes, Done done) = 0;
-    // Runs a kernel after everything queued before it. `done` may be empty.
-    virtual Status launch(Kernel& kernel, const std::vector<Argument>& arguments, const Geometry& geometry, Done done) = 0;
+    virtual ~Queue() = default;  // waits for all commands
+    // Copies from or to host memory; the host range must stay until `done` has been called. When an error is returned,
+    // nothing was queued and `done` is not called.
+    virtual Status write(Buffer& to, const std::byte* from, std::size_t bytes, Done& done) = 0;
+    virtual Status read(const Buffer& from, std::byte* to, std::size_t bytes, Done& done) = 0;
+    // Runs a kernel after everything queued before it. `failed` is called only if it fails after having been queued, at
+    // the latest before the `done` of the next read is; it must stay as long as the queue.
+    virtual Status launch(Kernel& kernel, std::span<const Argument> arguments, const Geometry& geometry,
+                          Done& failed) = 0;
     // Hands what was queued to the device.
     virtual Status flush() = 0;
+    // Returns when every command has ended and every `done` has returned.
     virtual void finish() = 0;
 };
 
@@ -81,7 +114,8 @@ class Device {
     [[nodiscard]] virtual std::string description() const = 0;  // "pthread-... (Portable Computing Language 3.1)"
     virtual Result<std::unique_ptr<Buffer>> allocate(std::size_t bytes) = 0;
     virtual Result<std::unique_ptr<Queue>> create_queue() = 0;
-    // Compiles in a separate process (see compiler.hpp). ENOEXEC with the compiler's messages; `log` gets warnings.
+    // Compiles in a separate process (cpu/compiler.hpp); takes up to seconds. ENOEXEC with the compiler's messages,
+    // ETIME and ENOMEM at its limits; `log` gets warnings. EINVAL: geometry or function that the program cannot have.
     virtual Result<std::unique_ptr<Kernel>> compile(const Program& program, std::string& log) = 0;
 };
 

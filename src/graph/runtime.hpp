@@ -1,14 +1,14 @@
 // The graph runtime of one worker: owns graphs, moves datablocks along channels and dispatches ready ptasks.
 //
-// A ptask is ready when every input holds a datablock and every output can take one. Dispatching queues its kernel on the
-// device and passes datablocks on at once: the device's in-order queue is what makes the next ptask see the result, so
-// that a chain of ptasks runs without the host in between. Only pushes (host to device) and pulls (device to host) copy.
+// A ptask is ready when every input holds a datablock and every output can take one. Dispatching queues its kernel on
+// the device and passes datablocks on at once: the device's in-order queue is what makes the next ptask see the result,
+// so that a chain of ptasks runs without the host in between. Only pushes (host to device) and pulls (device to host)
+// copy.
 //
-// Push and pull arrive from the executive as stream entries and are completed through the callback given here.
+// Push and pull arrive from the executive as stream entries and are completed through the sink given here.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,22 +21,34 @@
 
 namespace yoke::graph {
 
-// A push or pull that waits in the runtime. `complete` is called once, from any thread.
+struct Transfer;
+
+// Who is told the end of a transfer: once, on any thread, also from inside push() and pull(). Must not block and must
+// not call the runtime.
+class TransferSink {
+   public:
+    virtual void complete(const Transfer& transfer, const yoke_completion& completion) noexcept = 0;
+
+   protected:
+    ~TransferSink() = default;
+};
+
+// A push or pull.
 struct Transfer {
+    TransferSink* sink = nullptr;
     std::uint32_t channel = 0;
     std::uint32_t session = 0;  // who asks
-    std::uint64_t key = 0;      // for cancel(): unique among the session's transfers in flight
-    std::uint8_t flags = 0;
+    std::uint64_t key = 0;      // for cancel() and the sink: unique among the session's transfers in flight
+    std::uint8_t flags = 0;     // push: YOKE_FLAG_END
     std::byte* data = nullptr;
     std::uint32_t length = 0;
-    std::uint64_t deadline_ns = 0;
-    std::function<void(const yoke_completion&)> complete;
+    std::uint64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: none
 };
 
 struct Limits {
-    std::uint32_t graphs = 256;              // of the account
-    std::uint32_t objects_per_graph = 1024;  // ptasks, ports and channels
-    std::uint32_t capacity_max = 4096;       // datablocks of one channel
+    std::uint32_t graphs = 256;               // of the account
+    std::uint32_t objects_per_graph = 1024;   // ptasks, ports and channels
+    std::uint32_t capacity_max = 4096;        // datablocks of one channel
     std::uint64_t device_bytes = 4ULL << 30;  // buffers of all graphs
 };
 
@@ -62,8 +74,8 @@ class Runtime {
     Status run_graph(std::uint32_t session, const std::string& name);
     Status terminate_graph(std::uint32_t session, const std::string& name);
 
-    // Never block; complete with ENOENT (detail OBJECT) when there is no such channel, EPIPE or ENODATA at the end of the
-    // stream, ETIME at the deadline, ECANCELED when the graph is terminated.
+    // Never block; complete with ENOENT (detail OBJECT) when there is no such channel, EPIPE or ENODATA at the end of
+    // the stream, ETIME at the deadline, ECANCELED when the graph is terminated.
     void push(Transfer transfer) noexcept;
     void pull(Transfer transfer) noexcept;
     void cancel(std::uint32_t session, std::uint64_t key) noexcept;
