@@ -1,7 +1,8 @@
 // Errors as values: an errno number that programs act on, and one sentence that people act on.
 //
 // The sentence names the object and the remedy ("key file k.bin has 20 bytes; aes-xts takes 32 or 64"). Functions that
-// can fail return Result<T>; nothing in yoke throws across a function boundary. Hot paths return a plain int (0 or -errno).
+// can fail return Result<T>; nothing in yoke throws across a function boundary. Hot paths return a plain int (0 or
+// -errno).
 #pragma once
 
 #include <cerrno>

@@ -45,5 +45,8 @@ Status seal_future_writes(const Fd& fd);
 // Checks a descriptor that came from another process: tmpfs memfd, seals SHRINK and GROW (and WRITE if `immutable`),
 // size within [min_bytes, max_bytes]. Returns its size. EINVAL names what is missing, EMSGSIZE the limit.
 Result<std::size_t> check_untrusted_memfd(const Fd& fd, std::size_t min_bytes, std::size_t max_bytes, bool immutable);
+// Reads the first into.size() bytes of a memfd. This, not a mapping, is how the content of an immutable memfd is
+// copied: kernels before 6.7 refuse to map one shared. ENODATA: it is shorter.
+Status read_content(const Fd& fd, std::span<std::byte> into);
 
 }  // namespace yoke

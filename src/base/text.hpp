@@ -1,0 +1,20 @@
+// Text that somebody else chose, made fit to be shown: in a message, a log line or a terminal.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace yoke {
+
+inline constexpr std::size_t shown_bytes_max = 128;  // of a foreign text inside one of our sentences
+
+// `untrusted` without what could forge lines or steer a terminal: control characters and bytes that are not UTF-8
+// become \n, \t or \xNN; a text longer than `max_bytes` is cut and ends in "...".
+[[nodiscard]] std::string printable(std::string_view untrusted, std::size_t max_bytes = shown_bytes_max);
+// The same with quotes around it and \" for quotes inside.
+[[nodiscard]] std::string in_quotes(std::string_view untrusted, std::size_t max_bytes = shown_bytes_max);
+// Whether `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF).
+[[nodiscard]] bool is_utf8(std::string_view text);
+
+}  // namespace yoke
