@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdint>
 #include <span>
@@ -19,6 +20,13 @@ namespace yoke::service {
     plan.status = -code;
     plan.detail = static_cast<std::uint32_t>(member);
     return plan;
+}
+
+// The parameters of a call as the structure that its service expects.
+template <typename T>
+[[nodiscard]] T params_of(const Shape& shape) noexcept {
+    static_assert(sizeof(T) == sizeof(Params));
+    return std::bit_cast<T>(shape.params);
 }
 
 // True if a flag is set that the service does not know. YOKE_FLAG_PARAMS says only that parameters were sent.

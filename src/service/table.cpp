@@ -3,12 +3,14 @@
 
 #include "service/echo/echo.hpp"
 #include "service/service.hpp"
+#include "service/sha256/sha256.hpp"
 
 namespace yoke::service {
 
 std::span<const Service* const> all() {
     static const std::array table = {
         &echo(),
+        &sha256(),
     };
     return table;
 }
