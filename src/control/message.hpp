@@ -18,7 +18,7 @@ namespace yoke::control {
 
 using Json = nlohmann::json;
 
-inline constexpr std::size_t packet_bytes_max = 64U * 1024U;        // DESIGN: more travels as a memfd
+inline constexpr std::size_t packet_bytes_max = 64U * 1024U;          // DESIGN: more travels as a memfd
 inline constexpr std::size_t message_bytes_max = 4U * 1024U * 1024U;  // a kernel source of 1 MiB, escaped
 inline constexpr unsigned depth_max = 16;
 inline constexpr unsigned fds_max = 8;
@@ -28,19 +28,24 @@ struct Message {
     std::vector<Fd> fds;
 };
 
-// Sends one message. EAGAIN when the socket is non-blocking and full, EPIPE when the peer is gone.
+// Sends one message. Bytes of strings that are not UTF-8 become U+FFFD. EAGAIN when the socket is non-blocking and
+// full, EPIPE when the peer is gone.
 Status send(const Fd& socket, const Json& body, std::span<const int> fds = {});
 
-// Receives one message. nullopt: the peer closed. EAGAIN on a non-blocking socket without a message; EBADMSG, EMSGSIZE
-// for what is no message (the connection is still usable).
-Result<std::optional<Message>> receive(const Fd& socket);
+// Receives one message with at most `fds_accepted` descriptors; with 0 a message that travels as a memfd is refused
+// too, and no descriptor of the peer ever enters this process. nullopt: the peer closed. EAGAIN on a non-blocking
+// socket without a message; EBADMSG, EMSGSIZE for what is no message (the connection is still usable).
+Result<std::optional<Message>> receive(const Fd& socket, unsigned fds_accepted = fds_max);
 
 // Waits at most `timeout_ms` for a message (-1: for ever), then receives it. ETIME.
 Result<std::optional<Message>> receive_for(const Fd& socket, int timeout_ms);
 
-// Sends a request on a blocking socket and waits for its answer. An answer with "ok": false becomes an Error with its
-// errno and sentence; ECONNRESET when the peer closed.
+// Sends a request with a fresh id on a blocking socket and waits for its answer; late answers to requests whose time
+// was over are dropped. An answer with "ok": false becomes an Error with its errno and sentence; ECONNRESET when the
+// peer closed.
 Result<Message> request(const Fd& socket, const Json& body, std::span<const int> fds = {}, int timeout_ms = -1);
+// The same, but gives an answer with "ok": false as it is, for callers that need its other members.
+Result<Message> exchange(const Fd& socket, const Json& body, std::span<const int> fds = {}, int timeout_ms = -1);
 
 // Parses text of a message as receive() does (for fuzzing and for memfds). EBADMSG, EMSGSIZE.
 Result<Json> parse(std::span<const std::byte> text);
