@@ -1,6 +1,7 @@
 // The table of services: the one place that names them all. A new service is one include and one line here.
 #include <algorithm>
 
+#include "service/aes/aes.hpp"
 #include "service/echo/echo.hpp"
 #include "service/service.hpp"
 #include "service/sha256/sha256.hpp"
@@ -9,8 +10,7 @@ namespace yoke::service {
 
 std::span<const Service* const> all() {
     static const std::array table = {
-        &echo(),
-        &sha256(),
+        &echo(), &aes_ecb(), &aes_cbc(), &aes_ctr(), &aes_xts(), &aes_gcm(), &sha256(),
     };
     return table;
 }
