@@ -45,7 +45,8 @@
  *                         The client, before it sleeps: seen = bell; want_bell = 1; fence; look at the completion once
  *                         more; FUTEX_WAIT(status.bell, seen).
  *
- * CANCEL. The client stores the tag of the position into arena.cancel[slot]. The executive looks between chunks.
+ * CANCEL. The client stores the tag of the position into arena.cancel[slot], then, as after an entry: fence; if asleep,
+ * ring. The executive looks between chunks, and at pushes and pulls that wait whenever it looks at the ring.
  *
  * DEATH. status.ring[r].running[slot] holds the tag of the call whose execution has begun. When the worker dies, the
  * client repeats what had not begun; what had begun and has no completion is a suspect.

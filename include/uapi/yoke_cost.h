@@ -11,6 +11,11 @@
 
 #include "yoke_ring.h"
 
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast" /* C has no other */
+#endif
+
 /* Expected time in ns of a call of @bytes; ~0 when the place was not measured. */
 YOKE_FN __u64 yoke_cost_ns(struct yoke_cost cost, __u64 bytes)
 {
@@ -46,5 +51,9 @@ YOKE_FN struct yoke_cost yoke_cost_learn(struct yoke_cost cost, __u64 bytes, __u
 	}
 	return cost;
 }
+
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 #endif /* _UAPI_YOKE_COST_H */

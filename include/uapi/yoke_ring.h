@@ -11,6 +11,11 @@
 
 #include "yoke.h"
 
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast" /* C has no other */
+#endif
+
 #if defined(__CUDA_ARCH__)
 #define YOKE_FN static __device__ __forceinline__
 #elif defined(__CUDACC__)
@@ -135,5 +140,9 @@ YOKE_FN int yoke_line_read(const struct yoke_line *line, void *payload, __u32 ta
 	__builtin_memcpy(payload, word, sizeof(word));
 	return 1;
 }
+
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 #endif /* _UAPI_YOKE_RING_H */

@@ -4,9 +4,9 @@
 // table, and only the copy is used. Calls go to services, chunk by chunk; push and pull go to the StreamSink (the graph
 // runtime), which completes them later through complete().
 //
-// Threads: one express thread polls the express rings of the hot sessions and runs small calls to their end; bulk threads
-// share the chunks of larger calls. A ring without entries for a while goes cold: its `asleep` word is set and its client
-// must ring the session's eventfd, which the express thread watches edge-triggered and never reads.
+// Threads: one express thread polls the express rings of the hot sessions and runs small calls to their end; bulk
+// threads share the chunks of larger calls. A ring without entries for a while goes cold: its `asleep` word is set and
+// its client must ring the session's eventfd, which the express thread watches edge-triggered and never reads.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +56,7 @@ class StreamSink {
 };
 
 struct Limits {
-    unsigned bulk_threads = 0;             // 0: number of processors - 1, at least 1, at most 8
+    unsigned bulk_threads = 0;               // 0: number of processors - 1, at least 1, at most 8
     std::uint64_t express_spin_ns = 50'000;  // polling without work before a ring goes cold
     std::uint64_t bulk_spin_ns = 50'000;
     std::uint32_t keys_per_session = 1024;
@@ -64,23 +64,24 @@ struct Limits {
 
 // Memory of one session, already created or checked (see session.hpp in worker/).
 struct SessionMemory {
-    yoke_layout layout{};  // private copy
-    Mapping arena;         // read-write
-    Mapping status;        // read-write here, read-only at the client
-    Fd bell;               // eventfd that the client writes and we only watch
+    yoke_layout layout{};      // private copy
+    Mapping arena;             // read-write
+    Mapping status;            // read-write here, read-only at the client
+    Fd bell;                   // eventfd that the client writes and we only watch
+    bool handed_over = false;  // the rings hold entries of another worker: they are cleared before they are served
 };
 
 struct SessionReport {
     SessionId session = 0;
     std::uint64_t taken = 0;
     std::uint64_t completed = 0;
-    std::uint64_t failed = 0;     // completed with a status other than 0
+    std::uint64_t failed = 0;  // completed with a status other than 0
     std::uint64_t in_flight = 0;
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
-    std::uint64_t busy_ns = 0;    // execution time charged
+    std::uint64_t busy_ns = 0;  // execution time charged
     std::uint32_t keys = 0;
-    std::uint32_t fault = 0;      // enum yoke_member, 0: none
+    std::uint32_t fault = 0;  // enum yoke_member, 0: none
 };
 
 class Executive {
@@ -102,8 +103,8 @@ class Executive {
     // New entries no longer find the key; it is wiped once those that use it are completed. ENOKEY.
     Status remove_key(SessionId id, std::uint32_t key);
 
-    // Writes the completion of a ticket that the sink holds and wakes the client if it sleeps. A ticket of a session that
-    // is gone is ignored. Any thread.
+    // Writes the completion of a ticket that the sink holds and wakes the client if it sleeps. A ticket of a session
+    // that is gone is ignored. Any thread.
     void complete(const Ticket& ticket, const yoke_completion& completion) noexcept;
 
     [[nodiscard]] SessionReport report(SessionId id) const;
