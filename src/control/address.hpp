@@ -1,4 +1,5 @@
-// Where yoked listens: $YOKE_SOCKET, else the system's /run/yoke/yoke.sock, else the user's $XDG_RUNTIME_DIR/yoke/yoke.sock.
+// Where yoked listens: $YOKE_SOCKET, else the system's /run/yoke/yoke.sock, else the user's
+// $XDG_RUNTIME_DIR/yoke/yoke.sock.
 #pragma once
 
 #include <string>
@@ -10,8 +11,8 @@ namespace yoke::control {
 
 inline constexpr const char* system_socket = "/run/yoke/yoke.sock";
 
-// Directory for a private instance: $XDG_RUNTIME_DIR/yoke, else /run/user/UID/yoke, else /tmp/yoke-UID. Created with mode
-// 0700; EACCES when it belongs to somebody else or others can write to it.
+// Directory for a private instance: $XDG_RUNTIME_DIR/yoke, else /run/user/UID/yoke, else /tmp/yoke-UID. Created with
+// mode 0700; EACCES when it belongs to somebody else or others can write to it.
 Result<std::string> private_directory();
 
 // Connects to yoked at `path`. ENOENT or ECONNREFUSED: none listens. ENAMETOOLONG.

@@ -1,4 +1,5 @@
-// Definition of a graph: what the nine calls build, as a value. Read from TOML (docs/graph.md) or from control messages.
+// Definition of a graph: what the nine calls build, as a value. Read from TOML (docs/graph.md) or from control
+// messages.
 #pragma once
 
 #include <array>
@@ -10,14 +11,16 @@
 
 #include "base/error.hpp"
 #include "control/message.hpp"
+#include "control/template.hpp"
 
 namespace yoke::control {
 
-struct TemplateDefinition {
-    std::string type;  // "f32x4"
-    std::array<std::uint64_t, 3> extent{1, 1, 1};
-    std::uint64_t stride = 0;  // bytes per row; 0: packed
-};
+inline constexpr std::uint32_t capacity_default = 8;
+inline constexpr std::uint32_t capacity_max = 4096;             // datablocks that wait in one channel
+inline constexpr std::size_t kernel_bytes_max = 1024U * 1024U;  // of a program's text: fits a message, escaped
+inline constexpr std::size_t constant_bytes_max = 64;           // an f32x16
+inline constexpr std::size_t arguments_max = 64;                // of one kernel function
+inline constexpr std::size_t graph_file_bytes_max = 4U * 1024U * 1024U;
 
 struct PortDefinition {
     std::string name;  // "/graph/ptask:port"
@@ -26,8 +29,8 @@ struct PortDefinition {
 };
 
 struct ArgumentDefinition {
-    std::optional<std::string> port;       // name of the ptask's port
-    std::vector<std::uint8_t> constant;    // else the bytes of a constant
+    std::optional<std::string> port;     // name of the ptask's port
+    std::vector<std::uint8_t> constant;  // else the bytes of a constant
 };
 
 struct KernelDefinition {
@@ -49,7 +52,7 @@ struct ChannelDefinition {
     std::string name;                        // "/graph/channel"
     std::optional<std::string> source;       // port, or nothing: pushed from outside
     std::optional<std::string> destination;  // port, or nothing: pulled from outside
-    std::uint32_t capacity = 8;
+    std::uint32_t capacity = capacity_default;
 };
 
 struct GraphDefinition {
@@ -59,8 +62,8 @@ struct GraphDefinition {
     std::vector<ChannelDefinition> channels;
 };
 
-// Reads a graph from TOML text; `directory` is where kernel files are looked for ("" refuses kernel files: for fuzzing).
-// EINVAL with file, line and column; ENOENT for a kernel file.
+// Reads a graph from TOML text; `directory` is where kernel files are looked for ("" refuses kernel files: for
+// fuzzing). EINVAL with file, line and column; ENOENT for a kernel file.
 Result<GraphDefinition> parse_graph(std::string_view toml, const std::string& file, const std::string& directory);
 Result<GraphDefinition> load_graph(const std::string& path);
 

@@ -1,0 +1,149 @@
+// The schemas of all requests, as docs/control.md describes them.
+#include <uapi/yoke.h>
+
+#include <array>
+
+#include "control/graph_file.hpp"
+#include "control/schema.hpp"
+
+namespace yoke::control {
+
+namespace {
+
+constexpr Range arena_range{YOKE_ARENA_BYTES_MIN,
+                            1ULL << 40U};  // beyond any machine's memory that is pinned for a device
+constexpr Range slots_range{YOKE_SLOTS_MIN, YOKE_SLOTS_MAX};
+constexpr Range u32_range{0, UINT32_MAX};
+constexpr Range token_range{32, 32};         // HMAC-SHA256
+constexpr Range inventory_range{0, 65'536};  // objects of one kind
+constexpr Range work_range{0, UINT32_MAX};   // work items of one dimension
+
+// Client to broker.
+constexpr std::array<Member, 2> connect_members{{
+    {"version", Kind::unsigned_number, true, u32_range},
+    {"suspects", Kind::unsigned_number, false, u32_range},
+}};
+constexpr std::array<Member, 1> list_members{{{"kind", Kind::string, false, {1, 32}}}};
+
+// Client to worker.
+constexpr std::array<Member, 5> open_session_members{{
+    {"arena_bytes", Kind::unsigned_number, true, arena_range},
+    {"express_slots", Kind::unsigned_number, true, slots_range},
+    {"bulk_slots", Kind::unsigned_number, true, slots_range},
+    {"features", Kind::unsigned_number, true, u32_range},
+    {"handover", Kind::boolean, true},
+}};
+constexpr std::array<Member, 1> create_key_members{{{"service", Kind::string, true, {1, 32}}}};
+constexpr std::array<Member, 1> destroy_key_members{{{"key", Kind::unsigned_number, true, {1, UINT32_MAX}}}};
+constexpr std::array<Member, 1> name_members{{{"name", Kind::name}}};
+constexpr std::array<Member, 3> template_members{{
+    {"type", Kind::string, true, {2, 15}},
+    {"extent", Kind::array, true, {3, 3}, nullptr, {1, extent_max}},
+    {"stride", Kind::unsigned_number, true, {0, extent_max}},
+}};
+constexpr Schema template_schema{template_members};
+constexpr std::array<Member, 3> open_port_members{{
+    {"name", Kind::name},
+    {"direction", Kind::string, true, {2, 3}},
+    {"template", Kind::object, true, {}, &template_schema},
+}};
+constexpr std::array<Member, 6> kernel_members{{
+    {"source", Kind::string, true, {1, kernel_bytes_max}},
+    {"source_name", Kind::string, true, {0, 255}},
+    {"function", Kind::string, true, {1, 255}},
+    {"options", Kind::string, true, {0, 4096}},
+    {"geometry", Kind::array, true, {3, 3}, nullptr, work_range},
+    {"local", Kind::array, true, {3, 3}, nullptr, work_range},
+}};
+constexpr Schema kernel_schema{kernel_members};
+constexpr std::array<Member, 2> argument_members{{
+    {"port", Kind::name, false},
+    {"constant", Kind::hex, false, {1, constant_bytes_max}},
+}};
+constexpr Schema argument_schema{argument_members, true};
+constexpr std::array<Member, 3> open_ptask_members{{
+    {"name", Kind::name},
+    {"kernel", Kind::object, true, {}, &kernel_schema},
+    {"arguments", Kind::array, true, {0, arguments_max}, &argument_schema},
+}};
+constexpr std::array<Member, 4> open_channel_members{{
+    {"name", Kind::name},
+    {"source", Kind::name_or_null},
+    {"destination", Kind::name_or_null},
+    {"capacity", Kind::unsigned_number, true, {1, capacity_max}},
+}};
+
+// Between yoked and worker.
+constexpr Schema record_schema{{}, false, true};
+constexpr std::array<Member, 8> inventory_members{{
+    {"sessions", Kind::array, false, inventory_range, &record_schema},
+    {"graphs", Kind::array, false, inventory_range, &record_schema},
+    {"ptasks", Kind::array, false, inventory_range, &record_schema},
+    {"ports", Kind::array, false, inventory_range, &record_schema},
+    {"channels", Kind::array, false, inventory_range, &record_schema},
+    {"keys", Kind::array, false, inventory_range, &record_schema},
+    {"devices", Kind::array, false, inventory_range, &record_schema},
+    {"services", Kind::array, false, inventory_range, &record_schema},
+}};
+constexpr Schema inventory_schema{inventory_members};
+constexpr std::array<Member, 5> register_members{{
+    {"token", Kind::hex, true, token_range},
+    {"account", Kind::unsigned_number, true, u32_range},
+    {"generation", Kind::unsigned_number},
+    {"pid", Kind::unsigned_number, true, {1, INT32_MAX}},
+    {"inventory", Kind::object, true, {}, &inventory_schema},
+}};
+constexpr std::array<Member, 1> inventory_message_members{{{"inventory", Kind::object, true, {}, &inventory_schema}}};
+constexpr std::array<Member, 5> limits_members{{
+    {"sessions", Kind::unsigned_number, false},
+    {"arena_bytes", Kind::unsigned_number, false},
+    {"graphs", Kind::unsigned_number, false},
+    {"objects", Kind::unsigned_number, false},
+    {"keys", Kind::unsigned_number, false},
+}};
+constexpr Schema limits_schema{limits_members};
+constexpr std::array<Member, 3> adopt_members{{
+    {"client_pid", Kind::unsigned_number, true, {0, INT32_MAX}},  // 0: the client lives in another PID namespace
+    {"client_uid", Kind::unsigned_number, true, u32_range},
+    {"limits", Kind::object, true, {}, &limits_schema},
+}};
+
+struct Request {
+    Peer peer;
+    std::string_view op;
+    Schema schema;
+};
+
+constexpr Request requests[] = {
+    {Peer::client_to_broker, "connect", {connect_members}},
+    {Peer::client_to_broker, "status", {}},
+    {Peer::client_to_broker, "list", {list_members}},
+    {Peer::client_to_broker, "shutdown", {}},
+    {Peer::client_to_worker, "open_session", {open_session_members}},
+    {Peer::client_to_worker, "create_key", {create_key_members}},
+    {Peer::client_to_worker, "destroy_key", {destroy_key_members}},
+    {Peer::client_to_worker, "open_graph", {name_members}},
+    {Peer::client_to_worker, "open_port", {open_port_members}},
+    {Peer::client_to_worker, "open_ptask", {open_ptask_members}},
+    {Peer::client_to_worker, "open_channel", {open_channel_members}},
+    {Peer::client_to_worker, "run_graph", {name_members}},
+    {Peer::client_to_worker, "terminate_graph", {name_members}},
+    {Peer::worker_to_broker, "register", {register_members}},
+    {Peer::worker_to_broker, "inventory", {inventory_message_members}},
+    {Peer::broker_to_worker, "adopt", {adopt_members}},
+    {Peer::broker_to_worker, "report", {}},
+    {Peer::broker_to_worker, "end", {}},
+};
+
+}  // namespace
+
+const Schema* request_schema(Peer peer, std::string_view op) {
+    for (const Request& request : requests) {
+        if (request.peer == peer && request.op == op) {
+            return &request.schema;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace yoke::control
