@@ -26,11 +26,15 @@ struct PortDefinition {
     std::string name;  // "/graph/ptask:port"
     bool out = false;
     TemplateDefinition form;
+
+    bool operator==(const PortDefinition&) const = default;
 };
 
 struct ArgumentDefinition {
     std::optional<std::string> port;     // name of the ptask's port
     std::vector<std::uint8_t> constant;  // else the bytes of a constant
+
+    bool operator==(const ArgumentDefinition&) const = default;
 };
 
 struct KernelDefinition {
@@ -40,12 +44,16 @@ struct KernelDefinition {
     std::string options;
     std::array<std::uint64_t, 3> geometry{};  // zeros: from the first input
     std::array<std::uint64_t, 3> local{};     // zeros: the runtime chooses
+
+    bool operator==(const KernelDefinition&) const = default;
 };
 
 struct PtaskDefinition {
     std::string name;  // "/graph/ptask"
     KernelDefinition kernel;
     std::vector<ArgumentDefinition> arguments;
+
+    bool operator==(const PtaskDefinition&) const = default;
 };
 
 struct ChannelDefinition {
@@ -53,6 +61,8 @@ struct ChannelDefinition {
     std::optional<std::string> source;       // port, or nothing: pushed from outside
     std::optional<std::string> destination;  // port, or nothing: pulled from outside
     std::uint32_t capacity = capacity_default;
+
+    bool operator==(const ChannelDefinition&) const = default;
 };
 
 struct GraphDefinition {
@@ -60,6 +70,8 @@ struct GraphDefinition {
     std::vector<PortDefinition> ports;
     std::vector<PtaskDefinition> ptasks;
     std::vector<ChannelDefinition> channels;
+
+    bool operator==(const GraphDefinition&) const = default;
 };
 
 // Reads a graph from TOML text; `directory` is where kernel files are looked for ("" refuses kernel files: for

@@ -19,11 +19,13 @@ constexpr Range inventory_range{0, 65'536};  // objects of one kind
 constexpr Range work_range{0, UINT32_MAX};   // work items of one dimension
 
 // Client to broker.
+constexpr std::array<std::string_view, 9> list_kinds{"workers",  "sessions", "graphs",  "ptasks", "ports",
+                                                     "channels", "services", "devices", "keys"};
 constexpr std::array<Member, 2> connect_members{{
     {"version", Kind::unsigned_number, true, u32_range},
     {"suspects", Kind::unsigned_number, false, u32_range},
 }};
-constexpr std::array<Member, 1> list_members{{{"kind", Kind::string, false, {1, 32}}}};
+constexpr std::array<Member, 1> list_members{{{"kind", Kind::string, false, {}, nullptr, {}, list_kinds}}};
 
 // Client to worker.
 constexpr std::array<Member, 5> open_session_members{{
@@ -42,9 +44,10 @@ constexpr std::array<Member, 3> template_members{{
     {"stride", Kind::unsigned_number, true, {0, extent_max}},
 }};
 constexpr Schema template_schema{template_members};
+constexpr std::array<std::string_view, 2> directions{"in", "out"};
 constexpr std::array<Member, 3> open_port_members{{
     {"name", Kind::name},
-    {"direction", Kind::string, true, {2, 3}},
+    {"direction", Kind::string, true, {}, nullptr, {}, directions},
     {"template", Kind::object, true, {}, &template_schema},
 }};
 constexpr std::array<Member, 6> kernel_members{{
@@ -75,7 +78,8 @@ constexpr std::array<Member, 4> open_channel_members{{
 
 // Between yoked and worker.
 constexpr Schema record_schema{{}, false, true};
-constexpr std::array<Member, 8> inventory_members{{
+constexpr std::array<Member, 9> inventory_members{{
+    {"adopted", Kind::unsigned_number},
     {"sessions", Kind::array, false, inventory_range, &record_schema},
     {"graphs", Kind::array, false, inventory_range, &record_schema},
     {"ptasks", Kind::array, false, inventory_range, &record_schema},

@@ -53,6 +53,18 @@ Status check_string(const Json& value, const Range& range, const std::string& pa
     return check_range(text.size(), range, path, " bytes long");
 }
 
+Status check_choice(const Json& value, const Member& member, const std::string& path) {
+    if (auto checked = check_string(value, member.range, path); !checked || member.choices.empty()) {
+        return checked;
+    }
+    const auto& text = value.get_ref<const std::string&>();
+    if (std::find(member.choices.begin(), member.choices.end(), text) == member.choices.end()) {
+        return misfit(path,
+                      fmt::format("is {}; it must be one of {}", in_quotes(text), fmt::join(member.choices, ", ")));
+    }
+    return {};
+}
+
 Status check_hex(const Json& value, const Range& range, const std::string& path) {
     if (!value.is_string()) {
         return misfit(path, "must be a string of hexadecimal digits");
@@ -131,7 +143,7 @@ Status check_member(const Json& value, const Member& member, const std::string& 
         case Kind::unsigned_number:
             return check_number(value, member.range, path);
         case Kind::string:
-            return check_string(value, member.range, path);
+            return check_choice(value, member, path);
         case Kind::hex:
             return check_hex(value, member.range, path);
         case Kind::name:

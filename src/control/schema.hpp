@@ -38,6 +38,7 @@ struct Member {
     Range range{};                    // of the number; of the bytes of a string or hex; of the elements of an array
     const Schema* element = nullptr;  // of an object, or of each element of an array
     Range values{};                   // of each number of an array without `element`
+    std::span<const std::string_view> choices{};  // of a string: what it may be; empty: anything
 };
 
 struct Schema {
