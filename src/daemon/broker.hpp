@@ -1,0 +1,140 @@
+// The broker: who is connected, which accounts there are, and which worker serves whom.
+//
+// One thread, one event loop, nothing that blocks: answers wait in bounded queues, questions to workers have deadlines.
+// A client is known by the kernel's word on its uid. What a client asks and cannot be answered at once (its worker is
+// starting, or is asked for a report) waits in the account or in a Listing under the client's number, so that a client
+// that goes leaves nothing behind.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "control/address.hpp"
+#include "control/connection.hpp"
+#include "daemon/config.hpp"
+#include "daemon/roster.hpp"
+#include "daemon/secret.hpp"
+#include "daemon/supervision.hpp"
+#include "daemon/worker.hpp"
+
+namespace yoke::daemon {
+
+class Broker {
+   public:
+    struct Options {
+        Config config;
+        bool private_instance = false;
+        std::string socket;     // path of the listening socket
+        std::string directory;  // runtime directory: secret, list of workers
+        std::string worker_program;
+    };
+
+    // Takes the workers of a predecessor into its books and starts answering.
+    static Result<std::unique_ptr<Broker>> create(control::Loop& loop, Options options, Fd listener);
+    Broker(const Broker&) = delete;
+    Broker& operator=(const Broker&) = delete;
+    ~Broker() = default;
+
+    void set_config(Config config);
+    // Ends all workers, then the loop.
+    void shut_down();
+    // One sentence for the service manager.
+    [[nodiscard]] std::string summary() const;
+    // Called whenever summary() may have changed.
+    std::function<void()> on_change;
+    // Called when no new clients are accepted any more.
+    std::function<void()> on_shut_down;
+
+   private:
+    using ClientId = std::uint64_t;
+
+    struct Client {
+        control::Credentials peer;
+        std::unique_ptr<control::Connection> link;
+        unsigned waiting = 0;  // requests not answered yet
+    };
+    struct Waiting {
+        ClientId client = 0;
+        control::Json request;
+    };
+    struct Account {
+        uid_t uid = 0;
+        std::uint64_t generation = 0;
+        Supervision supervision;
+        std::unique_ptr<Worker> worker;
+        std::deque<Waiting> waiting;  // connects
+        std::uint64_t idle_since_ns = 0;
+    };
+    struct Listing {
+        ClientId client = 0;
+        control::Json request;
+        std::set<uid_t> accounts;  // shown
+        std::set<uid_t> awaited;   // not reported yet
+        std::uint64_t deadline_ns = 0;
+    };
+
+    Broker(control::Loop& loop, Options options, Fd listener, Secret secret);
+
+    // clients.cpp: connections
+    void on_accept();
+    void refuse_accept(Fd socket, const Error& error);
+    void on_client_message(ClientId id, Result<control::Message> message);
+    void drop_client(ClientId id);
+    void answer(ClientId id, const control::Json& body, std::vector<Fd> fds = {});
+    void on_register(ClientId id, const control::Json& request);
+    [[nodiscard]] bool is_superior(const Client& client) const;  // root, or the owner of this yoked
+
+    // accounts.cpp: workers
+    Account& account_of(uid_t uid);
+    void on_connect(ClientId id, const control::Json& request);
+    void serve_waiting(Account& account);
+    void fail_waiting(Account& account, const Error& error, std::uint64_t retry_ms);
+    void hand_session(Account& account, const Waiting& waiting);
+    void ensure_worker(Account& account);
+    Status start_worker(Account& account);
+    Worker::Handlers worker_handlers(uid_t uid);
+    [[nodiscard]] Worker::Times worker_times(std::uint64_t timeout_ms) const;
+    void on_worker_died(uid_t uid, const std::string& how);
+    [[nodiscard]] Result<control::Json> limits_for(const Account& account) const;
+    void recover_workers();
+    void write_roster();
+
+    // listing.cpp: what there is
+    void on_status(ClientId id, const control::Json& request);
+    void on_list(ClientId id, const control::Json& request);
+    void on_reported(uid_t uid, std::uint64_t report);
+    void finish_listing(const Listing& listing);
+    [[nodiscard]] control::Json worker_summary(const Account& account) const;
+
+    // broker.cpp: time
+    void on_tick();
+    void tick_account(Account& account, std::uint64_t now);
+    void schedule_tick();
+    void changed();
+
+    control::Loop& loop_;
+    Options options_;
+    Secret secret_;
+    Fd listener_;
+    Fd spare_;  // given up for a moment to refuse a client when descriptors run out
+    std::uint64_t started_ns_ = 0;
+    control::Source accept_;
+    control::Source tick_;
+    std::map<ClientId, Client> clients_;
+    std::map<uid_t, unsigned> connections_;  // per user
+    std::map<uid_t, Account> accounts_;
+    std::map<std::uint64_t, Listing> listings_;
+    ClientId last_client_ = 0;
+    std::uint64_t last_report_ = 0;
+    std::uint64_t idle_since_ns_ = 0;
+    bool ending_ = false;
+};
+
+}  // namespace yoke::daemon

@@ -1,0 +1,174 @@
+#include "daemon/process.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <pwd.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+
+namespace yoke::daemon {
+namespace {
+
+constexpr int control_fd = 3;
+constexpr int stat_start_field = 22;  // proc(5)
+constexpr int status_setup = 126;
+constexpr int status_exec = 127;
+
+[[noreturn]] void give_up(const char* what, int status) {
+    const std::string text = fmt::format("yoke-worker cannot be started: {}: {}\n", what, std::strerror(errno));
+    if (::write(STDERR_FILENO, text.data(), text.size()) < 0) {
+        ::_exit(status);  // nowhere to say it
+    }
+    ::_exit(status);
+}
+
+// NSS may be slow or take locks; in this single-threaded child it can do no harm.
+void become(uid_t account) {
+    if (::geteuid() != 0) {
+        return;
+    }
+    const passwd* entry = ::getpwuid(account);
+    if (entry == nullptr) {
+        if (account != 0) {
+            // A user without an entry has no groups that we could know: its number as group, nothing else.
+            if (::setgroups(0, nullptr) != 0 || ::setresgid(account, account, account) != 0) {
+                give_up("setgid", status_setup);
+            }
+        }
+    } else if (::initgroups(entry->pw_name, entry->pw_gid) != 0 ||
+               ::setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) != 0) {
+        give_up("initgroups", status_setup);
+    }
+    if (::setresuid(account, account, account) != 0) {
+        give_up("setuid", status_setup);
+    }
+}
+
+void set_limits() {
+    const rlimit none{0, 0};
+    if (::setrlimit(RLIMIT_CORE, &none) != 0) {  // a core would hold keys
+        give_up("setrlimit", status_setup);
+    }
+    rlimit locked{};
+    if (::getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur < locked.rlim_max) {
+        locked.rlim_cur = locked.rlim_max;
+        ::setrlimit(RLIMIT_MEMLOCK, &locked);
+    }
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;  // three descriptors per session
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+[[noreturn]] void run_child(const Launch& launch, char* const* environment) {
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    for (const int number : {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGCHLD}) {
+        ::signal(number, SIG_DFL);
+    }
+    ::setsid();
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
+        give_up("standard descriptors", status_setup);
+    }
+    // dup2 onto itself would leave close-on-exec set.
+    if (launch.socket.get() == control_fd ? ::fcntl(control_fd, F_SETFD, 0) < 0
+                                          : ::dup2(launch.socket.get(), control_fd) < 0) {
+        give_up("control socket", status_setup);
+    }
+    if (::syscall(SYS_close_range, control_fd + 1, ~0U, 0) != 0) {
+        give_up("close_range", status_setup);
+    }
+    set_limits();
+    become(launch.account);
+    std::string name = launch.program;
+    char* const arguments[] = {name.data(), nullptr};
+    ::execve(launch.program.c_str(), arguments, environment);
+    give_up(launch.program.c_str(), status_exec);
+}
+
+}  // namespace
+
+Result<std::uint64_t> start_time_of(pid_t pid) {
+    std::ifstream stream(fmt::format("/proc/{}/stat", pid));
+    const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    // The name in parentheses may hold anything: count fields behind its end.
+    const std::size_t end = text.rfind(')');
+    if (end == std::string::npos || end + 2 >= text.size() || text[end + 2] == 'Z' || text[end + 2] == 'X') {
+        return fail(ESRCH, "process {} is gone", pid);
+    }
+    std::size_t at = end + 2;
+    for (int field = 3; field < stat_start_field && at != std::string::npos; ++field) {
+        at = text.find(' ', at);
+        at = at == std::string::npos ? at : at + 1;
+    }
+    std::uint64_t start = 0;
+    if (at == std::string::npos ||
+        std::from_chars(text.data() + at, text.data() + text.size(), start).ec != std::errc{}) {
+        return fail(ESRCH, "process {} has no time of start", pid);
+    }
+    return start;
+}
+
+Result<Process> find_process(const ProcessName& name) {
+    Process found{name, Fd(::pidfd_open(name.pid, 0))};
+    if (!found.pidfd) {
+        return fail_errno("process {} is gone", name.pid);
+    }
+    // Read after the pidfd was taken: it is this process that the pidfd holds, or one that came later.
+    const auto start = start_time_of(name.pid);
+    if (!start || *start != name.start) {
+        return fail(ESRCH, "process {} is gone", name.pid);
+    }
+    return found;
+}
+
+Result<Process> launch(Launch launch) {
+    std::vector<char*> environment;
+    environment.reserve(launch.environment.size() + 1);
+    for (std::string& variable : launch.environment) {
+        environment.push_back(variable.data());
+    }
+    environment.push_back(nullptr);
+    const pid_t pid = ::fork();
+    if (pid < 0) {
+        return fail_errno("worker of account {} cannot be started", launch.account);
+    }
+    if (pid == 0) {
+        run_child(launch, environment.data());
+    }
+    Process started{{pid, 0}, Fd(::pidfd_open(pid, 0))};
+    const auto start = start_time_of(pid);
+    if (!started.pidfd || !start) {
+        // Our child, so the pid is still its own even if it has ended already.
+        const int code = started.pidfd ? ESRCH : errno;
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        return fail(code, "worker of account {} ended at once", launch.account);
+    }
+    started.name.start = *start;
+    return started;
+}
+
+std::string reap(const Fd& pidfd) {
+    siginfo_t info{};
+    if (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) {
+        return "unknown";
+    }
+    return info.si_code == CLD_EXITED ? fmt::format("exit status {}", info.si_status)
+                                      : fmt::format("signal {}", info.si_status);
+}
+
+}  // namespace yoke::daemon

@@ -1,0 +1,240 @@
+#include "daemon/worker.hpp"
+
+#include <sys/pidfd.h>
+
+#include <csignal>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "control/schema.hpp"
+
+namespace yoke::daemon {
+
+using control::Json;
+using control::Message;
+
+namespace {
+
+constexpr unsigned link_fds = 1;  // a long inventory travels as a memfd
+
+}  // namespace
+
+Result<Registration> check_registration(const Json& request_untrusted, const Secret& secret,
+                                        const control::Credentials& peer) {
+    const auto op = control::check_request(control::Peer::worker_to_broker, request_untrusted);
+    if (!op) {
+        return tl::unexpected(op.error());
+    }
+    if (*op != "register") {
+        return fail(EBADMSG, "op {} comes before register", *op);
+    }
+    Registration made;
+    const std::uint64_t account_untrusted = request_untrusted["account"].get<std::uint64_t>();
+    const std::uint64_t pid_untrusted = request_untrusted["pid"].get<std::uint64_t>();
+    if (account_untrusted != peer.uid || pid_untrusted != static_cast<std::uint64_t>(peer.pid)) {
+        return fail(EACCES, "process {} of user {} may not register as worker {} of account {}", peer.pid, peer.uid,
+                    pid_untrusted, account_untrusted);
+    }
+    made.account = peer.uid;
+    made.pid = peer.pid;
+    made.generation = request_untrusted["generation"].get<std::uint64_t>();
+    if (!secret.verify(request_untrusted["token"].get_ref<const std::string&>(), made.account, made.generation)) {
+        return fail(EACCES, "token of process {} is not that of a worker of account {}", made.pid, made.account);
+    }
+    made.inventory = Inventory(request_untrusted["inventory"]);
+    return made;
+}
+
+Worker::Worker(control::Loop& loop, const Secret& secret, uid_t account, std::uint64_t generation, Process process,
+               const Times& times, Handlers handlers)
+    : loop_(loop),
+      secret_(secret),
+      account_(account),
+      generation_(generation),
+      process_(std::move(process)),
+      deadline_ns_(times.deadline_ns),
+      recover_ns_(times.recover_ns),
+      lease_until_ns_(times.lease_until_ns),
+      handlers_(std::move(handlers)) {}
+
+Result<std::unique_ptr<Worker>> Worker::watch(control::Loop& loop, const Secret& secret, uid_t account,
+                                              std::uint64_t generation, Process process, Fd link, const Times& times,
+                                              Handlers handlers) {
+    std::unique_ptr<Worker> worker(
+        new Worker(loop, secret, account, generation, std::move(process), times, std::move(handlers)));
+    auto death = loop.on_io(worker->process_.pidfd.get(), EPOLLIN, [self = worker.get()](std::uint32_t) {
+        const std::string how = reap(self->process_.pidfd);
+        self->death_ = control::Source();
+        const auto died = self->handlers_.died;
+        died(how);
+    });
+    if (!death) {
+        return tl::unexpected(death.error());
+    }
+    worker->death_ = std::move(*death);
+    if (link) {
+        worker->state_ = State::starting;
+        auto opened = control::Connection::open(loop, std::move(link), link_fds, worker->link_handlers());
+        if (!opened) {
+            return tl::unexpected(opened.error());
+        }
+        worker->link_ = std::move(*opened);
+    }
+    return worker;
+}
+
+control::Connection::Handlers Worker::link_handlers() {
+    return {[this](Result<Message> message) { on_message(std::move(message)); },
+            [this] {
+                // It may come back over the listening socket; if not, the deadline ends it.
+                link_.reset();
+                if (state_ == State::running || state_ == State::starting) {
+                    state_ = State::lost;
+                    deadline_ns_ = now_ns() + recover_ns_;
+                }
+            }};
+}
+
+void Worker::on_message(Result<Message> message) {
+    if (!message) {
+        refuse(message.error());
+        return;
+    }
+    if (!message->fds.empty()) {
+        refuse({EBADMSG, "a worker sends no descriptors"});
+        return;
+    }
+    if (state_ == State::starting) {
+        on_register(message->body);
+    } else if (state_ == State::running) {
+        on_inventory(message->body);
+    }
+    // An ending worker may say what it likes.
+}
+
+void Worker::on_register(const Json& request) {
+    auto registration = check_registration(request, secret_, {process_.name.pid, account_, 0});
+    if (!registration) {
+        refuse(registration.error());
+        return;
+    }
+    if (registration->generation != generation_) {
+        refuse({EACCES, "the generation is another worker's"});
+        return;
+    }
+    admit(request, std::move(registration->inventory));
+}
+
+void Worker::admit(const Json& request, Inventory inventory) {
+    auto gate = Gate::create(account_, generation_, lease_until_ns_);
+    if (!gate) {
+        refuse(gate.error());
+        return;
+    }
+    auto shared = gate->share();
+    if (!shared) {
+        refuse(shared.error());
+        return;
+    }
+    gate_ = std::make_unique<Gate>(std::move(*gate));
+    inventory_ = std::move(inventory);
+    adopts_sent_ = inventory_.adopted();
+    std::vector<Fd> fds;
+    fds.push_back(std::move(*shared));
+    link_->send(control::answer(request), std::move(fds));
+    state_ = State::running;
+    handlers_.registered();
+}
+
+void Worker::take_back(std::unique_ptr<control::Connection> link, const Json& request, Inventory inventory) {
+    link_ = std::move(link);
+    link_->hand_over(link_fds, link_handlers());
+    admit(request, std::move(inventory));
+}
+
+void Worker::on_inventory(const Json& request) {
+    const auto op = control::check_request(control::Peer::worker_to_broker, request);
+    if (!op) {
+        refuse(op.error());
+        return;
+    }
+    if (*op != "inventory") {
+        refuse({EBADMSG, "a worker registers once"});
+        return;
+    }
+    inventory_ = Inventory(request["inventory"]);
+    adopts_sent_ = std::max(adopts_sent_, inventory_.adopted());
+    handlers_.reported(request.value("id", std::uint64_t{0}));
+}
+
+void Worker::refuse(const Error& error) {
+    log_error(Topic::daemon, "worker broke the protocol and is killed",
+              {{"account", account_}, {"pid", process_.name.pid}, {"error", error.message}});
+    kill();
+}
+
+void Worker::kill() {
+    ::pidfd_send_signal(process_.pidfd.get(), SIGKILL, nullptr, 0);
+}
+
+void Worker::adopt(const control::Credentials& client, const Json& limits, Fd socket) {
+    std::vector<Fd> fds;
+    fds.push_back(std::move(socket));
+    ++adopts_sent_;
+    if (link_) {
+        link_->send({{"op", "adopt"}, {"client_pid", client.pid}, {"client_uid", client.uid}, {"limits", limits}},
+                    std::move(fds));
+    }
+}
+
+void Worker::ask_report(std::uint64_t report) {
+    if (link_) {
+        link_->send({{"op", "report"}, {"id", report}});
+    }
+}
+
+void Worker::end(std::uint64_t now_ns) {
+    if (state_ == State::ending) {
+        return;
+    }
+    deadline_ns_ = now_ns + end_timeout_ns;
+    if (link_ && state_ == State::running) {
+        link_->send({{"op", "end"}});
+    } else {
+        ::pidfd_send_signal(process_.pidfd.get(), SIGTERM, nullptr, 0);
+    }
+    state_ = State::ending;
+}
+
+void Worker::tick(std::uint64_t now_ns, std::uint64_t lease_until_ns) {
+    lease_until_ns_ = lease_until_ns;
+    if (gate_ && state_ == State::running) {
+        gate_->renew(lease_until_ns);
+        return;
+    }
+    if (now_ns >= deadline_ns_) {
+        log_error(Topic::daemon, "worker is late and is killed",
+                  {{"account", account_}, {"pid", process_.name.pid}, {"state", state_name()}});
+        kill();
+    }
+}
+
+const char* Worker::state_name() const {
+    switch (state_) {
+        case State::starting:
+            return "starting";
+        case State::lost:
+            return "lost";
+        case State::running:
+            return "running";
+        case State::ending:
+            return "ending";
+    }
+    return "ending";
+}
+
+std::uint64_t Worker::sessions() const {
+    return inventory_.count("sessions") + adopts_sent_ - std::min(adopts_sent_, inventory_.adopted());
+}
+
+}  // namespace yoke::daemon

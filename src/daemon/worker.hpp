@@ -1,0 +1,104 @@
+// One worker as yoked sees it: its process, its control link, its gate and what it last said it holds.
+//
+// A worker is hostile to yoked. Its identity is the process that yoked started (pidfd, socket pair) or, after yoked's
+// own death, a token of the secret together with the kernel's word on pid and uid. It may speak of its own account
+// only; a message that does not fit ends it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "control/address.hpp"
+#include "control/connection.hpp"
+#include "daemon/gate.hpp"
+#include "daemon/inventory.hpp"
+#include "daemon/process.hpp"
+#include "daemon/secret.hpp"
+
+namespace yoke::daemon {
+
+// What a register message claims, once its token has been verified.
+struct Registration {
+    uid_t account = 0;
+    std::uint64_t generation = 0;
+    pid_t pid = 0;
+    Inventory inventory;
+};
+// Checks members, token, and that pid and account are those of the peer. EBADMSG, EACCES.
+Result<Registration> check_registration(const control::Json& request_untrusted, const Secret& secret,
+                                        const control::Credentials& peer);
+
+class Worker {
+   public:
+    enum class State : std::uint8_t { starting, lost, running, ending };
+    struct Handlers {
+        std::function<void()> registered;
+        std::function<void(std::uint64_t report)> reported;  // 0: unasked
+        std::function<void(const std::string& how)> died;    // may destroy the worker
+    };
+    struct Times {
+        std::uint64_t deadline_ns = 0;     // who is not running by then is killed
+        std::uint64_t recover_ns = 0;      // how long one whose link broke may take to come back
+        std::uint64_t lease_until_ns = 0;  // of the first gate
+    };
+    static constexpr std::uint64_t end_timeout_ns = 5'000'000'000;  // to give everything back before it is killed
+
+    // Watches `process`. With a link the worker is starting; without, it is lost until it registers.
+    static Result<std::unique_ptr<Worker>> watch(control::Loop& loop, const Secret& secret, uid_t account,
+                                                 std::uint64_t generation, Process process, Fd link, const Times& times,
+                                                 Handlers handlers);
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+    ~Worker() = default;
+
+    // A lost worker has come back over `link`.
+    void take_back(std::unique_ptr<control::Connection> link, const control::Json& request, Inventory inventory);
+    // Hands over the worker's end of a new session.
+    void adopt(const control::Credentials& client, const control::Json& limits, Fd socket);
+    void ask_report(std::uint64_t report);
+    void end(std::uint64_t now_ns);
+    void kill();
+    // Kills the worker if its time is over; renews the gate.
+    void tick(std::uint64_t now_ns, std::uint64_t lease_until_ns);
+
+    [[nodiscard]] uid_t account() const { return account_; }
+    [[nodiscard]] std::uint64_t generation() const { return generation_; }
+    [[nodiscard]] const Process& process() const { return process_; }
+    [[nodiscard]] State state() const { return state_; }
+    [[nodiscard]] const char* state_name() const;
+    [[nodiscard]] const Inventory& inventory() const { return inventory_; }
+    [[nodiscard]] const Gate* gate() const { return gate_.get(); }
+    // Sessions that it has or is about to have.
+    [[nodiscard]] std::uint64_t sessions() const;
+    [[nodiscard]] bool busy() const { return sessions() != 0 || inventory_.count("graphs") != 0; }
+
+   private:
+    Worker(control::Loop& loop, const Secret& secret, uid_t account, std::uint64_t generation, Process process,
+           const Times& times, Handlers handlers);
+    control::Connection::Handlers link_handlers();
+    void on_message(Result<control::Message> message);
+    void on_register(const control::Json& request);
+    void on_inventory(const control::Json& request);
+    void admit(const control::Json& request, Inventory inventory);
+    void refuse(const Error& error);
+
+    control::Loop& loop_;
+    const Secret& secret_;
+    uid_t account_;
+    std::uint64_t generation_;
+    Process process_;
+    std::uint64_t deadline_ns_;  // for starting, lost and ending
+    std::uint64_t recover_ns_;
+    std::uint64_t lease_until_ns_;
+    Handlers handlers_;
+    State state_ = State::lost;
+    control::Source death_;
+    std::unique_ptr<control::Connection> link_;
+    std::unique_ptr<Gate> gate_;
+    Inventory inventory_;
+    std::uint64_t adopts_sent_ = 0;
+};
+
+}  // namespace yoke::daemon
