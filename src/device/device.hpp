@@ -68,7 +68,7 @@ struct Program {
     std::string source_name;
     std::string function;
     std::string options;
-    Geometry geometry;  // what it will be launched with, so that it can be compiled for it
+    Geometry geometry;  // what it is compiled for and launched with
 };
 
 // Is told the end of a command: 0 or -errno. Called once, on a thread of the device, or on the caller's before the
@@ -94,10 +94,10 @@ class Queue {
     // nothing was queued and `done` is not called.
     virtual Status write(Buffer& to, const std::byte* from, std::size_t bytes, Done& done) = 0;
     virtual Status read(const Buffer& from, std::byte* to, std::size_t bytes, Done& done) = 0;
-    // Runs a kernel after everything queued before it. `failed` is called only if it fails after having been queued, at
-    // the latest before the `done` of the next read is; it must stay as long as the queue.
-    virtual Status launch(Kernel& kernel, std::span<const Argument> arguments, const Geometry& geometry,
-                          Done& failed) = 0;
+    // Runs a kernel after everything queued before it, over the geometry it was compiled for. `failed` is called only
+    // if it fails after having been queued, at the latest before the `done` of the next read is; it must stay as long
+    // as the queue.
+    virtual Status launch(Kernel& kernel, std::span<const Argument> arguments, Done& failed) = 0;
     // Hands what was queued to the device.
     virtual Status flush() = 0;
     // Returns when every command has ended and every `done` has returned.

@@ -1,0 +1,204 @@
+#include "device/cpu/host_device.hpp"
+
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <new>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "base/text.hpp"
+
+namespace yoke::device {
+
+namespace {
+
+constexpr int fresh_pattern = 0xa5;
+
+class HostBuffer final : public Buffer {
+   public:
+    HostBuffer(std::unique_ptr<std::byte[]> memory, std::size_t bytes) : memory_(std::move(memory)), bytes_(bytes) {}
+    [[nodiscard]] std::size_t bytes() const override { return bytes_; }
+    [[nodiscard]] std::byte* data() const { return memory_.get(); }
+
+   private:
+    std::unique_ptr<std::byte[]> memory_;
+    std::size_t bytes_;
+};
+
+class HostKernel final : public Kernel {
+   public:
+    HostKernel(std::vector<Parameter> parameters, HostFunction function, const Geometry& geometry)
+        : parameters_(std::move(parameters)), function_(std::move(function)), geometry_(geometry) {}
+    [[nodiscard]] const std::vector<Parameter>& parameters() const override { return parameters_; }
+    [[nodiscard]] int run(std::span<const HostArgument> arguments) const { return function_(arguments, geometry_); }
+
+   private:
+    std::vector<Parameter> parameters_;
+    HostFunction function_;
+    Geometry geometry_;
+};
+
+struct Copy {
+    std::byte* to = nullptr;
+    const std::byte* from = nullptr;
+    std::size_t bytes = 0;
+    Done* done = nullptr;
+};
+
+struct Launch {
+    const HostKernel* kernel = nullptr;
+    std::vector<HostArgument> arguments;
+    Done* failed = nullptr;
+};
+
+class HostQueue final : public Queue {
+   public:
+    HostQueue() : thread_([this] { serve(); }) {}
+    ~HostQueue() override {
+        {
+            const std::lock_guard lock(mutex_);
+            ending_ = true;
+        }
+        changed_.notify_all();
+        thread_.join();  // after all commands
+    }
+
+    Status write(Buffer& to, const std::byte* from, std::size_t bytes, Done& done) override {
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): buffers of this device are HostBuffers
+        const auto& buffer = static_cast<const HostBuffer&>(to);
+        if (bytes > buffer.bytes()) {
+            return fail(EINVAL, "cannot write {} bytes to a buffer of {}", bytes, buffer.bytes());
+        }
+        add(Copy{buffer.data(), from, bytes, &done});
+        return {};
+    }
+
+    Status read(const Buffer& from, std::byte* to, std::size_t bytes, Done& done) override {
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): buffers of this device are HostBuffers
+        const auto& buffer = static_cast<const HostBuffer&>(from);
+        if (bytes > buffer.bytes()) {
+            return fail(EINVAL, "cannot read {} bytes from a buffer of {}", bytes, buffer.bytes());
+        }
+        add(Copy{to, buffer.data(), bytes, &done});
+        return {};
+    }
+
+    Status launch(Kernel& kernel_base, std::span<const Argument> arguments, Done& failed) override {
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): kernels of this device are HostKernels
+        auto& kernel = static_cast<HostKernel&>(kernel_base);
+        if (arguments.size() != kernel.parameters().size()) {
+            return fail(EINVAL, "the function takes {} arguments, not {}", kernel.parameters().size(),
+                        arguments.size());
+        }
+        Launch launch;
+        launch.kernel = &kernel;
+        launch.failed = &failed;
+        for (const Argument& argument : arguments) {
+            if (argument.buffer != nullptr) {
+                // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): as above
+                const auto& buffer = static_cast<const HostBuffer&>(*argument.buffer);
+                launch.arguments.emplace_back(buffer.data(), buffer.bytes());
+            } else {
+                // Host functions promise not to write constants.
+                auto* const bytes = const_cast<std::uint8_t*>(argument.constant.data());
+                launch.arguments.emplace_back(reinterpret_cast<std::byte*>(bytes), argument.constant.size());
+            }
+        }
+        add(std::move(launch));
+        return {};
+    }
+
+    Status flush() override { return {}; }
+
+    void finish() override {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return commands_.empty() && !busy_; });
+    }
+
+   private:
+    using Command = std::variant<Copy, Launch>;
+
+    void add(Command command) {
+        {
+            const std::lock_guard lock(mutex_);
+            commands_.push_back(std::move(command));
+        }
+        changed_.notify_all();
+    }
+
+    static void run(const Command& command) {
+        if (const auto* const copy = std::get_if<Copy>(&command)) {
+            if (copy->bytes > 0) {
+                std::memcpy(copy->to, copy->from, copy->bytes);
+            }
+            copy->done->done(0);
+            return;
+        }
+        const auto& launch = std::get<Launch>(command);
+        if (const int status = launch.kernel->run(launch.arguments); status != 0) {
+            launch.failed->done(status);
+        }
+    }
+
+    void serve() {
+        std::unique_lock lock(mutex_);
+        while (true) {
+            changed_.wait(lock, [this] { return !commands_.empty() || ending_; });
+            if (commands_.empty()) {
+                return;
+            }
+            const Command command = std::move(commands_.front());
+            commands_.pop_front();
+            busy_ = true;
+            lock.unlock();
+            run(command);
+            lock.lock();
+            busy_ = false;
+            changed_.notify_all();
+        }
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Command> commands_;
+    bool busy_ = false;
+    bool ending_ = false;
+    std::thread thread_;  // last: it uses the members above
+};
+
+}  // namespace
+
+HostDevice::HostDevice() = default;
+HostDevice::~HostDevice() = default;
+
+void HostDevice::add(const std::string& name, std::vector<Parameter> parameters, HostFunction function) {
+    const std::lock_guard lock(mutex_);
+    functions_[name] = std::make_shared<const Entry>(Entry{std::move(parameters), std::move(function)});
+}
+
+Result<std::unique_ptr<Buffer>> HostDevice::allocate(std::size_t bytes) {
+    std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[bytes]);
+    if (!memory) {
+        return fail(ENOMEM, "cannot allocate {} bytes on the device", bytes);
+    }
+    std::memset(memory.get(), fresh_pattern, bytes);
+    return std::make_unique<HostBuffer>(std::move(memory), bytes);
+}
+
+Result<std::unique_ptr<Queue>> HostDevice::create_queue() {
+    return std::make_unique<HostQueue>();
+}
+
+Result<std::unique_ptr<Kernel>> HostDevice::compile(const Program& program, std::string& log) {
+    log.clear();
+    const std::lock_guard lock(mutex_);
+    const auto found = functions_.find(program.function);
+    if (found == functions_.end()) {
+        return fail(EINVAL, "there is no host function \"{}\"; add it before it is used", printable(program.function));
+    }
+    return std::make_unique<HostKernel>(found->second->parameters, found->second->function, program.geometry);
+}
+
+}  // namespace yoke::device

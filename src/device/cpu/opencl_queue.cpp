@@ -1,0 +1,137 @@
+#include "device/cpu/opencl_queue.hpp"
+
+#include "base/log.hpp"
+#include "device/cpu/opencl_kernel.hpp"
+
+namespace yoke::device {
+
+namespace {
+
+cl_mem memory_of(const Buffer& buffer) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): buffers of this device are OpenclBuffers
+    return static_cast<const OpenclBuffer&>(buffer).memory();
+}
+
+}  // namespace
+
+OpenclQueue::Record* OpenclQueue::take_record(Done& done) {
+    Record* record = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        if (free_.empty()) {
+            records_.push_back(std::make_unique<Record>());
+            free_.reserve(records_.size());  // so that giving back never allocates
+            record = records_.back().get();
+        } else {
+            record = free_.back();
+            free_.pop_back();
+        }
+        ++in_flight_;
+    }
+    record->queue = this;
+    record->done = &done;
+    record->launches.swap(launches_);
+    return record;
+}
+
+void OpenclQueue::give_back(Record* record) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(record);
+    if (--in_flight_ == 0) {
+        idle_.notify_all();
+    }
+}
+
+void OpenclQueue::report_launches(std::vector<Launch>& launches) {
+    for (const Launch& launch : launches) {
+        cl_int status = CL_COMPLETE;
+        ::clGetEventInfo(launch.event.get(), CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, nullptr);
+        if (status < 0) {
+            launch.failed->done(-errno_of_opencl(status));
+        }
+    }
+    launches.clear();
+}
+
+void CL_CALLBACK OpenclQueue::on_end(cl_event /*event*/, cl_int status, void* pointer) {
+    auto* const record = static_cast<Record*>(pointer);
+    report_launches(record->launches);
+    record->done->done(status < 0 ? -errno_of_opencl(status) : 0);
+    record->queue->give_back(record);
+}
+
+// Has the record told when the event ends; where that cannot be had, waits.
+void OpenclQueue::watch(cl_event raw_event, Record* record) {
+    const OpenclOwned<cl_event> event(raw_event);
+    if (::clSetEventCallback(event.get(), CL_COMPLETE, &OpenclQueue::on_end, record) == CL_SUCCESS) {
+        return;
+    }
+    log_warning(Topic::device, "OpenCL platform refuses an event callback; waiting instead");
+    cl_int status = ::clWaitForEvents(1, &raw_event);
+    if (status == CL_SUCCESS) {
+        status = CL_COMPLETE;
+    }
+    on_end(event.get(), status, record);
+}
+
+Status OpenclQueue::write(Buffer& to, const std::byte* from, std::size_t bytes, Done& done) {
+    Record* const record = take_record(done);
+    cl_event event = nullptr;
+    const cl_int status =
+        ::clEnqueueWriteBuffer(queue_.get(), memory_of(to), CL_FALSE, 0, bytes, from, 0, nullptr, &event);
+    if (status != CL_SUCCESS) {
+        record->launches.swap(launches_);
+        give_back(record);
+        return fail_opencl(status, "cannot copy to the device");
+    }
+    watch(event, record);
+    return {};
+}
+
+Status OpenclQueue::read(const Buffer& from, std::byte* to, std::size_t bytes, Done& done) {
+    Record* const record = take_record(done);
+    cl_event event = nullptr;
+    const cl_int status =
+        ::clEnqueueReadBuffer(queue_.get(), memory_of(from), CL_FALSE, 0, bytes, to, 0, nullptr, &event);
+    if (status != CL_SUCCESS) {
+        record->launches.swap(launches_);
+        give_back(record);
+        return fail_opencl(status, "cannot copy from the device");
+    }
+    watch(event, record);
+    return {};
+}
+
+Status OpenclQueue::launch(Kernel& kernel_base, std::span<const Argument> arguments, Done& failed) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): kernels of this device are OpenclKernels
+    auto& kernel = static_cast<OpenclKernel&>(kernel_base);
+    if (auto set = kernel.set_arguments(arguments); !set) {
+        return set;
+    }
+    const Geometry& geometry = kernel.geometry();
+    cl_event event = nullptr;
+    const cl_int status = ::clEnqueueNDRangeKernel(queue_.get(), kernel.handle(), 3, nullptr, geometry.global.data(),
+                                                   geometry.local.data(), 0, nullptr, &event);
+    if (status != CL_SUCCESS) {
+        return fail_opencl(status, "cannot launch a kernel");
+    }
+    launches_.push_back({OpenclOwned<cl_event>(event), &failed});
+    return {};
+}
+
+Status OpenclQueue::flush() {
+    const cl_int status = ::clFlush(queue_.get());
+    if (status != CL_SUCCESS) {
+        return fail_opencl(status, "cannot hand commands to the device");
+    }
+    return {};
+}
+
+void OpenclQueue::finish() {
+    ::clFinish(queue_.get());
+    report_launches(launches_);
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [this] { return in_flight_ == 0; });
+}
+
+}  // namespace yoke::device

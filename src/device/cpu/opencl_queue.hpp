@@ -1,0 +1,61 @@
+// An in-order OpenCL command queue that tells the ends of copies and the failures of launches.
+//
+// MODEL. Each copy has an event with a callback; the record that the callback gets is pooled. A launch has an event
+// without callback: that would cost a few microseconds each. The copy queued next takes the launches' events along and
+// looks at them when it ends; since the queue is in order they have ended by then.
+//
+// PoCL runs callbacks on the thread that ended the command, or on the caller's when the command has already ended, so
+// the pool's lock is never held while OpenCL is called.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "device/cpu/opencl.hpp"
+#include "device/device.hpp"
+
+namespace yoke::device {
+
+class OpenclQueue final : public Queue {
+   public:
+    explicit OpenclQueue(OpenclOwned<cl_command_queue> queue) : queue_(std::move(queue)) {}
+    ~OpenclQueue() override { finish(); }
+
+    Status write(Buffer& to, const std::byte* from, std::size_t bytes, Done& done) override;
+    Status read(const Buffer& from, std::byte* to, std::size_t bytes, Done& done) override;
+    Status launch(Kernel& kernel, std::span<const Argument> arguments, Done& failed) override;
+    Status flush() override;
+    void finish() override;
+
+   private:
+    struct Launch {
+        OpenclOwned<cl_event> event;
+        Done* failed = nullptr;
+    };
+    struct Record {
+        OpenclQueue* queue = nullptr;
+        Done* done = nullptr;
+        std::vector<Launch> launches;  // queued before this copy and after the one before
+    };
+
+    Record* take_record(Done& done);
+    void give_back(Record* record);
+    void watch(cl_event event, Record* record);
+    static void CL_CALLBACK on_end(cl_event event, cl_int status, void* record);
+    static void report_launches(std::vector<Launch>& launches);
+
+    OpenclOwned<cl_command_queue> queue_;
+    std::vector<Launch> launches_;  // not yet taken along by a copy
+
+    std::mutex mutex_;  // of the members below
+    std::condition_variable idle_;
+    std::vector<std::unique_ptr<Record>> records_;
+    std::vector<Record*> free_;
+    std::size_t in_flight_ = 0;
+};
+
+}  // namespace yoke::device
