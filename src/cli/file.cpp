@@ -1,0 +1,209 @@
+// See file.hpp.
+#include "cli/file.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cli/interrupt.hpp"
+
+namespace yoke::cli {
+namespace {
+
+mode_t current_umask() {
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
+    return mask;
+}
+
+}  // namespace
+
+Outcome<Input> Input::open(const std::string& path) {
+    if (path == "-") {
+        return Input(STDIN_FILENO, "standard input");
+    }
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return fail_errno("cannot read {}", path);
+    }
+    Input input(fd, path);
+    struct stat status {};
+    if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+        return fail(exit_failed, "{} is a directory; name a file", path);
+    }
+    return input;
+}
+
+Input::Input(Input&& other) noexcept : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {}
+
+Input::~Input() {
+    if (fd_ > STDERR_FILENO) {
+        ::close(fd_);
+    }
+}
+
+std::optional<std::uint64_t> Input::bytes_left() const {
+    struct stat status {};
+    const off_t at = ::lseek(fd_, 0, SEEK_CUR);
+    if (::fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode) || at < 0) {
+        return std::nullopt;
+    }
+    // Files of /proc and the like say 0 and have content.
+    if (status.st_size == 0) {
+        return std::nullopt;
+    }
+    return status.st_size > at ? static_cast<std::uint64_t>(status.st_size - at) : 0;
+}
+
+Outcome<std::size_t> Input::read_some(std::span<std::byte> piece) {
+    for (;;) {
+        if (!wait_readable(fd_, -1)) {
+            return interrupted_failure();
+        }
+        const ssize_t count = ::read(fd_, piece.data(), piece.size());
+        if (count >= 0) {
+            return static_cast<std::size_t>(count);
+        }
+        if (errno != EINTR && errno != EAGAIN) {
+            return fail_errno("cannot read {}", name_);
+        }
+    }
+}
+
+Outcome<std::size_t> Input::read_full(std::span<std::byte> piece) {
+    std::size_t filled = 0;
+    while (filled < piece.size()) {
+        const auto count = read_some(piece.subspan(filled));
+        if (!count) {
+            return count;
+        }
+        if (*count == 0) {
+            break;
+        }
+        filled += *count;
+    }
+    return filled;
+}
+
+Outcome<Output> Output::open(const std::string& path, bool binary) {
+    if (path == "-") {
+        if (binary && ::isatty(STDOUT_FILENO) == 1) {
+            return fail(exit_usage,
+                        "the result is binary and the output is a terminal; name a file with -o FILE or pipe it");
+        }
+        return Output(STDOUT_FILENO, "standard output");
+    }
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) {
+        return open_temporary(path, 0666 & ~current_umask());
+    }
+    if (S_ISDIR(status.st_mode)) {
+        return fail(exit_failed, "{} is a directory; name a file", path);
+    }
+    if (!S_ISREG(status.st_mode)) {
+        const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+        if (fd < 0) {
+            return fail_errno("cannot write {}", path);
+        }
+        return Output(fd, path);
+    }
+    if (::access(path.c_str(), W_OK) != 0) {
+        return fail_errno("cannot write {}", path);
+    }
+    // A symbolic link stays; what it names is replaced.
+    const std::unique_ptr<char, decltype(&::free)> resolved(::realpath(path.c_str(), nullptr), &::free);
+    return open_temporary(resolved ? std::string(resolved.get()) : path, status.st_mode & 0777);
+}
+
+Outcome<Output> Output::open_temporary(const std::string& path, mode_t mode) {
+    const auto slash = path.rfind('/');
+    const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+    const std::string base = slash == std::string::npos ? path : path.substr(slash + 1);
+    std::string temporary = directory + "." + base.substr(0, 200) + ".XXXXXX";
+    const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+    if (fd < 0) {
+        return fail_errno("cannot write {}", path);
+    }
+    Output output(fd, path);
+    output.temporary_ = std::move(temporary);
+    output.target_ = path;
+    if (::fchmod(fd, mode) != 0) {
+        return fail_errno("cannot set the mode of {}", output.temporary_);
+    }
+    return output;
+}
+
+Output::Output(Output&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      name_(std::move(other.name_)),
+      target_(std::move(other.target_)),
+      temporary_(std::exchange(other.temporary_, {})) {}
+
+Output::~Output() {
+    if (fd_ > STDERR_FILENO) {
+        ::close(fd_);
+    }
+    if (!temporary_.empty()) {
+        ::unlink(temporary_.c_str());
+    }
+}
+
+Done Output::write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
+        if (interrupted()) {
+            return interrupted_failure();
+        }
+        if (count >= 0) {
+            bytes = bytes.subspan(static_cast<std::size_t>(count));
+        } else if (errno == EAGAIN) {
+            pollfd ready{fd_, POLLOUT, 0};
+            ::poll(&ready, 1, -1);
+        } else if (errno != EINTR) {
+            return fail_errno("cannot write {}", name_);
+        }
+    }
+    return {};
+}
+
+Done Output::write(const std::string& text) {
+    return write(std::as_bytes(std::span(text)));
+}
+
+Done Output::finish() {
+    if (fd_ > STDERR_FILENO && ::close(std::exchange(fd_, -1)) != 0) {
+        return fail_errno("cannot write {}", name_);
+    }
+    if (!temporary_.empty()) {
+        if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
+            return fail_errno("cannot put the result in place as {}", target_);
+        }
+        temporary_.clear();
+    }
+    return {};
+}
+
+Outcome<std::vector<std::byte>> read_small_file(const std::string& path, std::size_t bytes_max, const char* what) {
+    auto input = Input::open(path);
+    if (!input) {
+        return fail(input.error().exit, "{}: {}", what, input.error().message);
+    }
+    std::vector<std::byte> bytes(bytes_max + 1);
+    const auto count = input->read_full(bytes);
+    if (!count) {
+        return tl::unexpected<Failure>(count.error());
+    }
+    if (*count > bytes_max) {
+        return fail(exit_failed, "{} {} is longer than {} bytes; is it the right file?", what, input->name(),
+                    bytes_max);
+    }
+    bytes.resize(*count);
+    return bytes;
+}
+
+}  // namespace yoke::cli

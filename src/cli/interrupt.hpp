@@ -1,0 +1,15 @@
+// Ctrl-C as a value: the first SIGINT or SIGTERM sets a flag and wakes whoever waits in wait_readable(), so that
+// commands end in order (temporary files removed, graphs terminated). The second one kills.
+#pragma once
+
+namespace yoke::cli {
+
+// Installs the handlers. Called once, by main.
+void catch_interrupts();
+[[nodiscard]] bool interrupted();
+
+// Waits until @fd can be read (or is at its end) or an interrupt arrives, at most @timeout_ms (-1: for ever). Returns
+// whether @fd can be read.
+[[nodiscard]] bool wait_readable(int fd, int timeout_ms);
+
+}  // namespace yoke::cli

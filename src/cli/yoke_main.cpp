@@ -1,0 +1,175 @@
+// The program `yoke`: options to commands, failures to exit codes.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <functional>
+
+#include "cli/commands.hpp"
+#include "cli/interrupt.hpp"
+
+namespace yoke::cli {
+namespace {
+
+constexpr const char* footer =
+    R"(Examples:
+  head -c 64 /dev/urandom > key; chmod 600 key
+  yoke call aes-xts --key-file key --unit 512 --start 0 -i disk.img -o disk.enc
+  yoke call aes-xts --key-file key --decrypt -i disk.enc | cmp - disk.img
+  yoke call sha256 < disk.img                      one digest, as sha256sum prints it
+  yoke call sha256 --message 4096 -i disk.img      one digest per 4 KiB
+  yoke graph check examples/depth.toml
+  yoke graph start examples/depth.toml --push depth=frames.raw --pull cloud=cloud.raw
+  yoke doctor                                      what is missing, and what to do
+  yoke ls graphs                                   what runs
+
+Data goes to the standard output, everything else to the standard error.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 daemon not running, 4 no permission, 5 no such object, 130 interrupted.
+Environment: YOKE_SOCKET (where yoked listens), YOKE_AUTOSTART=0 (start no daemon).)";
+
+using Command = std::function<Done()>;
+
+void add_view_options(CLI::App& app, ViewOptions& view, bool table) {
+    app.add_flag("--json", view.json, "print JSON");
+    if (table) {
+        app.add_flag("-H", view.plain, "no header, one tab between columns, base units");
+    }
+}
+
+void add_daemon_commands(CLI::App& app, ViewOptions& view, std::string& kind, Command& chosen) {
+    CLI::App* status = app.add_subcommand("status", "what yoked is doing, one line per worker");
+    add_view_options(*status, view, true);
+    status->callback([&] { chosen = [&] { return show_status(view); }; });
+
+    CLI::App* list = app.add_subcommand("ls", "list the objects of your account");
+    std::string kinds;
+    for (const auto& name : object_kinds()) {
+        kinds += (kinds.empty() ? "" : ", ") + name;
+    }
+    list->add_option("KIND", kind, kinds + "; default: all");
+    add_view_options(*list, view, true);
+    list->callback([&] { chosen = [&] { return list_objects(view, kind); }; });
+
+    CLI::App* shutdown = app.add_subcommand("shutdown", "end yoked and its workers (its owner or root only)");
+    add_view_options(*shutdown, view, false);
+    shutdown->callback([&] { chosen = [&] { return shut_down(view); }; });
+}
+
+void add_call_command(CLI::App& app, CallOptions& call, Command& chosen) {
+    CLI::App* command = app.add_subcommand("call", "run a service over a stream, however long");
+    command->add_option("SERVICE", call.service, Recipe::service_names())->required();
+    command->add_option("-i,--input", call.input, "file to read; default: standard input");
+    command->add_option("-o,--output", call.output,
+                        "file to write, replaced only on success; default: standard output");
+    command->add_option("--key-file", call.key_file,
+                        "file with the key's raw bytes: 16 or 32, aes-xts 32 or 64; - with -i: standard input");
+    command->add_flag("--decrypt", call.decrypt, "decrypt instead of encrypt");
+    command->add_option("--unit", call.unit, "aes-xts: bytes of a data unit, default 512");
+    command->add_option("--start", call.start,
+                        "aes-xts: number of the first data unit, decimal or 0x, 128 bits; default 0");
+    command->add_option("--iv", call.iv, "aes-cbc, aes-ctr: 16 bytes; aes-gcm: 1 to 128; in hexadecimal");
+    command->add_option("--aad-file", call.aad_file, "aes-gcm: file with additional authenticated data");
+    command->add_option("--tag-length", call.tag_length, "aes-gcm: bytes of the tag behind the ciphertext, default 16");
+    command->add_option("--message", call.message,
+                        "sha256: one digest per so many bytes; default: one of the whole input");
+    command->add_flag("--binary", call.binary, "sha256: raw digests instead of hexadecimal lines");
+    command->add_option("--place", call.place, "where to run: auto (what is faster), caller (this process), worker")
+        ->check(CLI::IsMember({"auto", "caller", "worker"}));
+    command->add_flag("--json", call.json, "print where it ran, why, and times as JSON to the standard error");
+    command->callback([&] { chosen = [&] { return call_service(call); }; });
+}
+
+struct GraphOptions {
+    GraphStartOptions start;
+    std::string file;
+    std::string name;
+};
+
+void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
+    CLI::App* command = app.add_subcommand("graph", "check, start and stop graphs (docs/graph.md)");
+    command->require_subcommand(1);
+
+    CLI::App* check = command->add_subcommand("check", "check a graph file, without a daemon");
+    check->add_option("FILE", graph.file, "graph file (TOML)")->required();
+    check->callback([&] { chosen = [&] { return check_graph(graph.file); }; });
+
+    CLI::App* start =
+        command->add_subcommand("start", "open a graph and run it until the end of its streams or Ctrl-C");
+    start->add_option("FILE", graph.start.file, "graph file (TOML)")->required();
+    start
+        ->add_option("--push", graph.start.push, "CHANNEL=FILE: push a file of raw datablocks; - is the standard input")
+        ->take_all();
+    start->add_option("--pull", graph.start.pull, "CHANNEL=FILE: pull datablocks into a file; - is the standard output")
+        ->take_all();
+    start->callback([&] { chosen = [&] { return start_graph(graph.start); }; });
+
+    for (const auto& [verb, help] :
+         {std::pair{"stop", "end a graph and remove it"}, std::pair{"rm", "the same as stop"}}) {
+        CLI::App* remove = command->add_subcommand(verb, help);
+        remove->add_option("NAME", graph.name, "name of the graph, as `yoke ls graphs` prints it, or its file")
+            ->required();
+        remove->callback([&] { chosen = [&] { return remove_graph(graph.name, graph.start.socket); }; });
+    }
+}
+
+int report(const Failure& failure) {
+    if (!failure.message.empty()) {
+        fmt::print(stderr, "yoke: {}\n", failure.message);
+    }
+    return failure.exit;
+}
+
+int run(int argc, char** argv) {
+    CLI::App app("yoke: GPU services and dataflow graphs for every program of this machine");
+    app.name("yoke");
+    app.footer(footer);
+    app.require_subcommand(1);
+    app.fallthrough();
+
+    std::string socket;
+    ViewOptions view;
+    CallOptions call;
+    GraphOptions graph;
+    std::string kind;
+    Command chosen;
+    app.add_option("--socket", socket, "path of yoked's socket");
+    add_daemon_commands(app, view, kind, chosen);
+    add_call_command(app, call, chosen);
+    add_graph_commands(app, graph, chosen);
+    CLI::App* doctor = app.add_subcommand("doctor", "what is installed, what is missing, what to do");
+    add_view_options(*doctor, view, true);
+    doctor->callback([&] { chosen = [&] { return diagnose(view); }; });
+    CLI::App* version = app.add_subcommand("version", "version of the library and of the binary interface");
+    add_view_options(*version, view, false);
+    version->callback([&] { chosen = [&] { return show_version(view); }; });
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+            return app.exit(error);  // help
+        }
+        fmt::print(stderr, "yoke: {}; see yoke --help\n", error.what());
+        return exit_usage;
+    }
+    view.socket = call.socket = graph.start.socket = socket;
+    catch_interrupts();
+    const Done done = chosen();
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+        return report(Failure{exit_failed, "cannot write to the standard output"});
+    }
+    return done ? exit_ok : report(done.error());
+}
+
+}  // namespace
+}  // namespace yoke::cli
+
+int main(int argc, char** argv) {
+    try {
+        return yoke::cli::run(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "yoke: unexpected failure: %s\n", error.what());
+        return yoke::cli::exit_failed;
+    }
+}
