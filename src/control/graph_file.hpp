@@ -20,6 +20,10 @@ inline constexpr std::uint32_t capacity_max = 4096;             // datablocks th
 inline constexpr std::size_t kernel_bytes_max = 1024U * 1024U;  // of a program's text: fits a message, escaped
 inline constexpr std::size_t constant_bytes_max = 64;           // an f32x16
 inline constexpr std::size_t arguments_max = 64;                // of one kernel function
+inline constexpr std::size_t source_name_bytes_max = 255;
+inline constexpr std::size_t function_bytes_max = 255;
+inline constexpr std::size_t options_bytes_max = 4096;
+inline constexpr std::uint64_t work_items_max = UINT32_MAX;  // of one dimension
 inline constexpr std::size_t graph_file_bytes_max = 4U * 1024U * 1024U;
 
 struct PortDefinition {

@@ -16,7 +16,7 @@ constexpr Range slots_range{YOKE_SLOTS_MIN, YOKE_SLOTS_MAX};
 constexpr Range u32_range{0, UINT32_MAX};
 constexpr Range token_range{32, 32};         // HMAC-SHA256
 constexpr Range inventory_range{0, 65'536};  // objects of one kind
-constexpr Range work_range{0, UINT32_MAX};   // work items of one dimension
+constexpr Range work_range{0, work_items_max};
 
 // Client to broker.
 constexpr std::array<std::string_view, 9> list_kinds{"workers",  "sessions", "graphs",  "ptasks", "ports",
@@ -52,9 +52,9 @@ constexpr std::array<Member, 3> open_port_members{{
 }};
 constexpr std::array<Member, 6> kernel_members{{
     {"source", Kind::string, true, {1, kernel_bytes_max}},
-    {"source_name", Kind::string, true, {0, 255}},
-    {"function", Kind::string, true, {1, 255}},
-    {"options", Kind::string, true, {0, 4096}},
+    {"source_name", Kind::string, true, {0, source_name_bytes_max}},
+    {"function", Kind::string, true, {1, function_bytes_max}},
+    {"options", Kind::string, true, {0, options_bytes_max}},
     {"geometry", Kind::array, true, {3, 3}, nullptr, work_range},
     {"local", Kind::array, true, {3, 3}, nullptr, work_range},
 }};

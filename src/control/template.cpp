@@ -101,6 +101,12 @@ Result<std::uint64_t> template_bytes(const TemplateDefinition& form) {
     return bytes;
 }
 
+bool same_form(const TemplateDefinition& a, const TemplateDefinition& b) {
+    const auto row_a = row_bytes(a);
+    const auto row_b = row_bytes(b);
+    return a.type == b.type && a.extent == b.extent && row_a && row_b && *row_a == *row_b;
+}
+
 std::string template_text(const TemplateDefinition& form) {
     std::string text = fmt::format("{} {}", printable(form.type, 16), form.extent[0]);
     if (form.extent[1] != 1 || form.extent[2] != 1) {

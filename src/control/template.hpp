@@ -44,6 +44,10 @@ Result<ElementType> parse_element_type(std::string_view type);
 Result<std::uint64_t> row_bytes(const TemplateDefinition& form);
 Result<std::uint64_t> template_bytes(const TemplateDefinition& form);
 
+// Whether datablocks of one are datablocks of the other: a stride that is given as what packing gives makes no
+// difference.
+bool same_form(const TemplateDefinition& a, const TemplateDefinition& b);
+
 // "f32x4 640x480", for messages and lists; with a stride "f32x4 640x480 stride 16384".
 std::string template_text(const TemplateDefinition& form);
 
