@@ -82,6 +82,9 @@ class Trial {
         return key_error_ == 0 && work_.plan.status == 0 ? work_.plan.chunks : 0;
     }
 
+    // The status of a plan made once more.
+    [[nodiscard]] int plan_again() const { return service_->plan(work_.shape).status; }
+
     // Different chunks may run at the same time, on different lanes.
     [[nodiscard]] int run(std::uint32_t chunk, unsigned lane) const { return service_->run(work_, chunk, lane); }
 
