@@ -1,0 +1,149 @@
+// Hot and cold rings; see poller.hpp.
+#include "executive/host/poller.hpp"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/clock.hpp"
+
+namespace yoke::executive {
+
+Poller::Poller(unsigned ring, std::uint64_t spin_ns, std::uint32_t sessions_max, StreamSink* sink)
+    : ring_(ring), spin_ns_(spin_ns), sink_(sink) {
+    hot_.reserve(sessions_max);
+}
+
+Status Poller::open() {
+    epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+    interrupt_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.ptr = nullptr;
+    if (!epoll_ || !interrupt_ || ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, interrupt_.get(), &event) != 0) {
+        return fail_errno("the executive cannot watch the bells of its sessions; raise the limit of open files");
+    }
+    return {};
+}
+
+Status Poller::add(Session& session) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.ptr = &session;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, session.memory.bell.get(), &event) != 0) {
+        return fail_errno("the bell of session {} cannot be watched; it must be an eventfd", session.id);
+    }
+    return {};
+}
+
+void Poller::remove(Session& session) {
+    // First no more events, then out of the owner's hands: it collects and handles events without a pause in between,
+    // so what it collected before this is handled when it looks at the removals.
+    static_cast<void>(::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, session.memory.bell.get(), nullptr));
+    std::unique_lock lock(mutex_);
+    removed_.push_back(&session);
+    removals_.store(true, std::memory_order_release);
+    interrupt();
+    all_forgotten_.wait(lock, [&] { return std::find(removed_.begin(), removed_.end(), &session) == removed_.end(); });
+}
+
+void Poller::interrupt() {
+    const std::uint64_t one = 1;
+    static_cast<void>(!::write(interrupt_.get(), &one, sizeof(one)));  // our own counter: never full
+}
+
+void Poller::look_around(std::uint64_t now) {
+    collect(0);
+    for (std::size_t i = 0; i < hot_.size();) {
+        Session& session = *hot_[i];
+        watch_streams(session);
+        if (session.closed.load(std::memory_order_relaxed) || goes_cold(session, now)) {
+            cool(session);
+        } else {
+            ++i;
+        }
+    }
+}
+
+void Poller::wait(int timeout_ms) {
+    collect(timeout_ms);
+}
+
+void Poller::collect(int timeout_ms) {
+    std::array<epoll_event, 64> events;
+    int count = 0;
+    do {
+        count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+        for (int i = 0; i < count; ++i) {
+            if (events[static_cast<std::size_t>(i)].data.ptr != nullptr) {
+                rung(*static_cast<Session*>(events[static_cast<std::size_t>(i)].data.ptr));
+            }
+        }
+        timeout_ms = 0;
+    } while (count == static_cast<int>(events.size()));
+}
+
+void Poller::rung(Session& session) {
+    RingState& state = session.state[ring_];
+    if (state.hot || session.closed.load(std::memory_order_relaxed)) {
+        return;
+    }
+    watch_streams(session);
+    if (session.rings[ring_].pending()) {
+        state.hot = true;
+        state.last_work_ns = now_ns();
+        hot_.push_back(&session);
+        session.rings[ring_].set_asleep(false);
+    }
+}
+
+bool Poller::goes_cold(Session& session, std::uint64_t now) {
+    RingState& state = session.state[ring_];
+    ring::Consumer& ring = session.rings[ring_];
+    if (now < state.last_work_ns + spin_ns_ || ring.pending()) {
+        return false;
+    }
+    ring.set_asleep(true);
+    yoke_full_fence();
+    watch_streams(session);
+    if (ring.pending()) {
+        ring.set_asleep(false);
+        state.last_work_ns = now;
+        return false;
+    }
+    return true;
+}
+
+void Poller::cool(Session& session) {
+    RingState& state = session.state[ring_];
+    if (state.hot) {
+        state.hot = false;
+        *std::find(hot_.begin(), hot_.end(), &session) = hot_.back();
+        hot_.pop_back();
+    }
+}
+
+void Poller::watch_streams(Session& session) {
+    RingState& state = session.state[ring_];
+    ring::Consumer& ring = session.rings[ring_];
+    for (std::uint32_t slot = 0; state.streams_in_flight > 0 && slot < state.streams.size(); ++slot) {
+        const std::uint32_t tag = state.streams[slot];
+        if (tag == 0) {
+            continue;
+        }
+        const bool busy = ring.busy(slot, tag);
+        if (busy && !ring.cancelled(slot, tag)) {
+            continue;
+        }
+        state.streams[slot] = 0;
+        --state.streams_in_flight;
+        if (busy) {
+            sink_->cancel({session.id, static_cast<std::uint8_t>(ring_), slot, tag});
+        }
+    }
+}
+
+}  // namespace yoke::executive
