@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,10 +19,13 @@ namespace yoke::client {
 
 namespace {
 
-constexpr std::uint64_t start_timeout_ns = 5'000'000'000;  // a daemon is ready in milliseconds; a loaded machine is slow
-constexpr int ready_fd = 3;                                // where the daemon finds the pipe
+constexpr std::uint64_t start_timeout_ns =
+    5'000'000'000;           // a daemon is ready in milliseconds; a loaded machine is slow
+constexpr int ready_fd = 3;  // where the daemon finds the pipe
 
-bool nobody_listens(const Error& error) { return error.code == ENOENT || error.code == ECONNREFUSED; }
+bool nobody_listens(const Error& error) {
+    return error.code == ENOENT || error.code == ECONNREFUSED;
+}
 
 Result<Fd> connect_only(const std::string& path, const char* source) {
     auto connected = control::connect_to(path);
@@ -36,24 +38,6 @@ Result<Fd> connect_only(const std::string& path, const char* source) {
 bool autostart_forbidden() {
     const char* value = ::getenv("YOKE_AUTOSTART");
     return value != nullptr && std::string_view(value) == "0";
-}
-
-// Locks the private directory against others that start a daemon in it; at most until `deadline_ns`.
-Result<Fd> lock_directory(const std::string& directory, std::uint64_t deadline_ns) {
-    Fd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!lock) {
-        return fail_errno("cannot open {}, the directory of the private yoked", directory);
-    }
-    while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            return fail_errno("cannot lock {}, the directory of the private yoked", directory);
-        }
-        if (now_ns() > deadline_ns) {
-            return fail(ENOTCONN, "another program has been starting a private yoked in {} for 5 s; end it", directory);
-        }
-        ::usleep(2'000);
-    }
-    return lock;
 }
 
 // The grandchild: becomes the daemon. Only async-signal-safe calls, since other threads may hold any lock.
@@ -81,7 +65,8 @@ Result<Fd> lock_directory(const std::string& directory, std::uint64_t deadline_n
 
 // Forks twice, so that the daemon belongs to init and never becomes a zombie of this program.
 Status spawn_daemon(const std::string& program, const std::string& socket, const Fd& ready) {
-    std::array<std::string, 6> words = {program, "--private", "--socket", socket, "--ready-fd", std::to_string(ready_fd)};
+    std::array<std::string, 6> words = {program, "--private",  "--socket",
+                                        socket,  "--ready-fd", std::to_string(ready_fd)};
     std::array<char*, 7> arguments{};
     for (std::size_t k = 0; k < words.size(); k++) {
         arguments[k] = words[k].data();
@@ -144,20 +129,15 @@ Status start_daemon(const std::string& socket, std::uint64_t deadline_ns) {
         if (::read(reader.get(), &byte, 1) == 1) {
             return {};
         }
-        return fail(ENOTCONN, "{} ended before it was ready; run '{} --private' by hand to see why", *program, *program);
+        return fail(ENOTCONN, "{} ended before it was ready; run '{} --private' by hand to see why", *program,
+                    *program);
     }
 }
 
-Result<Fd> connect_or_start(const std::string& directory, const std::string& socket) {
+// Several programs may do this at once: yoked itself sees to it that one of those started serves, and the others end
+// when that one is ready.
+Result<Fd> connect_or_start(const std::string& socket) {
     const std::uint64_t deadline_ns = now_ns() + start_timeout_ns;
-    auto lock = lock_directory(directory, deadline_ns);
-    if (!lock) {
-        return lock;
-    }
-    auto connected = control::connect_to(socket);  // somebody else may have started it meanwhile
-    if (connected || !nobody_listens(connected.error())) {
-        return connected;
-    }
     if (auto started = start_daemon(socket, deadline_ns); !started) {
         return fail(ENOTCONN, "no yoked runs and none could be started: {}", started.error().message);
     }
@@ -191,10 +171,10 @@ Result<Fd> connect_to_broker(const std::string& socket, Autostart autostart) {
         return connected;
     }
     if (autostart == Autostart::no || autostart_forbidden()) {
-        return fail(ENOTCONN, "no yoked listens at {} or {}; start one with 'yoked --private'{}", control::system_socket,
-                    path, autostart_forbidden() ? " or unset YOKE_AUTOSTART" : "");
+        return fail(ENOTCONN, "no yoked listens at {} or {}; start one with 'yoked --private'{}",
+                    control::system_socket, path, autostart_forbidden() ? " or unset YOKE_AUTOSTART" : "");
     }
-    return connect_or_start(*directory, path);
+    return connect_or_start(path);
 }
 
 }  // namespace yoke::client

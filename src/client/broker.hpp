@@ -1,9 +1,9 @@
 // Finding yoked, and starting a private one where none runs.
 //
 // Order: the socket that the caller names, else $YOKE_SOCKET (both: connect only); else the system's instance; else the
-// user's own, which is started on demand unless YOKE_AUTOSTART=0. Starting is serialised by a lock on the private
-// directory itself, so that no lock file is left behind. The daemon is started by a double fork with a session of its
-// own: it is no child of the program, gets none of its descriptors and survives it; it ends by itself when idle.
+// user's own, which is started on demand unless YOKE_AUTOSTART=0. Of several that are started at once yoked lets one
+// serve. The daemon is started by a double fork with a session of its own: it is no child of the program, gets none of
+// its descriptors and survives it; it ends by itself when idle.
 #pragma once
 
 #include <cstdint>
