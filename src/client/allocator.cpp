@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::uint64_t granule = YOKE_DATA_ALIGN;
 
-constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) { return (value + step - 1) / step * step; }
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
+    return (value + step - 1) / step * step;
+}
 
 }  // namespace
 
@@ -105,7 +107,9 @@ std::optional<Range> Allocator::find(std::uint64_t offset) const {
     return Range{nodes_[found->second].offset, nodes_[found->second].bytes};
 }
 
-void Allocator::release(std::uint64_t offset) { free_node(at_.at(offset)); }
+void Allocator::release(std::uint64_t offset) {
+    free_node(at_.at(offset));
+}
 
 void Allocator::hold(std::uint64_t offset) {
     held_.push_back(offset);

@@ -1,11 +1,11 @@
 // The allocator of the arena's data area: offsets in, offsets out, all bookkeeping in private memory.
 //
-// Problem: the data area is shared with a worker, so headers between the blocks would be hostile memory, and a block that
-// an executor may still write must not be handed out again. Model: blocks of 64-byte granules form an address-ordered list
-// of nodes; free blocks hang in segregated lists by size class (power of two, divided by eight), so that allocating and
-// freeing take constant time and neighbours coalesce. A block freed while somebody may still write it is held: it
-// belongs to nobody until sweep() finds it quiet. Trade-off: a request is rounded up to its class first (at most 1/8
-// more than asked is searched for, not used) and only then searched for exactly.
+// Problem: the data area is shared with a worker, so headers between the blocks would be hostile memory, and a block
+// that an executor may still write must not be handed out again. Model: blocks of 64-byte granules form an
+// address-ordered list of nodes; free blocks hang in segregated lists by size class (power of two, divided by eight),
+// so that allocating and freeing take constant time and neighbours coalesce. A block freed while somebody may still
+// write it is held: it belongs to nobody until sweep() finds it quiet. Trade-off: a request is rounded up to its class
+// first (at most 1/8 more than asked is searched for, not used) and only then searched for exactly.
 #pragma once
 
 #include <array>
@@ -82,7 +82,7 @@ class Allocator {
     std::vector<Node> nodes_;
     std::vector<std::uint32_t> spare_;
     std::array<std::uint32_t, classes> heads_{};
-    std::array<std::uint64_t, classes / 64> filled_{};  // bit per class whose list is not empty
+    std::array<std::uint64_t, classes / 64> filled_{};     // bit per class whose list is not empty
     std::unordered_map<std::uint64_t, std::uint32_t> at_;  // used and held blocks by offset
     std::vector<std::uint64_t> held_;
     std::uint64_t free_bytes_ = 0;

@@ -19,7 +19,8 @@ std::atomic<Mark*> page{nullptr};
 }  // namespace
 
 Result<std::uint32_t> mark_process() {
-    // No lock: a child of fork could inherit it held. The page is never unmapped: sessions read it until the process ends.
+    // No lock: a child of fork could inherit it held. The page is never unmapped: sessions read it until the process
+    // ends.
     Mark* mark = page.load(std::memory_order_acquire);
     if (mark == nullptr) {
         void* memory = ::mmap(nullptr, YOKE_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -191,36 +191,8 @@ Result<Link> Link::reopen(const Fd& broker, Link& old, std::uint32_t suspects, s
     return link;
 }
 
-Result<Message> Link::request(Json body, std::span<const int> fds, std::uint64_t deadline_ns) {
-    const std::uint64_t id = ++requests_;
-    body["id"] = id;
-    if (auto sent = control::send(socket_, body, fds); !sent) {
-        return tl::unexpected(sent.error());
-    }
-    for (;;) {
-        auto received = control::receive_for(socket_, milliseconds_until(deadline_ns));
-        if (!received) {
-            return tl::unexpected(received.error());
-        }
-        if (!*received) {
-            return fail(ECONNRESET, "the worker closed the session; open it again");
-        }
-        Message& message = **received;
-        const auto echoed = message.body.find("id");
-        if (echoed == message.body.end() || !echoed->is_number_unsigned() || echoed->get<std::uint64_t>() != id) {
-            continue;  // the answer to a request that was given up
-        }
-        const auto ok = message.body.find("ok");
-        if (ok != message.body.end() && ok->is_boolean() && ok->get<bool>()) {
-            return std::move(message);
-        }
-        std::uint32_t code = EIO;
-        const auto taken = take(message.body, "errno", code);
-        const auto text = message.body.find("error");
-        return fail(taken && code != 0 && code < 4096 ? static_cast<int>(code) : EPROTO, "{}",
-                    text != message.body.end() && text->is_string() ? text->get<std::string>()
-                                                                    : "the worker refused without saying why");
-    }
+Result<Message> Link::request(const Json& body, std::span<const int> fds, std::uint64_t deadline_ns) {
+    return control::request(socket_, body, fds, milliseconds_until(deadline_ns));
 }
 
 bool Link::worker_gone(std::uint64_t deadline_ns) const {

@@ -27,16 +27,17 @@ class Link {
    public:
     Link() = default;
 
-    // Asks yoked for a worker and opens a session there until `deadline_ns`. `suspects`: calls that were executing when the
-    // last worker died. Errors of docs/control.md; ETIME.
+    // Asks yoked for a worker and opens a session there until `deadline_ns`. `suspects`: calls that were executing when
+    // the last worker died. Errors of docs/control.md; ETIME.
     static Result<Link> open(const Fd& broker, const LinkOptions& options, std::uint32_t suspects,
                              std::uint64_t deadline_ns);
-    // The same with the arena of `old`, whose worker is gone and whose rings are zeroed; on success `old` has given it away.
+    // The same with the arena of `old`, whose worker is gone and whose rings are zeroed; on success `old` has given it
+    // away.
     static Result<Link> reopen(const Fd& broker, Link& old, std::uint32_t suspects, std::uint64_t deadline_ns);
 
     // A control request to the worker. An answer that comes too late is passed over by the next request. ECONNRESET:
     // the worker is gone; ETIME.
-    Result<control::Message> request(control::Json body, std::span<const int> fds, std::uint64_t deadline_ns);
+    Result<control::Message> request(const control::Json& body, std::span<const int> fds, std::uint64_t deadline_ns);
 
     // Whether the worker has ended; waits for it until `deadline_ns` (0: looks only).
     [[nodiscard]] bool worker_gone(std::uint64_t deadline_ns = 0) const;
@@ -67,7 +68,6 @@ class Link {
     yoke_layout layout_{};
     std::uint32_t session_ = 0;
     std::uint32_t worker_pid_ = 0;
-    std::uint64_t requests_ = 0;
 };
 
 }  // namespace yoke::client

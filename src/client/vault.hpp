@@ -22,7 +22,9 @@ class Secret {
    public:
     Secret() = default;
     Secret(Secret&& other) noexcept
-        : vault_(std::exchange(other.vault_, nullptr)), place_(other.place_), length_(std::exchange(other.length_, 0)) {}
+        : vault_(std::exchange(other.vault_, nullptr)),
+          place_(other.place_),
+          length_(std::exchange(other.length_, 0)) {}
     Secret& operator=(Secret&& other) noexcept {
         std::swap(vault_, other.vault_);
         std::swap(place_, other.place_);

@@ -1,0 +1,211 @@
+// The C interface: graphs. Each call is one control request to the worker (docs/control.md).
+#include <algorithm>
+#include <cstring>
+
+#include "client/api.hpp"
+#include "control/graph_file.hpp"
+
+using yoke::Status;
+using yoke::client::guarded;
+using yoke::client::missing;
+using yoke::client::Session;
+using yoke::control::ArgumentDefinition;
+using yoke::control::ChannelDefinition;
+using yoke::control::GraphDefinition;
+using yoke::control::Json;
+using yoke::control::PortDefinition;
+using yoke::control::PtaskDefinition;
+
+namespace {
+
+constexpr std::uint64_t request_timeout_ns = 30'000'000'000;
+// The worker limits a compiler to less; this only bounds a worker that hangs.
+constexpr std::uint64_t compile_timeout_ns = 120'000'000'000;
+
+int ask(Session& session, const Json& body, std::uint64_t timeout_ns = request_timeout_ns) {
+    auto answer = session.ask_worker(body, {}, timeout_ns);
+    return answer ? 0 : session.refuse(answer.error());
+}
+
+int ask_channel(Session& session, const ChannelDefinition& channel, std::uint32_t* id) {
+    auto answer = session.ask_worker(yoke::control::message_of(channel), {}, request_timeout_ns);
+    if (!answer) {
+        return session.refuse(answer.error());
+    }
+    const auto given = answer->body.find("channel");
+    if (given == answer->body.end() || !given->is_number_unsigned() || given->get<std::uint64_t>() > UINT32_MAX) {
+        return session.refuse(
+            {EPROTO, "the worker's answer to open_channel has no channel; is it of another version of yoke?"});
+    }
+    if (id != nullptr) {
+        *id = given->get<std::uint32_t>();
+    }
+    return 0;
+}
+
+std::string text_of(const char* text) {
+    return text != nullptr ? text : "";
+}
+
+std::optional<std::string> name_of(const char* name) {
+    return name != nullptr ? std::optional<std::string>(name) : std::nullopt;
+}
+
+PtaskDefinition ptask_of(const char* name, const yoke_kernel& kernel, const yoke_argument* arguments,
+                         std::size_t count) {
+    PtaskDefinition ptask;
+    ptask.name = name;
+    ptask.kernel.source = text_of(kernel.source);
+    ptask.kernel.source_name = text_of(kernel.source_name);
+    ptask.kernel.function = text_of(kernel.function);
+    ptask.kernel.options = text_of(kernel.options);
+    std::copy_n(kernel.geometry, 3, ptask.kernel.geometry.begin());
+    std::copy_n(kernel.local, 3, ptask.kernel.local.begin());
+    for (std::size_t k = 0; k < count; k++) {
+        ArgumentDefinition argument;
+        argument.port = name_of(arguments[k].port);
+        if (!argument.port) {
+            const auto* bytes = static_cast<const std::uint8_t*>(arguments[k].bytes);
+            argument.constant.assign(bytes, bytes + arguments[k].length);
+        }
+        ptask.arguments.push_back(std::move(argument));
+    }
+    return ptask;
+}
+
+int open_all(Session& session, const GraphDefinition& graph) {
+    int status = ask(session, {{"op", "open_graph"}, {"name", graph.name}});
+    for (auto port = graph.ports.begin(); status == 0 && port != graph.ports.end(); ++port) {
+        status = ask(session, yoke::control::message_of(*port));
+    }
+    for (auto ptask = graph.ptasks.begin(); status == 0 && ptask != graph.ptasks.end(); ++ptask) {
+        status = ask(session, yoke::control::message_of(*ptask), compile_timeout_ns);
+    }
+    for (auto channel = graph.channels.begin(); status == 0 && channel != graph.channels.end(); ++channel) {
+        status = ask_channel(session, *channel, nullptr);
+    }
+    return status;
+}
+
+}  // namespace
+
+int yoke_open_graph(yoke_session* handle, const char* name) {
+    return guarded(handle, [&](Session& session) {
+        return name == nullptr ? missing(session, "name") : ask(session, {{"op", "open_graph"}, {"name", name}});
+    });
+}
+
+int yoke_open_port(yoke_session* handle, const char* name, int direction, const yoke_template* form) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr || form == nullptr) {
+            return missing(session, name == nullptr ? "name" : "template");
+        }
+        if (direction != YOKE_IN && direction != YOKE_OUT) {
+            return session.refuse(
+                {EINVAL, fmt::format("direction {} of port {} is neither YOKE_IN nor YOKE_OUT", direction, name)});
+        }
+        PortDefinition port;
+        port.name = name;
+        port.out = direction == YOKE_OUT;
+        port.form.type.assign(form->type, ::strnlen(form->type, sizeof(form->type)));
+        std::copy_n(form->extent, 3, port.form.extent.begin());
+        port.form.stride = form->stride;
+        return ask(session, yoke::control::message_of(port));
+    });
+}
+
+int yoke_open_ptask(yoke_session* handle, const char* name, const yoke_kernel* kernel, const yoke_argument* arguments,
+                    size_t argument_count) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr || kernel == nullptr || (arguments == nullptr && argument_count != 0)) {
+            return missing(session, name == nullptr ? "name" : kernel == nullptr ? "kernel" : "arguments");
+        }
+        if (argument_count > yoke::control::arguments_max) {
+            return session.refuse({EINVAL, fmt::format("ptask {} has {} arguments; at most {} are allowed", name,
+                                                       argument_count, yoke::control::arguments_max)});
+        }
+        for (std::size_t k = 0; k < argument_count; k++) {
+            if (arguments[k].port == nullptr &&
+                (arguments[k].bytes == nullptr || arguments[k].length > yoke::control::constant_bytes_max)) {
+                return session.refuse(
+                    {EINVAL, fmt::format("argument {} of ptask {} is neither a port nor a constant of at most "
+                                         "{} bytes",
+                                         k, name, yoke::control::constant_bytes_max)});
+            }
+        }
+        return ask(session, yoke::control::message_of(ptask_of(name, *kernel, arguments, argument_count)),
+                   compile_timeout_ns);
+    });
+}
+
+int yoke_open_channel(yoke_session* handle, const char* name, const char* source, const char* destination,
+                      uint32_t capacity, uint32_t* id) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr) {
+            return missing(session, "name");
+        }
+        ChannelDefinition channel;
+        channel.name = name;
+        channel.source = name_of(source);
+        channel.destination = name_of(destination);
+        if (capacity != 0) {
+            channel.capacity = capacity;
+        }
+        return ask_channel(session, channel, id);
+    });
+}
+
+int yoke_run_graph(yoke_session* handle, const char* name) {
+    return guarded(handle, [&](Session& session) {
+        return name == nullptr ? missing(session, "name") : ask(session, {{"op", "run_graph"}, {"name", name}});
+    });
+}
+
+int yoke_terminate_graph(yoke_session* handle, const char* name) {
+    return guarded(handle, [&](Session& session) {
+        return name == nullptr ? missing(session, "name") : ask(session, {{"op", "terminate_graph"}, {"name", name}});
+    });
+}
+
+int yoke_load_graph(yoke_session* handle, const char* path, char* name, size_t name_bytes) {
+    return guarded(handle, [&](Session& session) {
+        if (path == nullptr || (name == nullptr && name_bytes != 0)) {
+            return missing(session, path == nullptr ? "path" : "name");
+        }
+        auto graph = yoke::control::load_graph(path);
+        if (!graph) {
+            return session.refuse(graph.error());
+        }
+        if (name_bytes != 0 && graph->name.size() >= name_bytes) {
+            return session.refuse(
+                {EMSGSIZE, fmt::format("the name {} needs {} bytes; give more", graph->name, graph->name.size() + 1)});
+        }
+        const int status = open_all(session, *graph);
+        if (status == 0 && name_bytes != 0) {
+            std::memcpy(name, graph->name.c_str(), graph->name.size() + 1);
+        }
+        return status;
+    });
+}
+
+int yoke_check_graph(const char* path, char* message, size_t message_bytes) {
+    if (path == nullptr) {
+        return -EINVAL;
+    }
+    try {
+        auto graph = yoke::control::load_graph(path);
+        if (graph) {
+            return 0;
+        }
+        if (message != nullptr && message_bytes != 0) {
+            const std::size_t length = std::min(graph.error().message.size(), message_bytes - 1);
+            std::memcpy(message, graph.error().message.data(), length);
+            message[length] = '\0';
+        }
+        return -graph.error().code;
+    } catch (const std::bad_alloc&) {
+        return -ENOMEM;
+    } catch (...) {
+        return -EIO;
+    }
+}

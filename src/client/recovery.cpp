@@ -1,0 +1,252 @@
+// A worker's death and the way to the next worker. See session.hpp.
+//
+// Only when the pidfd says that the worker is gone does nobody write into the arena any more: then what has completed
+// is taken, what is quarantined becomes free, and the rings are zeroed for the next worker, which gets the same arena.
+// A call whose execution had not begun is submitted again; one that was executing is a suspect and is repeated here,
+// once, so that a call that kills workers kills no second one.
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "client/broker.hpp"
+#include "client/session.hpp"
+#include "ring/layout.hpp"
+
+namespace yoke::client {
+
+namespace {
+
+constexpr std::uint64_t second_ns = 1'000'000'000;
+constexpr std::uint64_t relink_timeout_ns = 5 * second_ns;  // yoked starts a worker in well under one
+constexpr std::uint64_t retry_min_ns = second_ns / 10;
+constexpr std::uint64_t retry_max_ns = 5 * second_ns;
+
+// Errors of an attempt that raced with the death itself, or with a daemon that starts; the next attempt may succeed.
+bool passes(int code) {
+    return code == ECONNRESET || code == EPIPE || code == EAGAIN || code == ETIME || code == ECONNREFUSED ||
+           code == ENOENT;
+}
+
+}  // namespace
+
+// Looks at a worker that has not answered for a while.
+void Session::check_worker(std::uint64_t until_ns) {
+    if (state_ == State::lost || state_ == State::local) {
+        return;
+    }
+    if (link_.worker_gone()) {
+        lose();
+        reach_worker(until_ns);
+        return;
+    }
+    if (state_ == State::refused) {
+        return;
+    }
+    if (link_.status_page().fault != 0) {
+        refuse_service();
+    } else if (link_.hung_up()) {
+        // A worker that ends closes its sockets before its pidfd fires.
+        if (link_.worker_gone(now_ns() + second_ns)) {
+            lose();
+            reach_worker(until_ns);
+        } else {
+            refuse_service();
+        }
+    }
+}
+
+// Whether a worker serves the session; looks for the next one, until `until_ns` (0: as long as it takes), if it is
+// lost.
+bool Session::reach_worker(std::uint64_t until_ns) {
+    if (state_ == State::linked) [[likely]] {
+        return true;
+    }
+    if (state_ == State::local) {
+        lost_error_ = {ENOTCONN, "the session was opened with YOKE_OPEN_LOCAL and has no worker"};
+        return false;
+    }
+    if (state_ == State::refused) {
+        if (!link_.worker_gone()) {
+            resolve_stranded();
+            return false;
+        }
+        lose();
+    }
+    const bool reached = relink(until_ns);
+    if (reached || given_up_) {
+        resolve_stranded();
+    }
+    return state_ == State::linked;
+}
+
+// The worker is gone: nothing that it was doing goes on.
+void Session::lose() {
+    harvest();
+    const std::size_t before = stranded_.size();
+    flights_->each([this](const Flight& flight, unsigned ring, std::uint64_t position) {
+        if (flight.ticket != Flight::quarantined) {
+            Ticket& ticket = tickets_[flight.ticket];
+            ticket.state = Ticket::State::stranded;
+            ticket.suspect = flights_->running(ring, position);
+            suspects_ += ticket.suspect ? 1 : 0;
+            stranded_.push_back(flight.ticket);
+        }
+    });
+    std::sort(stranded_.begin() + static_cast<std::ptrdiff_t>(before), stranded_.end(),
+              [this](std::uint32_t a, std::uint32_t b) {
+                  return std::pair(tickets_[a].ring, tickets_[a].position) <
+                         std::pair(tickets_[b].ring, tickets_[b].position);
+              });
+    flights_->drop();
+    keys_.forget_remote();
+    ring::clear_rings(arena_, link_.layout());
+    state_ = State::lost;
+    lost_ns_ = now_ns();
+    given_up_ = false;
+    retry_ns_ = 0;
+    backoff_ns_ = retry_min_ns;
+    log_info(Topic::client, "worker died",
+             {{"pid", link_.worker_pid()}, {"waiting", stranded_.size()}, {"suspects", suspects_}});
+}
+
+// The worker lives but has ended the service of this session; it may still write what it was writing.
+void Session::refuse_service() {
+    harvest();
+    state_ = State::refused;
+    lost_error_ = {EPROTO,
+                   fmt::format("the worker {} no longer serves this session (fault {}); close it and open another",
+                               link_.worker_pid(), link_.status_page().fault)};
+    std::vector<std::uint32_t> waiting;
+    flights_->each([&](const Flight& flight, unsigned, std::uint64_t) {
+        if (flight.ticket != Flight::quarantined) {
+            waiting.push_back(flight.ticket);
+        }
+    });
+    for (const std::uint32_t index : waiting) {
+        flights_->quarantine(tickets_[index].ring, tickets_[index].position);
+        end_with(index, EPROTO);
+    }
+    log_warning(Topic::client, "worker refuses the session; calls run in the caller", {{"pid", link_.worker_pid()}});
+}
+
+bool Session::relink(std::uint64_t until_ns) {
+    if (given_up_ && now_ns() < retry_ns_) {
+        return false;
+    }
+    const std::uint64_t give_up_ns = (given_up_ ? now_ns() : lost_ns_) + relink_timeout_ns;
+    const std::uint64_t limit_ns = until_ns == 0 ? give_up_ns : std::min(until_ns, give_up_ns);
+    for (;;) {
+        auto linked = try_relink(limit_ns);
+        if (linked) {
+            break;
+        }
+        if (passes(linked.error().code) && now_ns() < give_up_ns) {
+            if (now_ns() >= limit_ns) {
+                lost_error_ = {ETIME, "the worker died and no other was there in time: " + linked.error().message};
+                return false;  // the next call goes on looking
+            }
+            ::usleep(5'000);
+            continue;
+        }
+        if (!given_up_) {
+            log_warning(Topic::client, "no worker; calls run in the caller", {{"error", linked.error().message}});
+        }
+        lost_error_ = {linked.error().code == EBUSY ? EBUSY : ENOTCONN, linked.error().message};
+        given_up_ = true;
+        retry_ns_ = now_ns() + backoff_ns_;
+        backoff_ns_ = std::min(backoff_ns_ * 2, retry_max_ns);
+        return false;
+    }
+    state_ = State::linked;
+    given_up_ = false;
+    suspects_ = 0;
+    reconnects_++;
+    log_info(Topic::client, "another worker serves the session",
+             {{"pid", link_.worker_pid()}, {"lost_ms", (now_ns() - lost_ns_) / 1'000'000}});
+    return true;
+}
+
+Status Session::try_relink(std::uint64_t until_ns) {
+    auto broker = connect_to_broker(socket_, Autostart::yes);
+    if (!broker) {
+        return tl::unexpected(broker.error());
+    }
+    // Another session may have used the rings between two attempts: zero them again, right before they are handed over.
+    ring::clear_rings(arena_, link_.layout());
+    auto link = Link::reopen(*broker, link_, suspects_, until_ns);
+    if (!link) {
+        return tl::unexpected(link.error());
+    }
+    link_ = std::move(*link);
+    flights_->restart(view());
+    waiter_.emplace(view());
+    auto sent = keys_.send_all(link_, until_ns);
+    if (!sent && !link_.worker_gone(now_ns() + second_ns)) {
+        // This worker has the arena now, so it cannot be handed to another one while it lives.
+        state_ = State::refused;
+        return fail(EPROTO, "the new worker does not take the session's keys: {}", sent.error().message);
+    }
+    return sent;
+}
+
+// Decides what becomes of the calls whose worker died: there is another one, or none is to be had.
+void Session::resolve_stranded() {
+    std::vector<std::uint32_t> waiting;
+    waiting.swap(stranded_);
+    stranded_.reserve(tickets_.count());
+    for (const std::uint32_t index : waiting) {
+        resolve(index);
+    }
+}
+
+void Session::resolve(std::uint32_t index) {
+    Ticket& ticket = tickets_[index];
+    const Prepared& prepared = ticket.job.prepared;
+    if (ticket.job.opcode != YOKE_OP_CALL) {
+        end_with(index, EIO);
+        return;
+    }
+    if (ticket.suspect) {
+        repeated_++;
+        run_here(prepared, YOKE_WHY_LOST, true, ticket.result);
+        tickets_.end(index);
+        return;
+    }
+    if (state_ == State::linked) {
+        repeated_++;
+        if (start(index) != 0) {
+            end_with(index, EIO);  // its ring had a slot for it before, so this worker does not serve its rings
+        }
+        return;
+    }
+    if (prepared.place == YOKE_PLACE_WORKER) {
+        end_with(index, lost_error_.code);
+        return;
+    }
+    fallbacks_++;
+    run_here(prepared, YOKE_WHY_BARRED, true, ticket.result);
+    tickets_.end(index);
+}
+
+Result<control::Message> Session::ask_worker(const control::Json& body, std::span<const int> fds,
+                                             std::uint64_t timeout_ns) {
+    const std::uint64_t deadline_ns = now_ns() + timeout_ns;
+    for (int attempt = 0;; attempt++) {
+        if (!reach_worker(deadline_ns)) {
+            return tl::unexpected(lost_error_);
+        }
+        auto answer = link_.request(body, fds, deadline_ns);
+        if (answer || attempt != 0) {
+            return answer;
+        }
+        const int code = answer.error().code;
+        if ((code != ECONNRESET && code != EPIPE) || !link_.worker_gone(now_ns() + second_ns)) {
+            return answer;
+        }
+        check_worker(deadline_ns);
+    }
+}
+
+}  // namespace yoke::client
