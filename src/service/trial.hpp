@@ -26,6 +26,7 @@ class Guarded {
     }
 
     [[nodiscard]] std::byte* data() { return memory_.data() + begin_; }
+    [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool holds(const vectors::Bytes& content) const {
         return content.size() == size_ && std::equal(content.begin(), content.end(), memory_.data() + begin_);
     }
@@ -78,8 +79,15 @@ class Trial {
         }
     }
 
-    [[nodiscard]] std::uint32_t chunks() const {
-        return key_error_ == 0 && work_.plan.status == 0 ? work_.plan.chunks : 0;
+    [[nodiscard]] std::uint32_t chunks() const { return is_planned() ? work_.plan.chunks : 0; }
+
+    [[nodiscard]] bool is_planned() const { return key_error_ == 0 && work_.plan.status == 0; }
+    [[nodiscard]] bool guards_are_whole() const {
+        return in_.guards_are_whole() && aux_.guards_are_whole() && out_.guards_are_whole();
+    }
+    // Input, second input and output, for those who play the client.
+    [[nodiscard]] std::vector<std::pair<std::byte*, std::size_t>> memory() {
+        return {{in_.data(), in_.size()}, {aux_.data(), aux_.size()}, {out_.data(), out_.size()}};
     }
 
     // The status of a plan made once more.
@@ -111,7 +119,7 @@ class Trial {
         if (!out_.holds(call_.expected)) {
             return testing::AssertionFailure() << call_.name << ": wrong output";
         }
-        if (!out_.guards_are_whole() || !in_.guards_are_whole() || !in_.holds(call_.in) || !aux_.holds(call_.aux)) {
+        if (!guards_are_whole() || !in_.holds(call_.in) || !aux_.holds(call_.aux)) {
             return testing::AssertionFailure() << call_.name << ": memory beside the output was written";
         }
         return testing::AssertionSuccess();

@@ -5,30 +5,32 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace yoke::service {
 
 using Block = std::array<std::uint8_t, 16>;
 
+static_assert(std::endian::native == std::endian::little, "conversions below and the ABI are little-endian");
+
 class Counter {
    public:
     [[nodiscard]] static Counter from_little_endian(std::span<const std::uint8_t, 16> bytes) noexcept {
         Counter counter;
-        for (unsigned i = 0; i < 8; ++i) {
-            counter.low_ |= std::uint64_t{bytes[i]} << (8 * i);
-            counter.high_ |= std::uint64_t{bytes[8 + i]} << (8 * i);
-        }
+        std::memcpy(&counter.low_, bytes.data(), 8);
+        std::memcpy(&counter.high_, bytes.data() + 8, 8);
         return counter;
     }
 
     [[nodiscard]] static Counter from_big_endian(std::span<const std::uint8_t, 16> bytes) noexcept {
         Counter counter;
-        for (unsigned i = 0; i < 8; ++i) {
-            counter.high_ = counter.high_ << 8 | bytes[i];
-            counter.low_ = counter.low_ << 8 | bytes[8 + i];
-        }
+        std::memcpy(&counter.high_, bytes.data(), 8);
+        std::memcpy(&counter.low_, bytes.data() + 8, 8);
+        counter.high_ = __builtin_bswap64(counter.high_);
+        counter.low_ = __builtin_bswap64(counter.low_);
         return counter;
     }
 
@@ -37,25 +39,19 @@ class Counter {
         high_ += low_ < value ? 1U : 0U;
     }
 
-    [[nodiscard]] Block little_endian() const noexcept {
-        Block bytes;
-        for (unsigned i = 0; i < 8; ++i) {
-            bytes[i] = static_cast<std::uint8_t>(low_ >> (8 * i));
-            bytes[8 + i] = static_cast<std::uint8_t>(high_ >> (8 * i));
-        }
-        return bytes;
-    }
-
+    [[nodiscard]] Block little_endian() const noexcept { return joined(low_, high_); }
     [[nodiscard]] Block big_endian() const noexcept {
-        Block bytes;
-        for (unsigned i = 0; i < 8; ++i) {
-            bytes[i] = static_cast<std::uint8_t>(high_ >> (56 - 8 * i));
-            bytes[8 + i] = static_cast<std::uint8_t>(low_ >> (56 - 8 * i));
-        }
-        return bytes;
+        return joined(__builtin_bswap64(high_), __builtin_bswap64(low_));
     }
 
    private:
+    [[nodiscard]] static Block joined(std::uint64_t first, std::uint64_t second) noexcept {
+        Block bytes;
+        std::memcpy(bytes.data(), &first, 8);
+        std::memcpy(bytes.data() + 8, &second, 8);
+        return bytes;
+    }
+
     std::uint64_t low_ = 0;
     std::uint64_t high_ = 0;
 };
