@@ -338,7 +338,7 @@ Result<GraphDefinition> load_graph(const std::string& path) {
         return tl::unexpected(text.error());
     }
     const std::size_t slash = path.rfind('/');
-    return parse_graph(*text, path, slash == std::string::npos ? "." : path.substr(0, slash + 1));
+    return parse_graph(*text, path, slash == std::string::npos ? "." : path.substr(0, slash + (slash == 0 ? 1 : 0)));
 }
 
 }  // namespace yoke::control
