@@ -1,5 +1,6 @@
 #include "control/json_reader.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -104,6 +105,10 @@ class Builder {
 }  // namespace
 
 Result<Json> read_json(std::span<const std::byte> text) {
+    // The parser takes a NUL for the end of the text.
+    if (std::find(text.begin(), text.end(), std::byte{0}) != text.end()) {
+        return fail(EBADMSG, "a control message is no JSON: it contains a NUL byte");
+    }
     Builder builder;
     // Pointers of char type: the parser's own traits know no std::byte.
     const auto* const begin = reinterpret_cast<const char*>(text.data());

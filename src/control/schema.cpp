@@ -35,8 +35,14 @@ Status check_range(std::uint64_t value, const Range& range, const std::string& p
     return {};
 }
 
+// A number that came as text has the unsigned type if it is one; one that this process put there may have the signed
+// type.
+bool is_unsigned(const Json& value) {
+    return value.is_number_unsigned() || (value.is_number_integer() && value.get<std::int64_t>() >= 0);
+}
+
 Status check_number(const Json& value, const Range& range, const std::string& path) {
-    if (!value.is_number_unsigned()) {
+    if (!is_unsigned(value)) {
         return misfit(path, "must be an unsigned number");
     }
     return check_range(value.get<std::uint64_t>(), range, path, "");
@@ -205,7 +211,7 @@ Result<std::string_view> check_request(Peer peer, const Json& request) {
     if (op == request.end() || !op->is_string()) {
         return fail(EBADMSG, "member op of the control message must be the name of a request");
     }
-    if (const auto id = request.find("id"); id != request.end() && !id->is_number_unsigned()) {
+    if (const auto id = request.find("id"); id != request.end() && !is_unsigned(*id)) {
         return fail(EBADMSG, "member id of the control message must be an unsigned number");
     }
     const auto& name = op->get_ref<const std::string&>();
