@@ -4,7 +4,6 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <pwd.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -23,6 +22,11 @@ constexpr int control_fd = 3;
 constexpr int stat_start_field = 22;  // proc(5)
 constexpr int status_setup = 126;
 constexpr int status_exec = 127;
+
+// libc's own declarations are not usable from C++ in Debian 12.
+int open_pidfd(pid_t pid) {
+    return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
 
 [[noreturn]] void give_up(const char* what, int status) {
     const std::string text = fmt::format("yoke-worker cannot be started: {}: {}\n", what, std::strerror(errno));
@@ -123,7 +127,7 @@ Result<std::uint64_t> start_time_of(pid_t pid) {
 }
 
 Result<Process> find_process(const ProcessName& name) {
-    Process found{name, Fd(::pidfd_open(name.pid, 0))};
+    Process found{name, Fd(open_pidfd(name.pid))};
     if (!found.pidfd) {
         return fail_errno("process {} is gone", name.pid);
     }
@@ -149,7 +153,7 @@ Result<Process> launch(Launch launch) {
     if (pid == 0) {
         run_child(launch, environment.data());
     }
-    Process started{{pid, 0}, Fd(::pidfd_open(pid, 0))};
+    Process started{{pid, 0}, Fd(open_pidfd(pid))};
     const auto start = start_time_of(pid);
     if (!started.pidfd || !start) {
         // Our child, so the pid is still its own even if it has ended already.
@@ -160,6 +164,10 @@ Result<Process> launch(Launch launch) {
     }
     started.name.start = *start;
     return started;
+}
+
+void send_signal(const Process& process, int number) {
+    ::syscall(SYS_pidfd_send_signal, process.pidfd.get(), number, nullptr, 0);
 }
 
 std::string reap(const Fd& pidfd) {

@@ -39,6 +39,9 @@ struct Launch {
 // fails.
 Result<Process> launch(Launch launch);
 
+// To this very process; nothing happens if it is gone.
+void send_signal(const Process& process, int number);
+
 // The end of a process whose pidfd is readable, for people: "exit status 1", "signal 9". "unknown" if not our child.
 // Reaps it.
 std::string reap(const Fd& pidfd);

@@ -1,7 +1,5 @@
 #include "daemon/worker.hpp"
 
-#include <sys/pidfd.h>
-
 #include <csignal>
 
 #include "base/clock.hpp"
@@ -174,7 +172,7 @@ void Worker::refuse(const Error& error) {
 }
 
 void Worker::kill() {
-    ::pidfd_send_signal(process_.pidfd.get(), SIGKILL, nullptr, 0);
+    send_signal(process_, SIGKILL);
 }
 
 void Worker::adopt(const control::Credentials& client, const Json& limits, Fd socket) {
@@ -201,7 +199,7 @@ void Worker::end(std::uint64_t now_ns) {
     if (link_ && state_ == State::running) {
         link_->send({{"op", "end"}});
     } else {
-        ::pidfd_send_signal(process_.pidfd.get(), SIGTERM, nullptr, 0);
+        send_signal(process_, SIGTERM);
     }
     state_ = State::ending;
 }

@@ -1,0 +1,14 @@
+// What a worker gives up before it serves anybody (confinement.cpp says what and why).
+#pragma once
+
+#include "base/error.hpp"
+
+namespace yoke::worker {
+
+// No new privileges, no core dumps, no ptrace. Inherited by processes started later.
+Status give_up_privileges();
+// The filter of system calls, for all threads there are and will be. After everything that must start a process has
+// done so.
+Status filter_system_calls();
+
+}  // namespace yoke::worker

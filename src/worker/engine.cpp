@@ -1,0 +1,56 @@
+#include "worker/engine.hpp"
+
+#include "base/log.hpp"
+#include "device/cpu/opencl_device.hpp"
+
+namespace yoke::worker {
+
+Result<graph::Runtime*> Engine::open(const graph::Limits& limits) {
+    const std::lock_guard lock(opening_);
+    if (!outcome_) {
+        Status opened = open_once(limits);
+        if (!opened) {
+            log_warning(Topic::worker, "graphs cannot be served", {{"why", opened.error().message}});
+        }
+        const std::lock_guard outcome_lock(outcome_mutex_);
+        outcome_ = std::move(opened);
+    }
+    if (!*outcome_) {
+        return tl::unexpected(outcome_->error());
+    }
+    return runtime_.get();
+}
+
+Status Engine::open_once(const graph::Limits& limits) {
+    if (!spawner_) {
+        return tl::unexpected(spawner_.error());
+    }
+    auto device = device::open_opencl_device({.spawner = std::move(*spawner_), .platform = {}, .cache_directory = {}});
+    if (!device) {
+        return tl::unexpected(device.error());
+    }
+    device_ = std::move(*device);
+    auto runtime = graph::Runtime::create(*device_, limits);
+    if (!runtime) {
+        return tl::unexpected(runtime.error());
+    }
+    runtime_ = std::move(*runtime);
+    ready_.store(runtime_.get(), std::memory_order_release);
+    return {};
+}
+
+control::Json Engine::devices() const {
+    const std::lock_guard lock(outcome_mutex_);
+    control::Json device{{"name", "cpu"}, {"description", nullptr}, {"state", "opening"}, {"error", nullptr}};
+    if (outcome_ && *outcome_) {
+        device["name"] = device_->name();
+        device["description"] = device_->description();
+        device["state"] = "open";
+    } else if (outcome_) {
+        device["state"] = "failed";
+        device["error"] = outcome_->error().message;
+    }
+    return control::Json::array({std::move(device)});
+}
+
+}  // namespace yoke::worker

@@ -1,0 +1,147 @@
+#include "worker/link.hpp"
+
+#include <unistd.h>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "control/address.hpp"
+#include "control/schema.hpp"
+
+namespace yoke::worker {
+
+using control::Json;
+using control::Message;
+
+Result<std::unique_ptr<Link>> Link::open(control::Loop& loop, Identity identity, Fd socket, Handlers handlers) {
+    std::unique_ptr<Link> link(new Link(loop, std::move(identity), std::move(handlers)));
+    auto retry = loop.on_timer([self = link.get()] { self->retry(); });
+    if (!retry) {
+        return tl::unexpected(retry.error());
+    }
+    link->retry_ = std::move(*retry);
+    auto report = loop.on_timer([self = link.get()] {
+        if (self->registered_ && self->dirty_) {
+            self->report(0);
+        }
+    });
+    if (!report) {
+        return tl::unexpected(report.error());
+    }
+    link->report_ = std::move(*report);
+    link->alone_since_ns_ = now_ns();
+    if (auto attached = link->attach(std::move(socket)); !attached) {
+        return tl::unexpected(attached.error());
+    }
+    return link;
+}
+
+Status Link::attach(Fd socket) {
+    auto connection = control::Connection::open(
+        loop_, std::move(socket), 1,
+        {[this](Result<Message> message) { on_message(std::move(message)); }, [this] { on_lost(); }});
+    if (!connection) {
+        return tl::unexpected(connection.error());
+    }
+    connection_ = std::move(*connection);
+    connection_->send({{"op", "register"},
+                       {"token", identity_.token},
+                       {"account", ::getuid()},
+                       {"generation", identity_.generation},
+                       {"pid", ::getpid()},
+                       {"inventory", handlers_.inventory()}});
+    return {};
+}
+
+void Link::on_lost() {
+    connection_.reset();
+    if (registered_) {
+        log_warning(Topic::worker, "yoked is gone; waiting for the next", {});
+        alone_since_ns_ = now_ns();
+        registered_ = false;
+    }
+    retry_.arm(now_ns() + retry_ns);
+}
+
+void Link::retry() {
+    if (now_ns() - alone_since_ns_ >= alone_max_ns) {
+        handlers_.end("no yoked has come for 30 s");
+        return;
+    }
+    auto socket = control::connect_to(identity_.socket);
+    if (socket) {
+        // Whoever listens there would learn the token and be told what to adopt: root, or our own user.
+        const auto peer = control::peer_of(*socket);
+        if (peer && (peer->uid == 0 || peer->uid == ::getuid()) && attach(std::move(*socket))) {
+            return;
+        }
+    }
+    retry_.arm(now_ns() + retry_ns);
+}
+
+void Link::on_message(Result<Message> message) {
+    if (!message) {
+        log_error(Topic::worker, "message of yoked is unreadable", {{"error", message.error().message}});
+        return;
+    }
+    if (registered_) {
+        on_request(std::move(*message));
+    } else {
+        on_registered(std::move(*message));
+    }
+}
+
+void Link::on_registered(Message message) {
+    const auto ok = message.body.find("ok");
+    if (ok == message.body.end() || *ok != true || message.fds.size() != 1) {
+        const auto error = message.body.find("error");
+        handlers_.end(error != message.body.end() && error->is_string()
+                          ? fmt::format("yoked refuses this worker: {}", error->get<std::string>())
+                          : "yoked refuses this worker");
+        return;
+    }
+    auto gate = Mapping::map(message.fds[0], control::gate_bytes, false);
+    if (!gate) {
+        handlers_.end(gate.error().message);
+        return;
+    }
+    gate_ = std::move(*gate);
+    const auto* page = reinterpret_cast<const control::GatePage*>(gate_.data());
+    if (page->magic != control::gate_magic || page->version != control::gate_version) {
+        handlers_.end("yoked's gate is of another version; install matching versions");
+        return;
+    }
+    registered_ = true;
+    log_info(Topic::worker, "registered with yoked",
+             {{"generation", identity_.generation}, {"gate", control::name_of(control::gate_state(*page, now_ns()))}});
+}
+
+void Link::on_request(Message message) {
+    const auto op = control::check_request(control::Peer::broker_to_worker, message.body);
+    if (!op) {
+        log_error(Topic::worker, "request of yoked is refused", {{"error", op.error().message}});
+    } else if (*op == "end") {
+        handlers_.end("yoked says so");
+    } else if (*op == "report") {
+        report(message.body.value("id", std::uint64_t{0}));
+    } else if (message.fds.size() == 1) {
+        handlers_.adopt(message.body, std::move(message.fds[0]));
+    }
+}
+
+void Link::changed() {
+    if (!dirty_) {
+        dirty_ = true;
+        report_.arm(now_ns() + report_gap_ns, report_gap_ns / 10);
+    }
+}
+
+void Link::report(std::uint64_t id) {
+    dirty_ = false;
+    Json body{{"op", "inventory"}, {"inventory", handlers_.inventory()}};
+    if (id != 0) {
+        body["id"] = id;
+    }
+    connection_->send(body);
+}
+
+}  // namespace yoke::worker

@@ -1,0 +1,67 @@
+// The worker's connection to yoked: it registers, is given sessions, reports, and is told to end.
+//
+// yoked may die at any time. The worker goes on serving, tries to reach the next yoked, and ends when none has taken it
+// for `alone_max_ns`: a worker that nobody can find is of no use.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/memory.hpp"
+#include "control/connection.hpp"
+#include "control/gate.hpp"
+
+namespace yoke::worker {
+
+// What the worker was given at its start.
+struct Identity {
+    std::string token;
+    std::string socket;  // of yoked
+    std::uint64_t generation = 0;
+};
+
+class Link {
+   public:
+    static constexpr std::uint64_t retry_ns = 100'000'000;
+    static constexpr std::uint64_t alone_max_ns = 30'000'000'000;
+    static constexpr std::uint64_t report_gap_ns = 50'000'000;  // between unasked inventories
+    struct Handlers {
+        std::function<void(const control::Json& request, Fd socket)> adopt;
+        std::function<void(const std::string& why)> end;
+        std::function<control::Json()> inventory;
+    };
+
+    // `socket`: the one inherited from yoked.
+    static Result<std::unique_ptr<Link>> open(control::Loop& loop, Identity identity, Fd socket, Handlers handlers);
+    Link(const Link&) = delete;
+    Link& operator=(const Link&) = delete;
+    ~Link() = default;
+
+    // What the inventory says has changed: yoked hears it soon.
+    void changed();
+
+   private:
+    Link(control::Loop& loop, Identity identity, Handlers handlers)
+        : loop_(loop), identity_(std::move(identity)), handlers_(std::move(handlers)) {}
+    Status attach(Fd socket);
+    void on_lost();
+    void retry();
+    void on_message(Result<control::Message> message);
+    void on_registered(control::Message message);
+    void on_request(control::Message message);
+    void report(std::uint64_t id);
+
+    control::Loop& loop_;
+    Identity identity_;
+    Handlers handlers_;
+    std::unique_ptr<control::Connection> connection_;
+    control::Source retry_;
+    control::Source report_;
+    Mapping gate_;
+    std::uint64_t alone_since_ns_ = 0;
+    bool registered_ = false;
+    bool dirty_ = false;
+};
+
+}  // namespace yoke::worker

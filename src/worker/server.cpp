@@ -1,0 +1,150 @@
+#include "worker/server.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/log.hpp"
+
+namespace yoke::worker {
+namespace {
+
+constexpr unsigned graph_threads = 4;    // one waits for the compiler, others open objects meanwhile
+constexpr unsigned closing_threads = 2;  // one may wait for a kernel that runs long
+constexpr unsigned end_timeout_s = 10;   // then SIGALRM ends what hangs, e.g. a kernel that never returns
+// Sockets beyond the account's sessions: adopted, so that they hear an error, as long as there are few.
+constexpr std::uint64_t sessions_refused_max = 64;
+
+template <typename Number>
+Number clamp_to(std::uint64_t value) {
+    return static_cast<Number>(std::min<std::uint64_t>(value, std::numeric_limits<Number>::max()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity identity, Fd link, Result<Fd> spawner) {
+    std::unique_ptr<Server> server(new Server(loop, std::move(spawner)));
+    if (auto started = server->start_parts(); !started) {
+        return tl::unexpected(started.error());
+    }
+    Server* self = server.get();
+    auto opened =
+        Link::open(loop, std::move(identity), std::move(link),
+                   {[self](const control::Json& request, Fd socket) { self->adopt(request, std::move(socket)); },
+                    [self](const std::string& why) { self->end(why); }, [self] { return self->inventory(); }});
+    if (!opened) {
+        return tl::unexpected(opened.error());
+    }
+    server->link_ = std::move(*opened);
+    return server;
+}
+
+Status Server::start_parts() {
+    auto executive = executive::Executive::create({}, &streams_);
+    if (!executive) {
+        return tl::unexpected(executive.error());
+    }
+    executive_ = std::move(*executive);
+    streams_.serve(*executive_);
+    auto graph_jobs = Pool::create(loop_, graph_threads);
+    if (!graph_jobs) {
+        return tl::unexpected(graph_jobs.error());
+    }
+    graph_jobs_ = std::move(*graph_jobs);
+    auto closing_jobs = Pool::create(loop_, closing_threads);
+    if (!closing_jobs) {
+        return tl::unexpected(closing_jobs.error());
+    }
+    closing_jobs_ = std::move(*closing_jobs);
+    services_.reset(new Services{loop_, *executive_, engine_, *graph_jobs_, *closing_jobs_, {}, [this] {
+                                     if (link_) {
+                                         link_->changed();
+                                     }
+                                 }});
+    return {};
+}
+
+void Server::set_limits(const control::Json& limits) {
+    Allowance& allowance = services_->allowance;
+    allowance.sessions = limits.value("sessions", allowance.sessions);
+    allowance.arena_bytes = limits.value("arena_bytes", allowance.arena_bytes);
+    allowance.keys = limits.value("keys", allowance.keys);
+    allowance.graph.graphs = clamp_to<std::uint32_t>(limits.value("graphs", std::uint64_t{allowance.graph.graphs}));
+    allowance.graph.objects_per_graph =
+        clamp_to<std::uint32_t>(limits.value("objects", std::uint64_t{allowance.graph.objects_per_graph}));
+}
+
+void Server::adopt(const control::Json& request, Fd socket) {
+    ++adopted_;
+    set_limits(request["limits"]);
+    const Allowance& allowance = services_->allowance;
+    services_->changed();
+    if (ending_ || allowance.sessions_open >= allowance.sessions + sessions_refused_max) {
+        return;  // the socket closes
+    }
+    const executive::SessionId id = ++last_session_;
+    auto session =
+        Session::adopt(*services_, id, request["client_pid"].get<pid_t>(), request["client_uid"].get<uid_t>(),
+                       std::move(socket), [this](executive::SessionId gone) { on_session_gone(gone); });
+    if (!session) {
+        log_warning(Topic::worker, "session cannot be served", {{"error", session.error().message}});
+        return;
+    }
+    sessions_.emplace(id, std::move(*session));
+    if (id == 1) {
+        // Beside everything else: services don't wait for it, and the first graph hardly does.
+        graph_jobs_->submit([this, limits = allowance.graph] { (void)engine_.open(limits); },
+                            [this] { services_->changed(); });
+    }
+}
+
+void Server::end(const std::string& why) {
+    if (ending_) {
+        return;
+    }
+    log_info(Topic::worker, "worker ends", {{"why", why}, {"sessions", sessions_.size()}});
+    ending_ = true;
+    ::alarm(end_timeout_s);
+    for (const auto& [id, session] : sessions_) {
+        session->drop();
+    }
+    if (sessions_.empty()) {
+        loop_.exit(0);
+    }
+}
+
+void Server::on_session_gone(executive::SessionId id) {
+    sessions_.erase(id);
+    if (ending_ && sessions_.empty()) {
+        loop_.exit(0);
+    }
+}
+
+control::Json Server::inventory() const {
+    control::Json inventory = control::Json::object();
+    if (const graph::Runtime* runtime = engine_.runtime()) {
+        inventory = runtime->inventory();
+    }
+    control::Json sessions = control::Json::array();
+    control::Json keys = control::Json::array();
+    for (const auto& [id, session] : sessions_) {
+        sessions.push_back(session->record());
+        keys.push_back(session->key_record());
+    }
+    control::Json services = control::Json::array();
+    for (const service::Service* service : service::all()) {
+        services.push_back({{"id", service->id()},
+                            {"name", service->name()},
+                            {"summary", service->summary()},
+                            {"needs_key", service->needs_key()}});
+    }
+    inventory["sessions"] = std::move(sessions);
+    inventory["keys"] = std::move(keys);
+    inventory["services"] = std::move(services);
+    inventory["devices"] = engine_.devices();
+    inventory["adopted"] = adopted_;
+    return inventory;
+}
+
+}  // namespace yoke::worker

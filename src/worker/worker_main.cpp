@@ -1,0 +1,99 @@
+// yoke-worker: serves the calls and graphs of one account. Started by yoked only (docs/daemon.md).
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "base/log.hpp"
+#include "device/cpu/spawner.hpp"
+#include "worker/confinement.hpp"
+#include "worker/server.hpp"
+
+namespace yoke::worker {
+namespace {
+
+constexpr int link_fd = 3;
+
+// Takes a variable out of the environment, so that no process started later has it.
+std::string take_variable(const char* name) {
+    char* value = std::getenv(name);
+    if (value == nullptr) {
+        return {};
+    }
+    std::string taken = value;
+    ::explicit_bzero(value, taken.size());
+    ::unsetenv(name);
+    return taken;
+}
+
+Result<Identity> take_identity() {
+    Identity identity;
+    identity.token = take_variable("YOKE_WORKER_TOKEN");
+    identity.socket = take_variable("YOKE_SOCKET");
+    const std::string generation = take_variable("YOKE_WORKER_GENERATION");
+    const auto parsed = std::from_chars(generation.data(), generation.data() + generation.size(), identity.generation);
+    if (identity.token.empty() || identity.socket.empty() || parsed.ec != std::errc{} || identity.generation == 0 ||
+        ::fcntl(link_fd, F_SETFD, FD_CLOEXEC) != 0) {
+        return fail(EINVAL, "yoke-worker is started by yoked only");
+    }
+    return identity;
+}
+
+Result<int> serve() {
+    auto identity = take_identity();
+    if (!identity) {
+        return tl::unexpected(identity.error());
+    }
+    // The device sets this variable when other threads run already; a variable that is there is replaced in place.
+    ::setenv("POCL_CACHE_DIR", "/nonexistent", 0);
+    // While there is one thread and no filter. A worker without a compiler still serves calls and cached kernels.
+    auto spawner = device::start_spawner();
+    if (auto given_up = give_up_privileges(); !given_up) {
+        return tl::unexpected(given_up.error());
+    }
+    auto loop = control::Loop::create();
+    if (!loop) {
+        return tl::unexpected(loop.error());
+    }
+    std::unique_ptr<Server> server;
+    const auto end = [&server](std::uint32_t number) { server->end(fmt::format("signal {}", number)); };
+    // Before there are threads, so that all of them leave these signals to the loop.
+    auto on_term = loop->on_signal(SIGTERM, end);
+    auto on_interrupt = loop->on_signal(SIGINT, end);
+    if (!on_term || !on_interrupt) {
+        return tl::unexpected(on_term ? on_interrupt.error() : on_term.error());
+    }
+    if (auto filtered = filter_system_calls(); !filtered) {
+        return tl::unexpected(filtered.error());
+    }
+    auto created = Server::create(*loop, std::move(*identity), Fd(link_fd), std::move(spawner));
+    if (!created) {
+        return tl::unexpected(created.error());
+    }
+    server = std::move(*created);
+    return loop->run();
+}
+
+}  // namespace
+}  // namespace yoke::worker
+
+int main() {
+    if (const char* levels = std::getenv("YOKE_LOG")) {
+        if (auto configured = yoke::configure_log(levels); !configured) {
+            fmt::print(stderr, "yoke-worker: {}\n", configured.error().message);
+            return 1;
+        }
+    }
+    ::signal(SIGPIPE, SIG_IGN);
+    const auto code = yoke::worker::serve();
+    if (!code) {
+        fmt::print(stderr, "yoke-worker: {}\n", code.error().message);
+        return 1;
+    }
+    return *code;
+}
