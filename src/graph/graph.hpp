@@ -89,8 +89,8 @@ class Graph {
     [[nodiscard]] std::string state_text() const;
 
     // graph_flow.cpp, under the lock
-    enum class Accepted : std::uint8_t { yes, full };
-    Accepted accept(Channel& channel, const Waiting& push);
+    [[nodiscard]] static bool has_room(const Channel& channel, const Transfer& transfer);
+    void accept(Channel& channel, const Waiting& push);
     void serve(Channel& channel, const Waiting& pull);
     void look_at(const Port* port);
     void advance();
@@ -101,7 +101,7 @@ class Graph {
     void take_waiting_pushes(Channel& channel);
     void serve_waiting_pulls(Channel& channel);
     void fail_with(std::string message);
-    void cancel_waiting(int status);
+    void drop_all(int status);
     void flush();
     void wait_in(Fifo<Waiting>& line, const Transfer& transfer);
     template <typename Predicate>
@@ -122,13 +122,13 @@ class Graph {
     mutable std::mutex mutex_;  // of all below
     State state_ = State::built;
     std::string error_;
+    DatablockPool pool_;  // before those that hold datablocks
     std::map<std::string, std::unique_ptr<Port>> ports_;
     std::map<std::string, std::unique_ptr<Ptask>> ptasks_;
     std::map<std::string, std::unique_ptr<Channel>> channels_;
     std::vector<Ptask*> changed_;  // for advance()
     bool queued_ = false;          // commands since the last flush
     std::uint64_t reserved_ = 0;   // of the budget
-    DatablockPool pool_;
     std::unique_ptr<device::Queue> queue_;
 };
 

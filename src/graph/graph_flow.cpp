@@ -40,10 +40,10 @@ void Graph::push(Channel& channel, const Transfer& transfer) noexcept {
     if (channel.ended || channel.closed) {
         return complete(transfer, YOKE_EPIPE);
     }
-    const Waiting push{transfer, now_ns()};
-    if (!channel.pushes.empty() || accept(channel, push) == Accepted::full) {
+    if (!channel.pushes.empty() || !has_room(channel, transfer)) {
         return wait_in(channel.pushes, transfer);
     }
+    accept(channel, {transfer, now_ns()});
     advance();
     flush();
 }
@@ -87,21 +87,20 @@ void Graph::wait_in(Fifo<Waiting>& line, const Transfer& transfer) {
     }
 }
 
-// Takes a push into its channel, unless that is full.
-Graph::Accepted Graph::accept(Channel& channel, const Waiting& push) {
+bool Graph::has_room(const Channel& channel, const Transfer& transfer) {
+    return transfer.length == 0 || !channel.full();
+}
+
+// Takes a push, for which there is room, into its channel.
+void Graph::accept(Channel& channel, const Waiting& push) {
     const Transfer& transfer = push.transfer;
     if (transfer.length == 0) {
         complete(transfer, YOKE_OK);
-        end_stream(channel);
-        return Accepted::yes;
-    }
-    if (channel.full()) {
-        return Accepted::full;
+        return end_stream(channel);
     }
     auto datablock = pool_.take(channel.bytes);
     if (!datablock) {
-        complete(transfer, YOKE_ENOMEM);
-        return Accepted::yes;
+        return complete(transfer, YOKE_ENOMEM);
     }
     Passage& passage = passages_.take(transfer);
     passage.completion.where = YOKE_WHERE_CPU;
@@ -113,9 +112,8 @@ Graph::Accepted Graph::accept(Channel& channel, const Waiting& push) {
     if (!written) {
         passages_.give_back(passage);
         complete(transfer, YOKE_EIO);
-        fail_with(
+        return fail_with(
             fmt::format("channel {} cannot take a datablock: {}", channel.definition.name, written.error().message));
-        return Accepted::yes;
     }
     queued_ = true;
     channel.datablocks.push(std::move(*datablock));
@@ -126,7 +124,6 @@ Graph::Accepted Graph::accept(Channel& channel, const Waiting& push) {
         end_stream(channel);
     }
     look_at(channel.destination);
-    return Accepted::yes;
 }
 
 // Gives the channel's first datablock to a pull.
@@ -211,11 +208,12 @@ void Graph::launch(Ptask& ptask) {
         }
     }
     for (const Ptask::Binding& input : ptask.inputs) {
-        Channel& channel = *input.port->channel;
-        channel.datablocks.pop().reset();
-        ++channel.counters.pulled;
-        take_waiting_pushes(channel);
-        look_at(channel.source);
+        input.port->channel->datablocks.pop().reset();
+        ++input.port->channel->counters.pulled;
+    }
+    for (const Ptask::Binding& input : ptask.inputs) {
+        take_waiting_pushes(*input.port->channel);
+        look_at(input.port->channel->source);
     }
     if (ptask.exhausted()) {
         return end(ptask);  // before its last datablock is pulled, so that the pull tells the end
@@ -256,11 +254,8 @@ void Graph::end_stream(Channel& channel) {
 }
 
 void Graph::take_waiting_pushes(Channel& channel) {
-    while (!channel.pushes.empty() && !channel.ended) {
-        if (accept(channel, channel.pushes.front()) == Accepted::full || channel.pushes.empty()) {
-            return;  // full, or the graph has failed meanwhile
-        }
-        channel.pushes.pop();
+    while (!channel.pushes.empty() && !channel.ended && has_room(channel, channel.pushes.front().transfer)) {
+        accept(channel, channel.pushes.pop());
     }
     if (channel.ended) {
         complete_all(channel.pushes, YOKE_EPIPE);
@@ -286,12 +281,18 @@ void Graph::flush() {
     }
 }
 
-void Graph::cancel_waiting(int status) {
+// Ends every transfer that waits and drops every datablock.
+void Graph::drop_all(int status) {
     for (const auto& [name, channel] : channels_) {
         complete_all(channel->pushes, status);
         complete_all(channel->pulls, status);
         while (!channel->datablocks.empty()) {
             channel->datablocks.pop().reset();
+        }
+    }
+    for (const auto& [name, ptask] : ptasks_) {
+        for (Ptask::Binding& output : ptask->outputs) {
+            output.fresh.reset();
         }
     }
 }
@@ -304,7 +305,7 @@ void Graph::fail_with(std::string message) {
     failed_.store(true, std::memory_order_release);
     state_ = State::failed;
     error_ = std::move(message);
-    cancel_waiting(YOKE_EIO);
+    drop_all(YOKE_EIO);
 }
 
 void Graph::launch_failed(const Ptask& ptask, int status) noexcept {
@@ -378,7 +379,7 @@ void Graph::terminate() {
             return;
         }
         state_ = State::terminated;
-        cancel_waiting(YOKE_ECANCELED);
+        drop_all(YOKE_ECANCELED);
     }
     queue_->finish();  // nobody queues any more
     const std::lock_guard lock(mutex_);
