@@ -1,5 +1,7 @@
 #include "device/cpu/opencl_build.hpp"
 
+#include <fmt/ranges.h>
+
 #include <cstdlib>
 #include <string>
 
@@ -28,7 +30,9 @@ std::string build_log(cl_program program, cl_device_id device) {
     return log;
 }
 
-// Makes the compiler's messages speak of the caller's file and lines, not of a temporary file.
+// Makes the compiler's messages speak of the caller's file and lines, not of a temporary file. The geometry at the end
+// makes programs that differ in nothing else different ones for PoCL: it unpacks only the first of two binaries of one
+// source.
 std::string with_name(const Program& program) {
     std::string name;
     for (const char c : printable(program.source_name)) {
@@ -37,7 +41,9 @@ std::string with_name(const Program& program) {
         }
         name += c;
     }
-    return fmt::format("#line 1 \"{}\"\n{}", name.empty() ? "kernel" : name, program.source);
+    const auto& [global, local] = program.geometry;
+    return fmt::format("#line 1 \"{}\"\n{}\n// {} {}\n", name.empty() ? "kernel" : name, program.source,
+                       fmt::join(global, "x"), fmt::join(local, "x"));
 }
 
 Result<OpenclOwned<cl_program>> build(cl_context context, const OpenclTarget& target, const Program& program,

@@ -57,7 +57,8 @@ Result<std::unique_ptr<OpenclKernel>> OpenclKernel::load(cl_context context, con
     if (!result->program_) {
         return fail_opencl(loaded != CL_SUCCESS ? loaded : status, "cannot load a compiled program");
     }
-    status = ::clBuildProgram(result->program_.get(), 1, &target.device, "", nullptr, nullptr);
+    // PoCL tells about arguments only when asked here too.
+    status = ::clBuildProgram(result->program_.get(), 1, &target.device, "-cl-kernel-arg-info", nullptr, nullptr);
     if (status != CL_SUCCESS) {
         return fail_opencl(status, "cannot load a compiled program");
     }

@@ -60,14 +60,21 @@ class Spawner {
         if (op != "compile") {
             return answer(control::answer_error(request, Error{ENOSYS, "the spawner knows no such request"}));
         }
-        auto job = CompileJob::start(program_, request, scratch_, limits_);
-        if (!job) {
-            return answer(control::answer_error(request, job.error()));
-        }
-        if (!job->wait(socket_)) {
-            return false;
-        }
-        auto binary = job->result();
+        return compile(request);
+    }
+
+    bool compile(const Json& request) {
+        Result<CompileJob::Binary> binary = fail(EIO, "the kernel compiler was not started");
+        {
+            auto job = CompileJob::start(program_, request, scratch_, limits_);
+            if (!job) {
+                return answer(control::answer_error(request, job.error()));
+            }
+            if (!job->wait(socket_)) {
+                return false;
+            }
+            binary = job->result();
+        }  // its files are gone before anybody hears of its end
         if (!binary) {
             return answer(control::answer_error(request, binary.error()));
         }
