@@ -1,7 +1,5 @@
 #include "device/cpu/opencl_build.hpp"
 
-#include <fmt/ranges.h>
-
 #include <cstdlib>
 #include <string>
 
@@ -30,9 +28,7 @@ std::string build_log(cl_program program, cl_device_id device) {
     return log;
 }
 
-// Makes the compiler's messages speak of the caller's file and lines, not of a temporary file. The geometry at the end
-// makes programs that differ in nothing else different ones for PoCL: it unpacks only the first of two binaries of one
-// source.
+// Makes the compiler's messages speak of the caller's file and lines, not of a temporary file.
 std::string with_name(const Program& program) {
     std::string name;
     for (const char c : printable(program.source_name)) {
@@ -41,9 +37,7 @@ std::string with_name(const Program& program) {
         }
         name += c;
     }
-    const auto& [global, local] = program.geometry;
-    return fmt::format("#line 1 \"{}\"\n{}\n// {} {}\n", name.empty() ? "kernel" : name, program.source,
-                       fmt::join(global, "x"), fmt::join(local, "x"));
+    return fmt::format("#line 1 \"{}\"\n{}", name.empty() ? "kernel" : name, program.source);
 }
 
 Result<OpenclOwned<cl_program>> build(cl_context context, const OpenclTarget& target, const Program& program,
