@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 
 namespace yoke::vectors {
 namespace {
@@ -284,9 +285,10 @@ Result<Vectors> load(const std::string& directory) {
     }
     for (const auto& [service, least] : least_cases) {
         if (vectors.counts[service] < least) {
-            return tl::unexpected("folder " + directory + " has " + std::to_string(vectors.counts[service]) +
-                                  " of at least " + std::to_string(least) + " vectors for service " +
-                                  std::to_string(service) + "; " + remedy);
+            std::ostringstream message;
+            message << "folder " << directory << " has " << vectors.counts[service] << " of at least " << least
+                    << " vectors for service " << service << "; " << remedy;
+            return tl::unexpected(message.str());
         }
     }
     return vectors;
