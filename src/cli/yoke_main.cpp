@@ -123,7 +123,6 @@ int report(const Failure& failure) {
 int run(int argc, char** argv) {
     CLI::App app("yoke: GPU services and dataflow graphs for every program of this machine");
     app.name("yoke");
-    app.footer(footer);
     app.require_subcommand(1);
     app.fallthrough();
 
@@ -144,14 +143,19 @@ int run(int argc, char** argv) {
     add_view_options(*version, view, false);
     version->callback([&] { chosen = [&] { return show_version(view); }; });
 
+    app.footer(footer);  // last: what is there already would be inherited by every command
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
             return app.exit(error);  // help
         }
-        fmt::print(stderr, "yoke: {}; see yoke --help\n", error.what());
-        return exit_usage;
+        const auto unknown = app.remaining();
+        const bool wrong_command = app.get_subcommands().empty() && !unknown.empty() && !unknown[0].starts_with('-');
+        return report(Failure{exit_usage, wrong_command
+                                              ? fmt::format("there is no command {}; see yoke --help", unknown[0])
+                                              : fmt::format("{}; see yoke --help", error.what())});
     }
     view.socket = call.socket = graph.start.socket = socket;
     catch_interrupts();

@@ -1,0 +1,218 @@
+// See flow.hpp. One loop: ended transfers are taken in order per channel, free ones are filled and submitted again. An
+// input that has nothing to say at the moment is only looked at, so that it does not hold up the other channels.
+#include "cli/flow.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cli/interrupt.hpp"
+
+namespace yoke::cli {
+namespace {
+
+constexpr std::size_t depth = 4;                       // transfers in flight per channel
+constexpr std::uint64_t look_up_ns = 50'000'000;       // how often a wait looks for Ctrl-C
+constexpr std::uint64_t look_at_input_ns = 2'000'000;  // how often a quiet input is looked at
+
+}  // namespace
+
+struct Flow::Transfer {
+    std::span<std::byte> room;
+    std::size_t filled = 0;  // push: bytes read so far
+    yoke_ticket ticket = 0;
+    bool ended = false;  // its result is there
+    yoke_result result{};
+};
+
+struct Flow::State {
+    explicit State(Lane given) : lane(std::move(given)) {}
+    Lane lane;
+    std::vector<Transfer> transfers{depth};
+    std::uint64_t submitted = 0;
+    std::uint64_t finished = 0;
+    bool input_ended = false;  // push: END was submitted
+    bool quiet = false;        // push: the input has nothing at the moment
+    bool done = false;
+    Transfer& next() { return transfers[submitted % depth]; }
+    Transfer& oldest() { return transfers[finished % depth]; }
+};
+
+Flow::Flow(std::vector<Lane> lanes) {
+    for (Lane& lane : lanes) {
+        states_.push_back(std::make_unique<State>(std::move(lane)));
+    }
+}
+
+Flow::~Flow() = default;
+
+std::uint64_t Flow::data_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const auto& state : states_) {
+        bytes += depth * (state->lane.datablock_bytes + YOKE_DATA_ALIGN);
+    }
+    return bytes;
+}
+
+Done Flow::allocate_all(yoke_session* session) {
+    session_ = session;
+    for (const auto& state : states_) {
+        for (Transfer& transfer : state->transfers) {
+            const auto room = allocate(session, state->lane.datablock_bytes);
+            if (!room) {
+                return tl::unexpected<Failure>(room.error());
+            }
+            transfer.room = *room;
+        }
+    }
+    return {};
+}
+
+bool Flow::ended() const {
+    return std::all_of(states_.begin(), states_.end(), [](const auto& state) { return state->done; });
+}
+
+Done Flow::run(yoke_session* session) {
+    if (auto done = allocate_all(session); !done) {
+        return done;
+    }
+    while (!ended()) {
+        if (interrupted()) {
+            return interrupted_failure();
+        }
+        bool quiet = false;
+        for (const auto& state : states_) {
+            if (state->done) {
+                continue;
+            }
+            if (auto done = state->lane.input ? advance_push(*state) : advance_pull(*state); !done) {
+                return done;
+            }
+            quiet = quiet || state->quiet;
+        }
+        if (!ended()) {
+            if (const int error = yoke_dispatch(session_, quiet ? look_at_input_ns : look_up_ns); error < 0) {
+                return fail_library(session_, error);
+            }
+        }
+    }
+    for (const auto& state : states_) {
+        if (state->lane.output) {
+            if (auto done = state->lane.output->finish(); !done) {
+                return done;
+            }
+        }
+    }
+    return {};
+}
+
+Done Flow::submit(State& state, Transfer& transfer, bool end) {
+    transfer.ended = false;
+    const auto on_end = [](void* user, yoke_ticket /*ticket*/, const yoke_result* result) {
+        auto* owner = static_cast<Transfer*>(user);
+        owner->result = *result;
+        owner->ended = true;
+    };
+    const int error = state.lane.input
+                          ? yoke_submit_push(session_, state.lane.channel, transfer.room.data(), transfer.filled,
+                                             end ? YOKE_FLAG_END : 0, 0, on_end, &transfer, &transfer.ticket)
+                          : yoke_submit_pull(session_, state.lane.channel, transfer.room.data(), transfer.room.size(),
+                                             0, on_end, &transfer, &transfer.ticket);
+    if (error != 0) {
+        return fail_library(session_, error);
+    }
+    ++state.submitted;
+    return {};
+}
+
+// Reads on; true when the datablock is complete or the input is at its end.
+Outcome<bool> Flow::fill(State& state, Transfer& transfer) {
+    Input& input = *state.lane.input;
+    while (transfer.filled < transfer.room.size()) {
+        if (!wait_readable(input.fd(), 0)) {
+            state.quiet = true;
+            return false;
+        }
+        const auto count = input.read_some(transfer.room.subspan(transfer.filled));
+        if (!count) {
+            return tl::unexpected<Failure>(count.error());
+        }
+        if (*count == 0) {
+            state.input_ended = true;
+            break;
+        }
+        transfer.filled += *count;
+    }
+    return true;
+}
+
+Done Flow::advance_push(State& state) {
+    while (state.finished < state.submitted && state.oldest().ended) {
+        const yoke_result& result = state.oldest().result;
+        // Nobody takes more: the stream is as long as the shortest input of the graph, as with pipes.
+        if (result.status == -YOKE_EPIPE) {
+            state.done = true;
+            return {};
+        }
+        if (result.status != 0) {
+            return fail(exit_of(-result.status), "push to {} failed: {}", state.lane.name,
+                        std::strerror(-result.status));
+        }
+        state.oldest().filled = 0;
+        ++state.finished;
+    }
+    state.quiet = false;
+    while (!state.input_ended && state.submitted - state.finished < depth) {
+        Transfer& transfer = state.next();
+        const auto ready = fill(state, transfer);
+        if (!ready) {
+            return tl::unexpected<Failure>(ready.error());
+        }
+        if (!*ready) {
+            break;
+        }
+        if (state.input_ended && transfer.filled != 0) {
+            return fail(exit_failed, "{} ends in the middle of a datablock: {} bytes are left of {} that {} takes",
+                        state.lane.input->name(), transfer.filled, transfer.room.size(), state.lane.name);
+        }
+        if (!state.input_ended) {
+            ++pushed_;
+        }
+        if (auto done = submit(state, transfer, state.input_ended); !done) {
+            return done;
+        }
+    }
+    state.done = state.input_ended && state.finished == state.submitted;
+    return {};
+}
+
+Done Flow::advance_pull(State& state) {
+    while (state.finished < state.submitted && state.oldest().ended) {
+        Transfer& transfer = state.oldest();
+        const yoke_result& result = transfer.result;
+        if (result.status == -YOKE_ENODATA) {
+            state.done = true;
+            return {};
+        }
+        if (result.status == -YOKE_ECANCELED) {
+            return fail(exit_failed, "the graph of {} was terminated", state.lane.name);
+        }
+        if (result.status != 0) {
+            return fail(exit_of(-result.status), "pull from {} failed: {}", state.lane.name,
+                        std::strerror(-result.status));
+        }
+        const std::size_t bytes = std::min<std::size_t>(result.out_length, transfer.room.size());
+        if (auto done = state.lane.output->write(std::span<const std::byte>(transfer.room.first(bytes))); !done) {
+            return done;
+        }
+        ++pulled_;
+        ++state.finished;
+    }
+    while (state.submitted - state.finished < depth) {
+        if (auto done = submit(state, state.next(), false); !done) {
+            return done;
+        }
+    }
+    return {};
+}
+
+}  // namespace yoke::cli

@@ -1,0 +1,59 @@
+// Datablocks between files and the outer channels of a running graph: several transfers in flight per channel, all
+// channels at once, so that a graph whose output must be drained before its input moves on does not stand still.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/file.hpp"
+#include "cli/session.hpp"
+
+namespace yoke::cli {
+
+// One outer channel and the file at its other end.
+struct Lane {
+    std::string name;  // "/graph/channel"
+    std::uint32_t channel = 0;
+    std::size_t datablock_bytes = 0;
+    std::optional<Input> input;    // pushed
+    std::optional<Output> output;  // pulled
+};
+
+class Flow {
+   public:
+    explicit Flow(std::vector<Lane> lanes);
+    ~Flow();
+    Flow(const Flow&) = delete;
+    Flow& operator=(const Flow&) = delete;
+
+    // Bytes of arena that run() will allocate.
+    [[nodiscard]] std::uint64_t data_bytes() const;
+    // Until every input is pushed and every output has ended. Outputs are put in place at the end.
+    Done run(yoke_session* session);
+    [[nodiscard]] std::uint64_t pushed() const { return pushed_; }  // datablocks
+    [[nodiscard]] std::uint64_t pulled() const { return pulled_; }
+
+   private:
+    struct Transfer;
+    struct State;
+
+    Done allocate_all(yoke_session* session);
+    Done advance_push(State& state);
+    Done advance_pull(State& state);
+    Outcome<bool> fill(State& state, Transfer& transfer);
+    Done submit(State& state, Transfer& transfer, bool end);
+    [[nodiscard]] bool ended() const;
+
+    yoke_session* session_ = nullptr;
+    std::vector<std::unique_ptr<State>> states_;
+    std::uint64_t pushed_ = 0;
+    std::uint64_t pulled_ = 0;
+};
+
+}  // namespace yoke::cli

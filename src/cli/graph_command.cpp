@@ -1,0 +1,222 @@
+// `yoke graph`: graphs from files, run in the foreground with files at their outer channels.
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <map>
+
+#include "cli/commands.hpp"
+#include "cli/daemon.hpp"
+#include "cli/flow.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/session.hpp"
+
+namespace yoke::cli {
+namespace {
+
+constexpr std::size_t name_bytes_max = 4096;
+
+// A failure of a function that reads a graph file: a missing file is no missing object.
+tl::unexpected<Failure> fail_file(const yoke_session* session, int error) {
+    auto failure = fail_library(session, error);
+    if (failure.value().exit == exit_no_object) {
+        failure.value().exit = exit_failed;
+    }
+    return failure;
+}
+
+struct Binding {
+    std::string channel;
+    std::string file;
+};
+
+Outcome<Binding> parse_binding(const std::string& option, const std::string& text) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+        return fail(exit_usage, "{} {}: write CHANNEL=FILE", option, text);
+    }
+    return Binding{text.substr(0, equals), text.substr(equals + 1)};
+}
+
+// Opens the ends of files first: what is misspelt is told before a daemon is started and kernels are compiled.
+Outcome<std::vector<Lane>> open_files(const GraphStartOptions& options) {
+    std::vector<Lane> lanes;
+    for (const auto& text : options.push) {
+        const auto binding = parse_binding("--push", text);
+        if (!binding) {
+            return tl::unexpected<Failure>(binding.error());
+        }
+        auto input = Input::open(binding->file);
+        if (!input) {
+            return tl::unexpected<Failure>(input.error());
+        }
+        Lane lane;
+        lane.name = binding->channel;
+        lane.input.emplace(std::move(*input));
+        lanes.push_back(std::move(lane));
+    }
+    for (const auto& text : options.pull) {
+        const auto binding = parse_binding("--pull", text);
+        if (!binding) {
+            return tl::unexpected<Failure>(binding.error());
+        }
+        auto output = Output::open(binding->file, true);
+        if (!output) {
+            return tl::unexpected<Failure>(output.error());
+        }
+        Lane lane;
+        lane.name = binding->channel;
+        lane.output.emplace(std::move(*output));
+        lanes.push_back(std::move(lane));
+    }
+    return lanes;
+}
+
+// Terminates the graph that this command has opened, however the command ends.
+class OpenedGraph {
+   public:
+    OpenedGraph(yoke_session* session, std::string name) : session_(session), name_(std::move(name)) {}
+    OpenedGraph(const OpenedGraph&) = delete;
+    OpenedGraph& operator=(const OpenedGraph&) = delete;
+    ~OpenedGraph() { yoke_terminate_graph(session_, name_.c_str()); }
+    [[nodiscard]] const std::string& name() const { return name_; }
+
+   private:
+    yoke_session* session_;
+    std::string name_;
+};
+
+// What yoked lists of the channels of a graph of this account that can be pushed or pulled, by name.
+Outcome<std::map<std::string, nlohmann::json>> outer_channels(const std::string& socket, const std::string& graph) {
+    const auto answer = ask_daemon(socket, {{"op", "list"}, {"kind", "channels"}});
+    if (!answer) {
+        return tl::unexpected<Failure>(answer.error());
+    }
+    std::map<std::string, nlohmann::json> channels;
+    for (const auto& channel : answer->value("channels", nlohmann::json::array())) {
+        const std::string name = channel.value("name", "");
+        if (channel.value("account", 0U) == ::getuid() && name.starts_with(graph + "/") &&
+            channel.value("id", 0U) != 0) {
+            channels.emplace(name, channel);
+        }
+    }
+    return channels;
+}
+
+// Finds the lanes' channels; refuses to push where the graph pushes out, and to pull where it takes in.
+Done bind_lanes(std::vector<Lane>& lanes, const std::string& socket, const std::string& graph) {
+    if (lanes.empty()) {
+        return {};
+    }
+    const auto channels = outer_channels(socket, graph);
+    if (!channels) {
+        return tl::unexpected<Failure>(channels.error());
+    }
+    for (Lane& lane : lanes) {
+        lane.name = lane.name.starts_with('/') ? lane.name : graph + "/" + lane.name;
+        const auto found = channels->find(lane.name);
+        if (found == channels->end()) {
+            std::vector<std::string> names;
+            for (const auto& [name, channel] : *channels) {
+                names.push_back(name);
+            }
+            return fail(exit_no_object, "there is no channel {} to push to or pull from; the graph has {}", lane.name,
+                        names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+        }
+        const bool pushable = found->second["source"].is_null();
+        if (pushable != lane.input.has_value()) {
+            return fail(exit_usage, "channel {} is {}; use {}", lane.name, pushable ? "pushed into" : "pulled from",
+                        pushable ? "--push" : "--pull");
+        }
+        lane.channel = found->second.value("id", 0U);
+        lane.datablock_bytes = found->second.value("datablock_bytes", std::size_t{0});
+    }
+    return {};
+}
+
+Done wait_for_interrupt(const std::string& name) {
+    fmt::print(stderr, "yoke: {} runs; Ctrl-C ends it\n", name);
+    while (!interrupted()) {
+        static_cast<void>(wait_readable(-1, -1));
+    }
+    return interrupted_failure();
+}
+
+// Transfers go over a session of their own, whose arena fits the datablocks: those are known only now.
+Done run_flow(const GraphStartOptions& options, std::vector<Lane> lanes) {
+    Flow flow(std::move(lanes));
+    SessionNeeds needs;
+    needs.socket = options.socket;
+    needs.data_bytes = flow.data_bytes();
+    const auto session = open_session(needs);
+    if (!session) {
+        return tl::unexpected<Failure>(session.error());
+    }
+    if (auto done = flow.run(session->get()); !done) {
+        return done;
+    }
+    fmt::print(stderr, "yoke: {} datablocks pushed, {} pulled\n", flow.pushed(), flow.pulled());
+    return {};
+}
+
+}  // namespace
+
+Done check_graph(const std::string& file) {
+    std::array<char, 8192> message{};
+    const int error = yoke_check_graph(file.c_str(), message.data(), message.size());
+    if (error != 0) {
+        return fail(exit_of(-error), "{}", message[0] == '\0' ? std::strerror(-error) : message.data());
+    }
+    fmt::print(stderr, "yoke: {} is a good graph\n", file);
+    return {};
+}
+
+Done start_graph(const GraphStartOptions& options) {
+    if (auto checked = yoke_check_graph(options.file.c_str(), nullptr, 0); checked != 0) {
+        return check_graph(options.file);
+    }
+    auto lanes = open_files(options);
+    if (!lanes) {
+        return tl::unexpected<Failure>(lanes.error());
+    }
+    SessionNeeds needs;
+    needs.socket = options.socket;
+    auto session = open_session(needs);
+    if (!session) {
+        return tl::unexpected<Failure>(session.error());
+    }
+    std::array<char, name_bytes_max> name{};
+    if (const int error = yoke_load_graph(session->get(), options.file.c_str(), name.data(), name.size()); error != 0) {
+        return fail_file(session->get(), error);
+    }
+    const OpenedGraph graph(session->get(), name.data());
+    if (auto done = bind_lanes(*lanes, options.socket, graph.name()); !done) {
+        return done;
+    }
+    if (const int error = yoke_run_graph(session->get(), graph.name().c_str()); error != 0) {
+        return fail_library(session->get(), error);
+    }
+    if (lanes->empty()) {
+        return wait_for_interrupt(graph.name());
+    }
+    return run_flow(options, std::move(*lanes));
+}
+
+Done remove_graph(const std::string& name, const std::string& socket) {
+    if (const auto answer = ask_daemon(socket, {{"op", "status"}}); !answer) {
+        return tl::unexpected<Failure>(answer.error());
+    }
+    SessionNeeds needs;
+    needs.socket = socket;
+    const auto session = open_session(needs);
+    if (!session) {
+        return tl::unexpected<Failure>(session.error());
+    }
+    const std::string full = name.starts_with('/') ? name : "/" + name;
+    if (const int error = yoke_terminate_graph(session->get(), full.c_str()); error != 0) {
+        return fail_library(session->get(), error);
+    }
+    return {};
+}
+
+}  // namespace yoke::cli
