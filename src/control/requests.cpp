@@ -97,7 +97,10 @@ constexpr std::array<Member, 5> register_members{{
     {"pid", Kind::unsigned_number, true, {1, INT32_MAX}},
     {"inventory", Kind::object, true, {}, &inventory_schema},
 }};
-constexpr std::array<Member, 1> inventory_message_members{{{"inventory", Kind::object, true, {}, &inventory_schema}}};
+constexpr std::array<Member, 2> inventory_message_members{{
+    {"inventory", Kind::object, true, {}, &inventory_schema},
+    {"more", Kind::boolean, false},
+}};
 constexpr std::array<Member, 5> limits_members{{
     {"sessions", Kind::unsigned_number, false},
     {"arena_bytes", Kind::unsigned_number, false},

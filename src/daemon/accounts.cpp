@@ -283,7 +283,7 @@ Worker::Handlers Broker::worker_handlers(uid_t uid) {
                 } else {
                     serve_waiting(account);
                 }
-                on_reported(uid, 0);
+                ask_reports(account);
                 changed();
             },
             [this, uid](std::uint64_t report) {

@@ -109,6 +109,7 @@ class Broker {
     // listing.cpp: what there is
     void on_status(ClientId id, const control::Json& request);
     void on_list(ClientId id, const control::Json& request);
+    void ask_reports(Account& account);
     void on_reported(uid_t uid, std::uint64_t report);
     void finish_listing(const Listing& listing);
     [[nodiscard]] control::Json worker_summary(const Account& account) const;

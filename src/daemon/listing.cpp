@@ -106,7 +106,16 @@ void Broker::on_list(ClientId id, const control::Json& request) {
     schedule_tick();
 }
 
-// `report` 0: the worker registered or died, so that nothing newer is to be had.
+// A worker has registered: what listings wait for can be asked now.
+void Broker::ask_reports(Account& account) {
+    for (const auto& [report, listing] : listings_) {
+        if (listing.awaited.contains(account.uid)) {
+            account.worker->ask_report(report);
+        }
+    }
+}
+
+// `report` 0: the worker died, so that nothing newer is to be had.
 void Broker::on_reported(uid_t uid, std::uint64_t report) {
     std::vector<std::uint64_t> complete;
     for (auto& [number, listing] : listings_) {

@@ -13,7 +13,8 @@ using control::Message;
 
 namespace {
 
-constexpr unsigned link_fds = 1;  // a long inventory travels as a memfd
+// Closing a foreign descriptor may block, e.g. a file of a hostile FUSE server: a worker sends none.
+constexpr unsigned link_fds = 0;
 
 }  // namespace
 
@@ -98,10 +99,6 @@ void Worker::on_message(Result<Message> message) {
         refuse(message.error());
         return;
     }
-    if (!message->fds.empty()) {
-        refuse({EBADMSG, "a worker sends no descriptors"});
-        return;
-    }
     if (state_ == State::starting) {
         on_register(message->body);
     } else if (state_ == State::running) {
@@ -137,6 +134,9 @@ void Worker::admit(const Json& request, Inventory inventory) {
     gate_ = std::make_unique<Gate>(std::move(*gate));
     inventory_ = std::move(inventory);
     adopts_sent_ = inventory_.adopted();
+    reported_ = false;
+    parts_ = Json::object();
+    parts_count_ = 0;
     std::vector<Fd> fds;
     fds.push_back(std::move(*shared));
     link_->send(control::answer(request), std::move(fds));
@@ -160,7 +160,24 @@ void Worker::on_inventory(const Json& request) {
         refuse({EBADMSG, "a worker registers once"});
         return;
     }
-    inventory_ = Inventory(request["inventory"]);
+    if (++parts_count_ > inventory_parts_max) {
+        refuse({EMSGSIZE, "its inventory has too many parts"});
+        return;
+    }
+    for (const auto& member : request["inventory"].items()) {
+        Json& whole = parts_[member.key()];
+        if (member.value().is_array() && whole.is_array()) {
+            whole.insert(whole.end(), member.value().begin(), member.value().end());
+        } else {
+            whole = member.value();
+        }
+    }
+    if (request.value("more", false)) {
+        return;
+    }
+    inventory_ = Inventory(std::exchange(parts_, Json::object()));
+    parts_count_ = 0;
+    reported_ = true;
     adopts_sent_ = std::max(adopts_sent_, inventory_.adopted());
     handlers_.reported(request.value("id", std::uint64_t{0}));
 }

@@ -43,6 +43,7 @@ class Worker {
         std::uint64_t recover_ns = 0;      // how long one whose link broke may take to come back
         std::uint64_t lease_until_ns = 0;  // of the first gate
     };
+    static constexpr unsigned inventory_parts_max = 256;            // of at most 64 KiB
     static constexpr std::uint64_t end_timeout_ns = 5'000'000'000;  // to give everything back before it is killed
 
     // Watches `process`. With a link the worker is starting; without, it is lost until it registers.
@@ -72,7 +73,8 @@ class Worker {
     [[nodiscard]] const Gate* gate() const { return gate_.get(); }
     // Sessions that it has or is about to have.
     [[nodiscard]] std::uint64_t sessions() const;
-    [[nodiscard]] bool busy() const { return sessions() != 0 || inventory_.count("graphs") != 0; }
+    // False once it is known to have neither sessions nor graphs.
+    [[nodiscard]] bool busy() const { return !reported_ || sessions() != 0 || inventory_.count("graphs") != 0; }
 
    private:
     Worker(control::Loop& loop, const Secret& secret, uid_t account, std::uint64_t generation, Process process,
@@ -98,6 +100,9 @@ class Worker {
     std::unique_ptr<control::Connection> link_;
     std::unique_ptr<Gate> gate_;
     Inventory inventory_;
+    control::Json parts_ = control::Json::object();  // of an inventory that is not complete
+    unsigned parts_count_ = 0;
+    bool reported_ = false;  // since it registered
     std::uint64_t adopts_sent_ = 0;
 };
 

@@ -12,6 +12,13 @@ namespace yoke::worker {
 using control::Json;
 using control::Message;
 
+namespace {
+
+// Of the texts of a part's objects; the rest of a packet is room for what is around them.
+constexpr std::size_t part_bytes_max = control::packet_bytes_max * 3 / 4;
+
+}  // namespace
+
 Result<std::unique_ptr<Link>> Link::open(control::Loop& loop, Identity identity, Fd socket, Handlers handlers) {
     std::unique_ptr<Link> link(new Link(loop, std::move(identity), std::move(handlers)));
     auto retry = loop.on_timer([self = link.get()] { self->retry(); });
@@ -48,7 +55,7 @@ Status Link::attach(Fd socket) {
                        {"account", ::getuid()},
                        {"generation", identity_.generation},
                        {"pid", ::getpid()},
-                       {"inventory", handlers_.inventory()}});
+                       {"inventory", {{"adopted", handlers_.inventory()["adopted"]}}}});
     return {};
 }
 
@@ -111,6 +118,7 @@ void Link::on_registered(Message message) {
         return;
     }
     registered_ = true;
+    report(0);
     log_info(Topic::worker, "registered with yoked",
              {{"generation", identity_.generation}, {"gate", control::name_of(control::gate_state(*page, now_ns()))}});
 }
@@ -137,11 +145,41 @@ void Link::changed() {
 
 void Link::report(std::uint64_t id) {
     dirty_ = false;
-    Json body{{"op", "inventory"}, {"inventory", handlers_.inventory()}};
-    if (id != 0) {
-        body["id"] = id;
+    send_parts(handlers_.inventory(), id);
+}
+
+// yoked accepts no descriptors from us, so a long inventory travels in packets, not in a memfd.
+void Link::send_parts(const Json& inventory, std::uint64_t id) {
+    Json part = Json::object();
+    std::size_t bytes = 0;
+    const auto send = [&](bool more) {
+        Json body{{"op", "inventory"}, {"more", more}, {"inventory", std::exchange(part, Json::object())}};
+        if (id != 0) {
+            body["id"] = id;
+        }
+        connection_->send(body);
+        bytes = 0;
+    };
+    for (const auto& kind : inventory.items()) {
+        if (!kind.value().is_array()) {
+            part[kind.key()] = kind.value();
+            continue;
+        }
+        for (const Json& object : kind.value()) {
+            const std::size_t length = object.dump(-1, ' ', false, Json::error_handler_t::replace).size();
+            if (length > part_bytes_max) {
+                log_warning(Topic::worker, "object is too long to be reported",
+                            {{"kind", kind.key()}, {"bytes", length}});
+                continue;
+            }
+            if (bytes + length > part_bytes_max) {
+                send(true);
+            }
+            part[kind.key()].push_back(object);
+            bytes += length;
+        }
     }
-    connection_->send(body);
+    send(false);
 }
 
 }  // namespace yoke::worker

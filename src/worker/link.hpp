@@ -51,6 +51,7 @@ class Link {
     void on_registered(control::Message message);
     void on_request(control::Message message);
     void report(std::uint64_t id);
+    void send_parts(const control::Json& inventory, std::uint64_t id);
 
     control::Loop& loop_;
     Identity identity_;
