@@ -22,6 +22,19 @@
 
 namespace yoke::executive {
 
+inline std::unique_ptr<Executive> make_executive(const Limits& limits = {.bulk_threads = 3},
+                                                 StreamSink* sink = nullptr) {
+    auto executive = Executive::create(limits, sink);
+    EXPECT_TRUE(executive) << executive.error().message;
+    return std::move(*executive);
+}
+
+inline void fill(std::byte* to, std::size_t bytes, unsigned seed) {
+    for (std::size_t i = 0; i < bytes; ++i) {
+        to[i] = static_cast<std::byte>((i * 131 + seed) >> 2);
+    }
+}
+
 // The client's side of a session, as libyoke has it: arena read-write, status page read-only.
 class TestClient {
    public:

@@ -2,11 +2,27 @@
 // overflows.
 #include "executive/validation.hpp"
 
+#include <array>
+
 namespace yoke::executive {
 namespace {
 
 Verdict refuse(yoke_status_code code, yoke_member member, std::uint64_t out_length = 0) {
     return {-static_cast<int>(code), static_cast<std::uint64_t>(member), out_length};
+}
+
+// The table of services by id: one load for each call.
+const service::Service* service_of(std::uint16_t id) {
+    static const auto table = [] {
+        std::array<const service::Service*, YOKE_SERVICES_MAX> by_id{};
+        for (const service::Service* service : service::all()) {
+            if (service->id() < by_id.size()) {
+                by_id[service->id()] = service;
+            }
+        }
+        return by_id;
+    }();
+    return id < table.size() ? table[id] : nullptr;
 }
 
 // An empty range touches nothing and may be anywhere.
@@ -72,7 +88,7 @@ Verdict check_call(const ring::Entry& entry, unsigned ring, const Bounds& bounds
     if ((s.flags & YOKE_FLAG_PARAMS) != 0 && !entry.params_valid) {
         return refuse(YOKE_EINVAL, YOKE_MEMBER_PARAMS);
     }
-    call.service = service::find(s.service);
+    call.service = service_of(s.service);
     if (call.service == nullptr) {
         return refuse(YOKE_ENOSYS, YOKE_MEMBER_SERVICE);
     }

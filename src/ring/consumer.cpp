@@ -51,17 +51,10 @@ Take Consumer::take(Entry& entry) {
     return Take::entry;
 }
 
-bool Consumer::complete(std::uint32_t slot, std::uint32_t tag, const yoke_completion& completion) {
-    if (slot > mask_ || tag == 0) {
-        return false;
-    }
-    // Free the slot first: the client may use it again as soon as it has seen the completion.
+bool Consumer::release(std::uint32_t slot, std::uint32_t tag) {
+    // Before the completion is written: the client may use the slot again as soon as it has seen it.
     std::uint32_t expected = tag;
-    if (!busy_[slot].compare_exchange_strong(expected, 0, std::memory_order_acq_rel)) {
-        return false;
-    }
-    yoke_line_write(&completion_[slot], &completion, tag);
-    return true;
+    return slot <= mask_ && tag != 0 && busy_[slot].compare_exchange_strong(expected, 0, std::memory_order_acq_rel);
 }
 
 void Consumer::advance() {

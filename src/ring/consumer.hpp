@@ -86,9 +86,20 @@ class Consumer {
     [[nodiscard]] bool cancelled(std::uint32_t slot, std::uint32_t tag) const {
         return yoke_load_acquire32(&cancel_untrusted_[slot]) == tag;
     }
-    // Writes the completion of a busy entry and frees its slot; ring the client's bell afterwards. False: the entry is
-    // not in flight (any more), nothing was written. Any thread.
-    bool complete(std::uint32_t slot, std::uint32_t tag, const yoke_completion& completion);
+    // Completing an entry: release() frees its slot, once; false: it is not in flight (any more) and publish() must not
+    // follow. publish() writes the completion; ring the client's bell afterwards. Any thread.
+    [[nodiscard]] bool release(std::uint32_t slot, std::uint32_t tag);
+    void publish(std::uint32_t slot, std::uint32_t tag, const yoke_completion& completion) {
+        yoke_line_write(&completion_[slot], &completion, tag);
+    }
+    // Both. Returns what release() returned.
+    bool complete(std::uint32_t slot, std::uint32_t tag, const yoke_completion& completion) {
+        const bool released = release(slot, tag);
+        if (released) {
+            publish(slot, tag, completion);
+        }
+        return released;
+    }
     [[nodiscard]] bool busy(std::uint32_t slot, std::uint32_t tag) const {
         return slot <= mask_ && busy_[slot].load(std::memory_order_acquire) == tag;
     }

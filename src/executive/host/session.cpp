@@ -28,10 +28,11 @@ Session::Session(SessionId session_id, SessionMemory session_memory, std::uint32
 }
 
 void Session::complete(const Ticket& ticket, const yoke_completion& completion) {
-    if (!rings[ticket.ring].complete(ticket.slot, ticket.tag, completion)) {
+    ring::Consumer& ring = rings[ticket.ring];
+    if (!ring.release(ticket.slot, ticket.tag)) {
         return;
     }
-    bell.ring_if_wanted();
+    // Before the client can see it, so that a report never lags behind what its client knows.
     Counters& c = counters[ticket.ring];
     c.completed.fetch_add(1, std::memory_order_relaxed);
     if (completion.status != 0) {
@@ -42,6 +43,8 @@ void Session::complete(const Ticket& ticket, const yoke_completion& completion) 
     if (completion.run_ns != 0) {
         c.busy_ns.fetch_add(completion.run_ns, std::memory_order_relaxed);
     }
+    ring.publish(ticket.slot, ticket.tag, completion);
+    bell.ring_if_wanted();
 }
 
 void Session::fault(yoke_member member) {
