@@ -1,3 +1,4 @@
+// The table names every service once, and a stranger finds nothing in it.
 #include <gtest/gtest.h>
 
 #include <set>

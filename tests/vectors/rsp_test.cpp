@@ -1,3 +1,4 @@
+// The parser takes every form that the files use and names the line of what it does not understand.
 #include "vectors/rsp.hpp"
 
 #include <gtest/gtest.h>

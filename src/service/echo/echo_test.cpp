@@ -1,3 +1,4 @@
+// echo copies in any order of chunks and refuses whatever else it is given.
 #include "service/echo/echo.hpp"
 
 #include <gtest/gtest.h>
