@@ -1,4 +1,4 @@
-// One dependent chain of multiply-adds per thread: 64 warps on an SM are enough to keep its arithmetic busy.
+// Every kind runs 256 threads a block and at most 32 registers a thread, so that eight blocks fill an SM.
 #include "burn.cuh"
 
 namespace measure {
@@ -6,7 +6,8 @@ namespace {
 
 constexpr int kQueued = 4;
 
-__global__ void __launch_bounds__(kBurnThreads, kBurnBlocksPerSm) burn_rounds(uint32_t rounds, float* sink) {
+// One chain of multiply-adds per thread: 64 warps on an SM keep its arithmetic busy.
+__global__ void __launch_bounds__(kBurnThreads, kBurnBlocksPerSm) burn_arithmetic(uint32_t rounds, float* sink) {
     float a = static_cast<float>(threadIdx.x) * 1e-3f;
     const float b = 0.999f + static_cast<float>(blockIdx.x % 7) * 1e-5f;
     for (uint32_t r = 0; r < rounds; r++) {
@@ -16,18 +17,53 @@ __global__ void __launch_bounds__(kBurnThreads, kBurnBlocksPerSm) burn_rounds(ui
     if (a == -1.0f) *sink = a;  // never: keeps the arithmetic
 }
 
+// All blocks together stream through the ground.
+__global__ void __launch_bounds__(kBurnThreads, kBurnBlocksPerSm)
+    burn_bandwidth(uint32_t rounds, const uint4* data, uint32_t* sink) {
+    uint32_t index = (blockIdx.x * kBurnThreads + threadIdx.x) % Ground::kVectors, sum = 0;
+    for (uint32_t r = 0; r < rounds; r++) {
+        const uint4 v = data[index];
+        sum += v.x ^ v.y ^ v.z ^ v.w;
+        index = (index + gridDim.x * kBurnThreads) % Ground::kVectors;
+    }
+    if (sum != 0) *sink = sum;  // never: the ground is zero
+}
+
+// A warp follows one chain of loads that miss the L1 cache.
+__global__ void __launch_bounds__(kBurnThreads, kBurnBlocksPerSm)
+    burn_latency(uint32_t rounds, const uint4* data, uint32_t* sink) {
+    uint32_t index = (blockIdx.x * kBurnThreads + threadIdx.x) / 32 * 2654435761u;
+    for (uint32_t r = 0; r < rounds; r++)
+        index = index * 1664525u + 1013904223u + data[(index >> 8) % Ground::kVectors].x;
+    if (index == 1 && rounds == 0) *sink = index;  // never: keeps the loads
+}
+
 }  // namespace
 
-Burn::Burn(const Shape& shape, uint32_t sms, uint64_t duration_ns, cudaStream_t stream)
-    : blocks_(shape.blocks_per_sm * sms), rounds_(2000) {
-    time_ns(stream, 20);
-    const double short_ns = time_ns(stream, 20);
-    rounds_ = 12000;
-    const double long_ns = time_ns(stream, 20);
-    const double per_round = (long_ns - short_ns) / 10000.0, fixed = short_ns - 2000.0 * per_round;
-    const double wanted = (static_cast<double>(duration_ns) - fixed) / per_round;
-    rounds_ = wanted > 1 ? static_cast<uint32_t>(wanted) : 1;
-    measured_ns_ = static_cast<uint64_t>(time_ns(stream, duration_ns < 1'000'000 ? 100 : 10));
+const char* name_of(Kind kind) {
+    static const char* const names[] = {"arithmetic", "bandwidth", "latency"};
+    return names[static_cast<int>(kind)];
+}
+
+Ground::Ground() {
+    check(cudaMalloc(&data_, kVectors * sizeof(uint4)));
+    check(cudaMemset(data_, 0, kVectors * sizeof(uint4)));
+    check(cudaDeviceSynchronize());
+}
+
+Ground::~Ground() {
+    check(cudaFree(data_));
+}
+
+Burn::Burn(const Ground& ground, Kind kind, const Shape& shape, uint32_t sms, uint64_t duration_ns, cudaStream_t stream)
+    : data_(ground.data()), kind_(kind), blocks_(shape.blocks_per_sm * sms), rounds_(100) {
+    const double wanted_ns = static_cast<double>(duration_ns);
+    const uint32_t repeats = duration_ns < 1'000'000 ? 50 : 4;
+    for (int step = 0; step < 6; step++) {
+        const double factor = std::clamp(wanted_ns / time_ns(stream, repeats), 0.1, 10.0);
+        rounds_ = std::max(1u, static_cast<uint32_t>(rounds_ * factor));
+    }
+    measured_ns_ = static_cast<uint64_t>(time_ns(stream, repeats));
 }
 
 double Burn::time_ns(cudaStream_t stream, uint32_t repeats) const {
@@ -39,7 +75,17 @@ double Burn::time_ns(cudaStream_t stream, uint32_t repeats) const {
 }
 
 void Burn::launch(cudaStream_t stream) const {
-    burn_rounds<<<blocks_, kBurnThreads, 0, stream>>>(rounds_, nullptr);
+    switch (kind_) {
+        case Kind::arithmetic:
+            burn_arithmetic<<<blocks_, kBurnThreads, 0, stream>>>(rounds_, nullptr);
+            break;
+        case Kind::bandwidth:
+            burn_bandwidth<<<blocks_, kBurnThreads, 0, stream>>>(rounds_, data_, nullptr);
+            break;
+        case Kind::latency:
+            burn_latency<<<blocks_, kBurnThreads, 0, stream>>>(rounds_, data_, nullptr);
+            break;
+    }
     check(cudaGetLastError());
 }
 

@@ -1,6 +1,9 @@
 // A call of 4 KiB in and 4 KiB out by a few warps that load from and store to host memory themselves. The reads are the
 // long pole: one PCIe round trip if all of them are on their way at once, several if the code or the compiler puts them
-// in a row. Every answer is compared, and every input differs from the last.
+// in a row. Every answer is compared, and every input differs from the last. The order of memory is a price of its own,
+// so the plain form comes with several: fences around the copy; the entry read by acquiring loads; input read past the
+// L1 cache, which needs no acquire in practice; and that without a release fence, which is wrong and only shows what
+// the fence costs.
 #include <cstring>
 #include <vector>
 
@@ -15,6 +18,7 @@ constexpr uint32_t kVectors = kBytes / sizeof(uint4);
 constexpr uint64_t kLimitNs = 60'000'000'000u;
 
 enum class Copy { loop, unrolled, async, bulk, bulk_in, bulk_out };
+enum class Order { fences, acquiring_load, strong_loads, unordered };
 
 __device__ uint4 load16(const uint4* from) {
     uint4 v;
@@ -34,11 +38,19 @@ __device__ void copy_loop(const uint4* in, uint4* out) {
     for (uint32_t k = threadIdx.x; k < kVectors; k += blockDim.x) out[k] = load16(&in[k]);
 }
 
-template <int kWarps>
+__device__ uint4 load16_strong(const uint4* from) {
+    const Quarter q = load_quarter(reinterpret_cast<const yoke_quarter*>(from));
+    return {quarter_word(q, 0), quarter_word(q, 1), quarter_word(q, 2), tag_of(q)};
+}
+
+template <int kWarps, bool kStrong = false>
 __device__ void copy_unrolled(const uint4* in, uint4* out) {
     uint4 v[kVectors / (32 * kWarps)];
 #pragma unroll
-    for (uint32_t k = 0; k < kVectors / (32 * kWarps); k++) v[k] = load16(&in[threadIdx.x + 32 * kWarps * k]);
+    for (uint32_t k = 0; k < kVectors / (32 * kWarps); k++) {
+        const uint4* from = &in[threadIdx.x + 32 * kWarps * k];
+        v[k] = kStrong ? load16_strong(from) : load16(from);
+    }
 #pragma unroll
     for (uint32_t k = 0; k < kVectors / (32 * kWarps); k++) out[threadIdx.x + 32 * kWarps * k] = v[k];
 }
@@ -87,10 +99,10 @@ __device__ void bulk_store(const uint4* buffer, uint4* out, uint32_t pieces) {
 }
 
 // For the bulk forms kParts counts pieces of one warp, else warps.
-template <Copy kCopy, int kParts>
+template <Copy kCopy, int kParts, bool kStrong>
 __device__ void copy(const uint4* in, uint4* out, uint4* buffer, uint64_t* barrier, uint32_t phase) {
     if constexpr (kCopy == Copy::loop) copy_loop(in, out);
-    if constexpr (kCopy == Copy::unrolled) copy_unrolled<kParts>(in, out);
+    if constexpr (kCopy == Copy::unrolled) copy_unrolled<kParts, kStrong>(in, out);
     if constexpr (kCopy == Copy::async) copy_async(in, out, buffer);
     if constexpr (kCopy == Copy::bulk || kCopy == Copy::bulk_in) bulk_load(in, buffer, barrier, kParts, phase);
     if constexpr (kCopy == Copy::bulk_in)
@@ -103,7 +115,7 @@ __device__ void copy(const uint4* in, uint4* out, uint4* buffer, uint64_t* barri
     if constexpr (kCopy == Copy::bulk || kCopy == Copy::bulk_out) bulk_store(buffer, out, kParts);
 }
 
-template <Copy kCopy, int kParts, int kThreads>
+template <Copy kCopy, int kParts, int kThreads, Order kOrder>
 __global__ void __launch_bounds__(kThreads) serve_echo(RingView ring, const uint4* in, uint4* out) {
     __shared__ __align__(128) uint4 buffer[kVectors];
     __shared__ uint64_t barrier;
@@ -119,19 +131,21 @@ __global__ void __launch_bounds__(kThreads) serve_echo(RingView ring, const uint
         uint32_t what = kPark;
         Quarter entry = {0, 0};
         if (threadIdx.x < 32) {
-            if (take(ring, position, lane, bound, entry)) what = line_word(entry, 0);
-            fence_system();
+            if (take<kOrder == Order::acquiring_load>(ring, position, lane, bound, entry)) what = line_word(entry, 0);
+            if (kOrder == Order::fences) fence_system();
+            __syncwarp();
             if (lane == 0) opcode = what;
         }
         if constexpr (kThreads > 32) {
             __syncthreads();
             what = opcode;
         }
-        if (what == kCall) copy<kCopy, kParts>(in, out, buffer, &barrier, calls & 1);
+        constexpr bool kStrong = kOrder == Order::strong_loads || kOrder == Order::unordered;
+        if (what == kCall) copy<kCopy, kParts, kStrong>(in, out, buffer, &barrier, calls & 1);
         if constexpr (kThreads > 32) __syncthreads();
         __syncwarp();
         if (threadIdx.x < 32) {
-            fence_system();
+            if (kOrder != Order::unordered) fence_system();
             complete(ring, position, lane);
         }
         if (what != kCall) return;
@@ -167,22 +181,22 @@ struct Bench {
         return json;
     }
 
-    template <Copy kCopy, int kParts>
+    template <Copy kCopy, int kParts, Order kOrder>
     Json measure(const char* how) {
         constexpr bool kOneWarp = kCopy == Copy::bulk || kCopy == Copy::bulk_in || kCopy == Copy::bulk_out;
         constexpr int kThreads = kOneWarp ? 32 : 32 * kParts;
-        serve_echo<kCopy, kParts, kThreads>
+        serve_echo<kCopy, kParts, kThreads, kOrder>
             <<<1, kThreads>>>(mailbox.view(), arena.device<const uint4>(16384), arena.device<uint4>(32768));
         check(cudaGetLastError());
         return run(how, kThreads / 32, kOneWarp ? kParts : kVectors);
     }
 
-    template <Copy kCopy>
+    template <Copy kCopy, Order kOrder = Order::fences>
     void measure_all(Json& json, const char* how) {
-        json.push_back(measure<kCopy, 1>(how));
-        json.push_back(measure<kCopy, 2>(how));
-        json.push_back(measure<kCopy, 4>(how));
-        json.push_back(measure<kCopy, 8>(how));
+        json.push_back(measure<kCopy, 1, kOrder>(how));
+        json.push_back(measure<kCopy, 2, kOrder>(how));
+        json.push_back(measure<kCopy, 4, kOrder>(how));
+        json.push_back(measure<kCopy, 8, kOrder>(how));
     }
 };
 
@@ -193,6 +207,9 @@ Json measure_echo(double scale) {
     Json json = Json::array();
     bench.measure_all<Copy::loop>(json, "16-byte loads in a loop");
     bench.measure_all<Copy::unrolled>(json, "16-byte loads, all before the first store");
+    bench.measure_all<Copy::unrolled, Order::acquiring_load>(json, "the same, entry read by acquiring loads");
+    bench.measure_all<Copy::unrolled, Order::strong_loads>(json, "the same, input read past the L1 cache");
+    bench.measure_all<Copy::unrolled, Order::unordered>(json, "the same, and no release fence (wrong)");
     bench.measure_all<Copy::async>(json, "cp.async into shared memory, stores");
     return json;
 }

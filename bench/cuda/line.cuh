@@ -48,6 +48,15 @@ __device__ inline Quarter load_quarter(const yoke_quarter* from) {
     return q;
 }
 
+__device__ inline Quarter load_quarter_acquire(const yoke_quarter* from) {
+    Quarter q;
+    asm volatile("{ .reg .b128 v; ld.acquire.sys.global.b128 v, [%2]; mov.b128 {%0, %1}, v; }"
+                 : "=l"(q.low), "=l"(q.high)
+                 : "l"(from)
+                 : "memory");
+    return q;
+}
+
 __device__ inline void store_quarter(yoke_quarter* to, Quarter q) {
     asm volatile("{ .reg .b128 v; mov.b128 v, {%1, %2}; st.relaxed.sys.global.b128 [%0], v; }" ::"l"(to), "l"(q.low),
                  "l"(q.high)
@@ -60,16 +69,20 @@ __device__ inline uint64_t global_ns() {
     return ns;
 }
 
+__device__ inline void fence_device() {
+    asm volatile("fence.acq_rel.gpu;" ::: "memory");
+}
 __device__ inline void fence_system() {
     asm volatile("fence.acq_rel.sys;" ::: "memory");
 }
 
-// Every loop of a kernel here ends at a time, whatever the host does.
+// Every loop of a kernel here ends at a time, whatever the host does. The lanes of @mask, all of which must ask, get
+// the same answer: lanes that read the clock one by one could part for ever at the next vote.
 struct Bound {
     uint64_t deadline_ns;
 
     __device__ explicit Bound(uint64_t limit_ns) : deadline_ns(global_ns() + limit_ns) {}
-    __device__ bool passed() const { return global_ns() > deadline_ns; }
+    __device__ bool passed(unsigned mask = kWarp) const { return __any_sync(mask, global_ns() > deadline_ns); }
 };
 
 #endif

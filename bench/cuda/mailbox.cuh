@@ -83,9 +83,10 @@ class Mailbox {
 #if defined(__CUDACC__)
 
 // Lanes 0 to 3 hold the line's quarters; the other lanes load nothing.
+template <bool kAcquire = false>
 __device__ inline Quarter load_line(const yoke_line* line, unsigned lane) {
     Quarter q = {0, 0};
-    if (lane < 4) q = load_quarter(&line->quarter[lane]);
+    if (lane < 4) q = kAcquire ? load_quarter_acquire(&line->quarter[lane]) : load_quarter(&line->quarter[lane]);
     return q;
 }
 
@@ -99,12 +100,13 @@ __device__ inline uint32_t line_word(Quarter q, int index) {
 }
 
 // One warp waits for @position with one read in flight; false when the bound has passed.
+template <bool kAcquire = false>
 __device__ inline bool take(const RingView& ring, uint64_t position, unsigned lane, const Bound& bound,
                             Quarter& entry) {
     const yoke_line* line = &ring.submission[position % kSlots];
     const uint32_t tag = yoke_lap_tag(position, kSlotsLog2);
     for (uint32_t polls = 1;; polls++) {
-        entry = load_line(line, lane);
+        entry = load_line<kAcquire>(line, lane);
         if (line_has(entry, tag, lane)) return true;
         if (polls % 256 == 0 && bound.passed()) return false;
     }

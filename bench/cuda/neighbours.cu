@@ -66,13 +66,14 @@ struct Setting {
 
 class Bench {
    public:
-    Bench(double scale, uint32_t sms) : sms_(sms), kernels_(std::max(50u, static_cast<uint32_t>(1000 * scale))) {
+    Bench(double scale, Kind kind, uint32_t sms)
+        : kind_(kind), sms_(sms), kernels_(std::max(50u, static_cast<uint32_t>(600 * scale))) {
         int least = 0, greatest = 0;
         check(cudaDeviceGetStreamPriorityRange(&least, &greatest));
         check(cudaStreamCreateWithPriority(&executive_, cudaStreamNonBlocking, greatest));
         check(cudaStreamCreateWithPriority(&neighbour_, cudaStreamNonBlocking, least));
         for (size_t s = 0; s < std::size(kShapes); s++) {
-            burns_[s].emplace(kShapes[s], sms, kKernelNs, neighbour_);
+            burns_[s].emplace(ground_, kind, kShapes[s], sms, kKernelNs, neighbour_);
             alone_[s] = kernels_per_second(*burns_[s], neighbour_, kernels_);
         }
     }
@@ -90,9 +91,13 @@ class Bench {
         if (blocks > 0) resident.emplace(setting.executive, blocks, threads);
         for (size_t s = 0; s < std::size(kShapes); s++) {
             const Burn burn = burns_[s]->with_blocks(kShapes[s].blocks_per_sm * setting.sms_for_grid);
-            Json row = {{"setting", setting.name},      {"executive_blocks", blocks},
-                        {"executive_threads", threads}, {"grid_for_sms", setting.sms_for_grid},
-                        {"neighbour", kShapes[s].name}, {"alone_kernels_per_second", alone_[s]}};
+            Json row = {{"setting", setting.name},
+                        {"executive_blocks", blocks},
+                        {"executive_threads", threads},
+                        {"grid_for_sms", setting.sms_for_grid},
+                        {"kind", name_of(kind_)},
+                        {"neighbour", kShapes[s].name},
+                        {"alone_kernels_per_second", alone_[s]}};
             if (resident) {
                 resident->launch();
                 resident->mailbox().null_call();
@@ -114,6 +119,8 @@ class Bench {
         return kernels_per_second(burn, stream, kernels_) * burn.work() / (alone_[shape] * burns_[shape]->work());
     }
 
+    Ground ground_;
+    Kind kind_;
     uint32_t sms_;
     uint32_t kernels_;
     cudaStream_t executive_ = nullptr, neighbour_ = nullptr;
@@ -126,43 +133,47 @@ Json try_partitions() {
     Json json = Json::array();
     for (const bool ignore : {true, false})
         for (const uint32_t sms : {1u, 2u, 4u, 8u}) {
+            const uint64_t begin = now_ns();
             const Partition partition(sms, ignore);
             Json row = {{"wanted_sms", sms}, {"ignore_coscheduling", ignore}};
             if (!partition.error().empty()) row["error"] = partition.error();
             row["executive_sms"] = partition.executive_sms();
             row["rest_sms"] = partition.rest_sms();
+            row["create_ns"] = now_ns() - begin;
             json.push_back(row);
         }
     return json;
 }
 
+Json beside(double scale, Kind kind, uint32_t sms) {
+    Bench bench(scale, kind, sms);
+    bench.run(bench.shared(), 0, 0);
+    for (const uint32_t blocks : {1u, 2u, 4u}) bench.run(bench.shared(), blocks, 256);
+    for (const uint32_t threads : {32u, 1024u}) bench.run(bench.shared(), 1, threads);
+
+    const Partition partition(2, true);
+    if (!partition.error().empty()) return bench.take();  // why is in the list of partitions
+    const Setting confined = {"executive in a green context, others in the whole device", partition.executive(),
+                              bench.neighbour(), sms};
+    const Setting naive = {"green contexts, grids for all SMs", partition.executive(), partition.rest(), sms};
+    const Setting fitted = {"green contexts, grids for the rest", partition.executive(), partition.rest(),
+                            partition.rest_sms()};
+    for (const Setting& setting : {naive, fitted}) bench.run(setting, 0, 0);
+    for (const uint32_t blocks : {1u, 2u, 4u}) bench.run(fitted, blocks, 256);
+    for (const Setting& setting : {confined, naive}) bench.run(setting, 1, 256);
+    return bench.take();
+}
+
 }  // namespace
 
 Json measure_neighbours(double scale) {
-    int device = 0, count = 0;
+    int device = 0, sms = 0;
     check(cudaGetDevice(&device));
-    check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device));
-    const auto sms = static_cast<uint32_t>(count);
-    Bench bench(scale, sms);
-    bench.run(bench.shared(), 0, 0);
-    for (const uint32_t blocks : {1u, 2u, 4u}) bench.run(bench.shared(), blocks, 256);
-    bench.run(bench.shared(), 1, 32);
-    bench.run(bench.shared(), 1, 1024);
-
+    check(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
     Json json;
     json["partitions"] = try_partitions();
-    const Partition partition(2, true);
-    if (partition.error().empty()) {
-        const Setting confined = {"executive in a green context, others in the whole device", partition.executive(),
-                                  bench.neighbour(), sms};
-        const Setting naive = {"green contexts, grids for all SMs", partition.executive(), partition.rest(), sms};
-        const Setting fitted = {"green contexts, grids for the rest", partition.executive(), partition.rest(),
-                                partition.rest_sms()};
-        for (const Setting& setting : {naive, fitted}) bench.run(setting, 0, 0);
-        for (const Setting& setting : {confined, naive, fitted})
-            for (const uint32_t blocks : {1u, 2u, 4u}) bench.run(setting, blocks, 256);
-    }
-    json["rows"] = bench.take();
+    for (const Kind kind : kKinds)
+        for (const Json& row : beside(scale, kind, static_cast<uint32_t>(sms))) json["rows"].push_back(row);
     return json;
 }
 

@@ -41,7 +41,9 @@ class Attempt {
 };
 
 struct Bench {
-    cudaStream_t executive = nullptr, side = nullptr;
+    static constexpr int kProbes = 4;
+
+    cudaStream_t executive = nullptr, side[kProbes] = {};  // no probe waits in a stream behind another
     std::unique_ptr<Resident> resident;
     void* device_memory = nullptr;
     std::unique_ptr<Arena> arena = std::make_unique<Arena>(1 << 20);
@@ -50,17 +52,17 @@ struct Bench {
         int least = 0, greatest = 0;
         check(cudaDeviceGetStreamPriorityRange(&least, &greatest));
         check(cudaStreamCreateWithPriority(&executive, cudaStreamNonBlocking, greatest));
-        check(cudaStreamCreateWithPriority(&side, cudaStreamNonBlocking, least));
+        for (cudaStream_t& stream : side) check(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, least));
         check(cudaMalloc(&device_memory, 1 << 20));
         resident = std::make_unique<Resident>(executive, 1, 32, kFarNs);
-        other_ = std::make_unique<Resident>(side, 1, 32, kFarNs);
+        other_ = std::make_unique<Resident>(side[1], 1, 32, kFarNs);
     }
     ~Bench() {
         resident.reset();
         other_.reset();
         check(cudaFree(device_memory));
         check(cudaStreamDestroy(executive));
-        check(cudaStreamDestroy(side));
+        for (cudaStream_t stream : side) check(cudaStreamDestroy(stream));
     }
 
     void start() {
@@ -72,27 +74,27 @@ struct Bench {
     std::vector<std::pair<const char*, std::function<void()>>> probes() {
         return {{"cudaMemcpyAsync and wait",
                  [this] {
-                     check(cudaMemcpyAsync(device_memory, arena->host<void>(), 65536, cudaMemcpyHostToDevice, side));
-                     check(cudaStreamSynchronize(side));
+                     check(cudaMemcpyAsync(device_memory, arena->host<void>(), 65536, cudaMemcpyHostToDevice, side[0]));
+                     check(cudaStreamSynchronize(side[0]));
                  }},
                 {"launch and wait",
                  [this] {
                      other_->mailbox().submit({{kPark}});
                      other_->launch();
                      other_->mailbox().wait();
-                     check(cudaStreamSynchronize(side));
+                     check(cudaStreamSynchronize(side[1]));
                  }},
                 {"cudaMallocAsync, cudaFreeAsync",
                  [this] {
                      void* p = nullptr;
-                     check(cudaMallocAsync(&p, 1 << 20, side));
-                     check(cudaFreeAsync(p, side));
-                     check(cudaStreamSynchronize(side));
+                     check(cudaMallocAsync(&p, 1 << 20, side[2]));
+                     check(cudaFreeAsync(p, side[2]));
+                     check(cudaStreamSynchronize(side[2]));
                  }},
-                {"cudaEventRecord and query", [this] {
+                {"cudaEventRecord and wait", [this] {
                      cudaEvent_t event;
                      check(cudaEventCreate(&event));
-                     check(cudaEventRecord(event, side));
+                     check(cudaEventRecord(event, side[3]));
                      check(cudaEventSynchronize(event));
                      check(cudaEventDestroy(event));
                  }}};

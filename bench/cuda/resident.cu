@@ -18,7 +18,7 @@ __global__ void serve_null(RingView ring, uint32_t* parked, uint32_t turn, uint6
         }
     }
     if (blockIdx.x > 0 && threadIdx.x == 0)
-        while (yoke_load_acquire32(parked) != turn && !bound.passed()) __nanosleep(500);
+        while (yoke_load_acquire32(parked) != turn && !bound.passed(1u)) __nanosleep(500);
     if (blockIdx.x > 0) __syncthreads();
 }
 

@@ -25,6 +25,7 @@ struct Counts {
     unsigned long long reads;
     unsigned long long accepted;
     unsigned long long corrupted;
+    unsigned long long slowest_read_ns;  // of the device
 };
 
 __global__ void read_lines(const yoke_line* lines, uint32_t count, Counts* counts) {
@@ -33,7 +34,8 @@ __global__ void read_lines(const yoke_line* lines, uint32_t count, Counts* count
     const Bound bound(kChunkNs);
     unsigned long long reads = 0, accepted = 0, corrupted = 0;
     uint32_t index = (warp * 8 + lane / 4) % count;
-    for (uint32_t turn = 1;; turn++) {
+    uint64_t begin = global_ns(), slowest_ns = 0;
+    while (!bound.passed()) {
         const Quarter q = load_quarter(&lines[index].quarter[quarter]);
         const uint32_t tag = tag_of(q);
         const bool equal = tag != 0 && tag == __shfl_sync(kWarp, tag, lane & 28);
@@ -45,9 +47,12 @@ __global__ void read_lines(const yoke_line* lines, uint32_t count, Counts* count
         accepted += equals == 15u;
         corrupted += equals == 15u && goods != 15u;
         index = (index + warps * 8) % count;
-        if (turn % 64 == 0 && bound.passed()) break;
+        const uint64_t end = global_ns();
+        slowest_ns = max(slowest_ns, end - begin);
+        begin = end;
     }
     if (quarter != 0) return;
+    atomicMax(&counts->slowest_read_ns, slowest_ns);
     atomicAdd(&counts->reads, reads);
     atomicAdd(&counts->accepted, accepted);
     atomicAdd(&counts->corrupted, corrupted);
@@ -80,11 +85,13 @@ Quarter load16(const void* from) {
             static_cast<unsigned long long>(_mm_extract_epi64(value, 1))};
 }
 
-// Rewrites lines [first, last) until told to stop; returns the number of lines written.
-uint64_t write_host(yoke_line* lines, uint32_t first, uint32_t last, bool whole_quarters,
+// Rewrites lines [first, last) until told to stop, or until the time is over: a device whose reads are starved by these
+// writes could not end its kernel, and nobody would say stop. Returns the number of lines written.
+uint64_t write_host(yoke_line* lines, uint32_t first, uint32_t last, bool whole_quarters, uint64_t until_ns,
                     const std::atomic<bool>& stop) {
     uint64_t written = 0;
     for (uint32_t tag = 1; !stop.load(std::memory_order_relaxed); tag += tag == UINT32_MAX ? 2 : 1) {
+        if (tag % 64 == 0 && now_ns() > until_ns) break;
         for (uint32_t index = first; index < last; index++, written++) {
             uint32_t word[12];
             for (uint32_t k = 0; k < 12; k++) word[k] = pattern(tag, index, k);
@@ -146,16 +153,17 @@ Json host_writes(uint32_t lines, bool whole_quarters, uint64_t target, uint64_t 
     check(cudaMemset(device_counts, 0, sizeof(Counts)));
     std::atomic<bool> stop = false;
     std::atomic<uint64_t> written = 0;
+    const uint64_t begin = now_ns();
+    const uint32_t blocks = std::clamp(lines / 256, 1u, 8u), warps = std::min(lines / 8, 32u);
     std::vector<std::jthread> threads;
     for (uint32_t t = 0; t < kThreads; t++)
         threads.emplace_back([&, t] {
             written += write_host(arena.host<yoke_line>(), lines / kThreads * t, lines / kThreads * (t + 1),
-                                  whole_quarters, stop);
+                                  whole_quarters, begin + window_ns, stop);
         });
     Counts counts = {};
-    const uint64_t begin = now_ns();
     while (counts.accepted < target && now_ns() < begin + window_ns) {
-        read_lines<<<8, 1024>>>(arena.device<yoke_line>(), lines, device_counts);
+        read_lines<<<blocks, warps * 32>>>(arena.device<yoke_line>(), lines, device_counts);
         check(cudaGetLastError());
         check(cudaMemcpy(&counts, device_counts, sizeof(counts), cudaMemcpyDeviceToHost));
     }
@@ -165,6 +173,7 @@ Json host_writes(uint32_t lines, bool whole_quarters, uint64_t target, uint64_t 
     check(cudaFree(device_counts));
     Json json = to_json("host", whole_quarters, lines, counts, seconds);
     json["lines_written"] = written.load();
+    json["slowest_read_ns"] = counts.slowest_read_ns;
     return json;
 }
 

@@ -15,8 +15,8 @@ constexpr uint32_t kWords = 1024;
 constexpr uint32_t kVectors = kWords / 4;
 constexpr uint64_t kLimitNs = 60'000'000'000u;
 
-enum class Load { plain, non_coherent };
-enum class Acquire { none, fence, entry };  // entry: the entry itself is read by acquiring loads, there is no fence
+enum class Load { plain, non_coherent, strong };  // strong: relaxed at system scope, which passes by the L1 cache
+enum class Acquire { none, fence, fence_device, halves, quarters };  // the last two: acquiring loads of the entry
 enum class Reader { same_warp, other_warp, other_block };
 enum class Writer { cpu, copy_engine, kernel };
 
@@ -33,6 +33,10 @@ __device__ uint32_t count_stale(const uint4* data, uint32_t version) {
             asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                          : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                          : "l"(&data[k]));
+        else if constexpr (kLoad == Load::strong)
+            asm volatile("ld.relaxed.sys.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                         : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                         : "l"(&data[k]));
         else
             asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
                          : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
@@ -43,7 +47,7 @@ __device__ uint32_t count_stale(const uint4* data, uint32_t version) {
     return __reduce_add_sync(kWarp, stale);
 }
 
-// Word k of an entry read with acquiring loads by lane 0 alone, as a CPU would.
+// The first words of an entry read with acquiring loads by lane 0 alone, as a CPU would.
 __device__ bool take_acquiring(const RingView& ring, uint64_t position, const Bound& bound, uint32_t* word) {
     const unsigned lane = threadIdx.x % 32;
     for (uint32_t polls = 1;; polls++) {
@@ -61,12 +65,14 @@ __device__ bool take_acquiring(const RingView& ring, uint64_t position, const Bo
 
 template <Acquire kAcquire>
 __device__ bool take_call(const RingView& ring, uint64_t position, const Bound& bound, uint32_t* word) {
-    if constexpr (kAcquire == Acquire::entry) return take_acquiring(ring, position, bound, word);
+    if constexpr (kAcquire == Acquire::halves) return take_acquiring(ring, position, bound, word);
     Quarter entry;
-    if (!take(ring, position, threadIdx.x % 32, bound, entry)) return false;
+    if (!take<kAcquire == Acquire::quarters>(ring, position, threadIdx.x % 32, bound, entry)) return false;
     word[0] = line_word(entry, 0);
     word[1] = line_word(entry, 1);
     if constexpr (kAcquire == Acquire::fence) fence_system();
+    if constexpr (kAcquire == Acquire::fence_device) fence_device();
+    __syncwarp();
     return true;
 }
 
@@ -92,7 +98,7 @@ __global__ void serve_reread(RingView ring, const uint4* data, uint32_t* handove
         if (kReader == Reader::other_block && blockIdx.x == 1) {
             uint32_t number = 0;
             for (uint32_t polls = 1; number < calls; polls++) {
-                number = load_acquire_device(handover);
+                number = __shfl_sync(kWarp, load_acquire_device(handover), 0);
                 if (polls % 256 == 0 && bound.passed()) return;
             }
             if (number == 0xffffffffu) return;
@@ -169,8 +175,10 @@ struct Bench {
 
     template <Load kLoad, Acquire kAcquire, Reader kReader>
     void run(Writer writer, double rounds) {
-        static const char* const loads[] = {"ld", "ld.nc (__ldg)"};
-        static const char* const acquires[] = {"none", "fence after the entry", "acquiring loads of the entry"};
+        static const char* const loads[] = {"ld", "ld.nc (__ldg)", "ld.relaxed.sys"};
+        static const char* const acquires[] = {"none", "fence of system scope", "fence of device scope",
+                                               "acquiring 8-byte loads of the entry",
+                                               "acquiring 16-byte loads of the entry"};
         static const char* const readers[] = {"polling warp", "other warp", "other block"};
         static const char* const writers[] = {"CPU, host memory", "copy engine, device memory",
                                               "kernel, device memory"};
@@ -208,12 +216,16 @@ struct Bench {
 
     void run_all(Writer writer, double many, double few) {
         run<Load::plain, Acquire::fence, Reader::same_warp>(writer, many);
+        run<Load::plain, Acquire::quarters, Reader::same_warp>(writer, many);
         run<Load::plain, Acquire::none, Reader::same_warp>(writer, few);
-        run<Load::plain, Acquire::entry, Reader::same_warp>(writer, few);
         run<Load::non_coherent, Acquire::none, Reader::same_warp>(writer, few);
+        run<Load::strong, Acquire::none, Reader::same_warp>(writer, few);
+        run<Load::plain, Acquire::fence_device, Reader::same_warp>(writer, few);
+        run<Load::plain, Acquire::halves, Reader::same_warp>(writer, few);
         run<Load::non_coherent, Acquire::fence, Reader::same_warp>(writer, few);
-        run<Load::plain, Acquire::fence, Reader::other_warp>(writer, few);
-        run<Load::plain, Acquire::fence, Reader::other_block>(writer, few);
+        run<Load::plain, Acquire::none, Reader::other_warp>(writer, few);
+        run<Load::plain, Acquire::quarters, Reader::other_warp>(writer, few);
+        run<Load::plain, Acquire::quarters, Reader::other_block>(writer, few);
         run<Load::plain, Acquire::none, Reader::other_block>(writer, few);
     }
 };
@@ -222,9 +234,9 @@ struct Bench {
 
 Json measure_staleness(double scale) {
     Bench bench(scale);
-    bench.run_all(Writer::cpu, 2e6, 5e5);
+    bench.run_all(Writer::cpu, 1e6, 2e5);
     bench.run_all(Writer::copy_engine, 1e6, 1e5);
-    bench.run_all(Writer::kernel, 5e5, 1e5);
+    bench.run_all(Writer::kernel, 2e5, 5e4);
     return bench.json;
 }
 
