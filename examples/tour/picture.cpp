@@ -100,6 +100,29 @@ class View {
         double distance = 0;
         double pixels_per_metre = 0;
     };
+    // Moves and scales the picture so that nearly all of the cloud fills it.
+    void fit(const Cloud& cloud, const Range& range) {
+        constexpr double filled = 0.92;  // share of the canvas
+        std::vector<double> across;
+        std::vector<double> down;
+        for (std::size_t at = 0; at < cloud.points.size(); at += 7) {
+            if (cloud.points[at][2] > 0 && static_cast<double>(cloud.points[at][2]) <= range.far) {
+                const Seen seen = see(cloud.points[at]);
+                across.push_back(seen.x - centre_x_);
+                down.push_back(seen.y - centre_y_);
+            }
+        }
+        if (across.size() < 100) {
+            return;
+        }
+        const auto [left, right] = extent_of(across);
+        const auto [top, bottom] = extent_of(down);
+        const double scale = filled * std::min(2 * centre_x_ / (right - left), 2 * centre_y_ / (bottom - top));
+        focal_ *= scale;
+        centre_x_ -= (left + right) / 2 * scale;
+        centre_y_ -= (top + bottom) / 2 * scale;
+    }
+
     [[nodiscard]] Seen see(const Point& point) const {
         const double x = static_cast<double>(point[0]) - pivot_[0];
         const double y = static_cast<double>(point[1]) - pivot_[1];
@@ -115,6 +138,15 @@ class View {
 
    private:
     static constexpr double step_back = 1.12;
+    static constexpr double yaw = 0.45;  // radians
+    static constexpr double pitch = 0.30;
+    // Without the outermost hundredth on either side.
+    static std::pair<double, double> extent_of(std::vector<double>& values) {
+        std::sort(values.begin(), values.end());
+        const std::size_t margin = values.size() / 100;
+        return {values[margin], std::max(values[values.size() - 1 - margin], values[margin] + 1)};
+    }
+
     static std::array<double, 3> middle_of(const Cloud& cloud, const Range& range) {
         std::array<double, 3> sum{};
         double count = 0;
@@ -136,10 +168,10 @@ class View {
     double centre_x_;
     double centre_y_;
     double focal_;
-    double cos_yaw_ = std::cos(0.60);
-    double sin_yaw_ = std::sin(0.60);
-    double cos_pitch_ = std::cos(0.32);
-    double sin_pitch_ = std::sin(0.32);
+    double cos_yaw_ = std::cos(yaw);
+    double sin_yaw_ = std::sin(yaw);
+    double cos_pitch_ = std::cos(pitch);
+    double sin_pitch_ = std::sin(pitch);
 };
 
 constexpr Shade background{0.06, 0.07, 0.09};
@@ -225,7 +257,8 @@ Picture shaded_depth(const Cloud& cloud, const Range& range) {
 
 Picture rendered_cloud(const Cloud& cloud, const Range& range, const Camera& camera) {
     Canvas canvas(cloud.width * 2, cloud.height * 2);
-    const View view(cloud, range, canvas.width, canvas.height, 2 * camera.focal);
+    View view(cloud, range, canvas.width, canvas.height, 2 * camera.focal);
+    view.fit(cloud, range);
     for (std::size_t y = 0; y < cloud.height; ++y) {
         for (std::size_t x = 0; x < cloud.width; ++x) {
             const Point& point = cloud.points[y * cloud.width + x];
@@ -238,7 +271,7 @@ Picture rendered_cloud(const Cloud& cloud, const Range& range, const Camera& cam
             }
             // A point covers the pixel it came from: its pitch grows with the distance from the camera.
             const double pitch = static_cast<double>(point[2]) / camera.focal;
-            const double radius = std::clamp(0.75 * pitch * seen.pixels_per_metre, 0.5, 4.0);
+            const double radius = std::clamp(0.75 * pitch * seen.pixels_per_metre, 0.5, 6.0);
             const Shade shade = colour_of(static_cast<double>(point[2]), range);
             const double light = brightness(normal_at(cloud, x, y));
             canvas.disc(seen, radius, {shade.red * light, shade.green * light, shade.blue * light});

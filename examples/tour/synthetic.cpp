@@ -132,7 +132,7 @@ void paint(DepthFrame& frame, const Camera& camera, std::size_t number, std::siz
     constexpr double step = 0.0005;  // metres: the camera resolves less than its unit tells
     frame.width = 640;
     frame.height = 480;
-    frame.name = fmt::format("synthetic frame {}", number);
+    frame.name = fmt::format("synthetic-{}", number);
     frame.pixels.resize(frame.width * frame.height);
     const double phase = static_cast<double>(number) / static_cast<double>(count);
     const Scene scene(0.35 * std::sin(2 * std::numbers::pi * phase));
