@@ -206,7 +206,7 @@ struct yoke_kernel {
 
 /* One argument of the kernel function, in order: a port, or a constant. */
 struct yoke_argument {
-	const char *port;   /* name of the ptask's port, or NULL for a constant */
+	const char *port;   /* port of the ptask, in full or what follows the colon; NULL for a constant */
 	const void *bytes;  /* constant: value */
 	size_t length;      /* constant: bytes, at most 64 */
 };

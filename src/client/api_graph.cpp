@@ -64,6 +64,9 @@ PtaskDefinition ptask_of(const char* name, const yoke_kernel& kernel, const yoke
     for (std::size_t k = 0; k < count; k++) {
         ArgumentDefinition argument;
         argument.port = name_of(arguments[k].port);
+        if (argument.port && !argument.port->starts_with('/')) {
+            argument.port = ptask.name + ":" + *argument.port;
+        }
         if (!argument.port) {
             const auto* bytes = static_cast<const std::uint8_t*>(arguments[k].bytes);
             argument.constant.assign(bytes, bytes + arguments[k].length);
