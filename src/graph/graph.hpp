@@ -101,6 +101,7 @@ class Graph {
     void take_waiting_pushes(Channel& channel);
     void serve_waiting_pulls(Channel& channel);
     void fail_with(std::string message);
+    [[nodiscard]] std::string error_text() const;
     void drop_all(int status);
     void flush();
     void wait_in(Fifo<Waiting>& line, const Transfer& transfer);

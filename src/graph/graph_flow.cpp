@@ -309,9 +309,10 @@ void Graph::fail_with(std::string message) {
 }
 
 void Graph::launch_failed(const Ptask& ptask, int status) noexcept {
-    const Ptask* nobody = nullptr;
-    if (culprit_.compare_exchange_strong(nobody, &ptask)) {
+    // The device tells failures of one queue one after the other.
+    if (culprit_.load() == nullptr) {
         culprit_status_.store(status);
+        culprit_.store(&ptask);
         failed_.store(true, std::memory_order_release);
         host_.failure();
     }
@@ -351,12 +352,20 @@ void Graph::forget(std::uint32_t session) noexcept {
     passages_.wait_for(session);
 }
 
+// Why the graph has failed, also when the device has told it and tick() has not come yet.
+std::string Graph::error_text() const {
+    const Ptask* const culprit = culprit_.load();
+    if (!error_.empty() || culprit == nullptr) {
+        return error_;
+    }
+    return fmt::format("ptask {} failed on the device: {}", culprit->definition.name,
+                       std::strerror(-culprit_status_.load()));
+}
+
 std::uint64_t Graph::tick(std::uint64_t now) noexcept {
     const std::lock_guard lock(mutex_);
-    const Ptask* const culprit = culprit_.load();
-    if (culprit != nullptr) {
-        fail_with(fmt::format("ptask {} failed on the device: {}", culprit->definition.name,
-                              std::strerror(-culprit_status_.load())));
+    if (culprit_.load() != nullptr) {
+        fail_with(error_text());
     }
     end_waiting([&](const Transfer& transfer) { return transfer.deadline_ns != 0 && transfer.deadline_ns <= now; },
                 YOKE_ETIME);

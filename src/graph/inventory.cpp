@@ -55,6 +55,7 @@ void Graph::describe(Json& inventory) const {
     const std::lock_guard lock(mutex_);
     std::uint64_t copied_in = 0;
     std::uint64_t copied_out = 0;
+    const std::string error = error_text();
     for (const auto& [name, channel] : channels_) {
         (channel->source == nullptr ? copied_in : copied_out) += channel->counters.bytes;
         inventory["channels"].push_back(describe_channel(*channel));
@@ -67,7 +68,7 @@ void Graph::describe(Json& inventory) const {
     }
     inventory["graphs"].push_back({{"name", name_},
                                    {"state", state_text()},
-                                   {"error", error_.empty() ? Json(nullptr) : Json(error_)},
+                                   {"error", error.empty() ? Json(nullptr) : Json(error)},
                                    {"session", creator_},
                                    {"device", device_.name()},
                                    {"ptasks", ptasks_.size()},

@@ -1,0 +1,196 @@
+// Opening objects: names, definitions, limits and what run_graph refuses.
+#include "graph/test_graph.hpp"
+
+namespace yoke::graph {
+namespace {
+
+class BuildTest : public testing::Test {
+   protected:
+    BuildTest() { add_test_functions(device_); }
+
+    static void expect(const Status& status, int code, const std::string& words) {
+        ASSERT_FALSE(status) << words;
+        EXPECT_EQ(status.error().code, code) << status.error().message;
+        EXPECT_NE(status.error().message.find(words), std::string::npos) << status.error().message;
+    }
+    template <typename T>
+    static void expect(const Result<T>& result, int code, const std::string& words) {
+        expect(result ? Status{} : Status(tl::unexpected(result.error())), code, words);
+    }
+
+    device::HostDevice device_;
+    TestRuntime runtime_{device_};
+};
+
+TEST_F(BuildTest, OpensOrCreates) {
+    EXPECT_TRUE(runtime_->open_graph(1, "/g")->created);
+    EXPECT_FALSE(runtime_->open_graph(2, "/g")->created);
+    const control::PortDefinition port{"/g/p:in", false, {"i32", {4, 1, 1}, 0}};
+    EXPECT_TRUE(runtime_->open_port(1, port)->created);
+    EXPECT_FALSE(runtime_->open_port(1, port)->created);
+    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:out", true, {"i32", {4, 1, 1}, 0}}));
+    control::PtaskDefinition ptask{
+        "/g/p", {"", "", "add", "", {}, {}}, {{"/g/p:in", {}}, {"out", {}}, {std::nullopt, {1, 0, 0, 0}}}};
+    EXPECT_TRUE(runtime_->open_ptask(1, ptask)->created);
+    ptask.arguments[1].port = "/g/p:out";  // the same port by its full name
+    const auto again = runtime_->open_ptask(1, ptask);
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_FALSE(again->created);
+    const control::ChannelDefinition channel{"/g/c", std::nullopt, "/g/p:in", 0};
+    const auto created = runtime_->open_channel(1, channel);
+    ASSERT_TRUE(created && created->created);
+    EXPECT_NE(created->channel, 0U);
+    auto opened = runtime_->open_channel(2, {"/g/c", std::nullopt, "/g/p:in", 8});  // 8 is what 0 means
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_FALSE(opened->created);
+    EXPECT_EQ(opened->channel, created->channel);
+}
+
+TEST_F(BuildTest, NamesWhatDiffers) {
+    ASSERT_TRUE(runtime_->open_graph(1, "/g"));
+    runtime_.must(runtime_.open_ptask("/g/p", "add", 4, {"in", "=out"}, {1}));
+    ASSERT_TRUE(runtime_.open_channel("/g/c", std::nullopt, "/g/p:in"));
+    expect(runtime_->open_port(1, {"/g/p:in", true, {"i32", {4, 1, 1}, 0}}), EEXIST, "direction");
+    expect(runtime_->open_port(1, {"/g/p:in", false, {"f32", {4, 1, 1}, 0}}), EEXIST, "template");
+    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {5, 1, 1}, 0}}), EEXIST, "template");
+    expect(runtime_.open_ptask("/g/p", "sum", 4, {"in", "=out"}, {1}), EEXIST, "function");
+    expect(runtime_.open_ptask("/g/p", "add", 4, {"in", "=out"}, {2}), EEXIST, "argument 3");
+    expect(runtime_.open_ptask("/g/p", "add", 4, {"in", "=out"}), EEXIST, "number of arguments");
+    expect(runtime_.open_channel("/g/c", std::nullopt, "/g/p:in", 9), EEXIST, "capacity");
+    expect(runtime_.open_channel("/g/c", "/g/p:out", std::nullopt), EEXIST, "source");
+    expect(runtime_.open_channel("/g/p", std::nullopt, "/g/p:in"), EEXIST, "ptask");
+    expect(runtime_.open_ptask("/g/c", "add", 4, {"in", "=out"}, {1}), EEXIST, "channel");
+}
+
+TEST_F(BuildTest, MaliciousNamesAndTemplates) {
+    for (const std::string& name : {std::string(), std::string("g"), std::string("/"), std::string("/g/p"),
+                                    std::string("/g g"), std::string("//"), std::string("/g/"),
+                                    "/" + std::string(100'000, 'a'), std::string("/\0", 2), std::string("/..")}) {
+        expect(runtime_->open_graph(1, name), EINVAL, "");
+    }
+    ASSERT_TRUE(runtime_->open_graph(1, "/g"));
+    expect(runtime_->open_port(1, {"/g/p", false, {"i32", {4, 1, 1}, 0}}), EINVAL, "");
+    expect(runtime_->open_port(1, {"/h/p:in", false, {"i32", {4, 1, 1}, 0}}), ENOENT, "/h");
+    expect(runtime_->open_port(1, {"/g/p:in", false, {"i33", {4, 1, 1}, 0}}), EINVAL, "i33");
+    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {0, 1, 1}, 0}}), EINVAL, "/g/p:in");
+    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {1U << 20U, 1U << 20U, 1}, 0}}), EMSGSIZE, "/g/p:in");
+    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0}}), EMSGSIZE, "");
+    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {4, 1, 1}, 3}}), EINVAL, "");
+    expect(runtime_.open_channel("/g/c", "/g/p:in", "nonsense"), ENOENT, "/g/p:in");
+}
+
+TEST_F(BuildTest, ChecksArguments) {
+    ASSERT_TRUE(runtime_->open_graph(1, "/g"));
+    expect(runtime_.open_ptask("/g/a", "nothing", 4, {"in", "=out"}, {1}), EINVAL, "nothing");
+    expect(runtime_.open_ptask("/g/b", "add", 4, {"in", "=out"}), EINVAL, "takes 3 arguments");
+    expect(runtime_.open_ptask("/g/c", "add", 4, {"in", "=out", "=third"}), EINVAL, "argument 3 (int n)");
+    expect(runtime_.open_ptask("/g/d", "sum", 4, {"in", "=out"}, {1}), EINVAL, "buffer");
+    expect(runtime_.open_ptask("/g/e", "add", 4, {"in"}, {1}), EINVAL, "output");
+    expect(runtime_.open_ptask("/g/f", "add", 4, {"=out"}, {1}), EINVAL, "input");
+    expect(runtime_.open_ptask("/g/g", "sum", 4, {"in", "in", "=out"}), EINVAL, "twice");
+    ASSERT_TRUE(runtime_.open_port("/g/h:in", false, 4));
+    ASSERT_TRUE(runtime_.open_port("/g/h:out", true, 4));
+    const std::vector<std::uint8_t> eight(8);
+    const std::vector<std::uint8_t> many(65);
+    expect(runtime_->open_ptask(
+               1, {"/g/h", {"", "", "add", "", {}, {}}, {{"in", {}}, {"out", {}}, {std::nullopt, eight}}}),
+           EINVAL, "takes 4 bytes, but ptask /g/h gives 8");
+    expect(
+        runtime_->open_ptask(1, {"/g/h", {"", "", "add", "", {}, {}}, {{"in", {}}, {"out", {}}, {std::nullopt, many}}}),
+        EINVAL, "65 bytes");
+    expect(runtime_->open_ptask(
+               1, {"/g/h", {"", "", "add", "", {}, {}}, {{"no", {}}, {"out", {}}, {std::nullopt, eight}}}),
+           ENOENT, "/g/h:no");
+    expect(runtime_->open_ptask(1, {"/g/i", {"", "", "add", "", {}, {}}, {{"/g/h:in", {}}, {"/g/h:out", {}}}}), EINVAL,
+           "not of ptask /g/i");
+    expect(runtime_->open_ptask(1, {"/g/h", {"", "", "sum", "", {}, {}}, {{"out", {}}}}), EINVAL, "input");
+}
+
+TEST_F(BuildTest, ChecksChannels) {
+    ASSERT_TRUE(runtime_->open_graph(1, "/g"));
+    runtime_.must(runtime_.open_ptask("/g/p", "add", 4, {"in", "=out"}, {1}));
+    runtime_.must(runtime_.open_ptask("/g/q", "add", 5, {"in", "=out"}, {1}));
+    expect(runtime_.open_channel("/g/c", std::nullopt, std::nullopt), EINVAL, "both ends outside");
+    expect(runtime_.open_channel("/g/c", "/g/p:in", std::nullopt), EINVAL, "input");
+    expect(runtime_.open_channel("/g/c", std::nullopt, "/g/p:out"), EINVAL, "output");
+    expect(runtime_.open_channel("/g/c", "/g/p:no", std::nullopt), ENOENT, "/g/p:no");
+    expect(runtime_.open_channel("/g/c", "/g/p:out", "/g/q:in"), EINVAL, "templates");
+    expect(runtime_.open_channel("/g/c", std::nullopt, "/g/p:in", 5000), EINVAL, "4096");
+    ASSERT_TRUE(runtime_.open_channel("/g/c", std::nullopt, "/g/p:in"));
+    expect(runtime_.open_channel("/g/d", std::nullopt, "/g/p:in"), EBUSY, "/g/c");
+}
+
+TEST_F(BuildTest, RunRefusesWhatIsIncomplete) {
+    expect(runtime_->run_graph(1, "/g"), ENOENT, "/g");
+    ASSERT_TRUE(runtime_->open_graph(1, "/g"));
+    expect(runtime_->run_graph(1, "/g"), EINVAL, "no ptask");
+    runtime_.must(runtime_.open_ptask("/g/p", "add", 4, {"in", "=out"}, {1}));
+    expect(runtime_->run_graph(1, "/g"), EINVAL, "/g/p:in");
+    ASSERT_TRUE(runtime_.open_channel("/g/in", std::nullopt, "/g/p:in"));
+    expect(runtime_->run_graph(1, "/g"), EINVAL, "/g/p:out");
+    ASSERT_TRUE(runtime_.open_channel("/g/out", "/g/p:out", std::nullopt));
+    ASSERT_TRUE(runtime_.open_port("/g/lonely:in", false, 4));
+    expect(runtime_->run_graph(1, "/g"), EINVAL, "/g/lonely");
+}
+
+TEST_F(BuildTest, RunRefusesCycles) {
+    ASSERT_TRUE(runtime_->open_graph(1, "/g"));
+    runtime_.must(runtime_.open_ptask("/g/p", "sum", 4, {"a", "b", "=out"}));
+    runtime_.must(runtime_.open_ptask("/g/q", "split", 4, {"in", "=a", "=b"}));
+    ASSERT_TRUE(runtime_.open_channel("/g/in", std::nullopt, "/g/p:a"));
+    ASSERT_TRUE(runtime_.open_channel("/g/forth", "/g/p:out", "/g/q:in"));
+    ASSERT_TRUE(runtime_.open_channel("/g/back", "/g/q:a", "/g/p:b"));
+    ASSERT_TRUE(runtime_.open_channel("/g/out", "/g/q:b", std::nullopt));
+    expect(runtime_->run_graph(1, "/g"), EINVAL, "circle");
+}
+
+TEST_F(BuildTest, ARunningGraphIsNotChanged) {
+    runtime_.open_chain("/g", 2, 4);
+    EXPECT_TRUE(runtime_->run_graph(1, "/g")) << "it runs already";
+    expect(runtime_.open_port("/g/r:in", false, 4), EBUSY, "running");
+    expect(runtime_.open_channel("/g/x", "/g/p0:out", std::nullopt), EBUSY, "running");
+    EXPECT_TRUE(runtime_->open_graph(1, "/g"));
+    EXPECT_TRUE(runtime_->terminate_graph(1, "/g"));
+    expect(runtime_->terminate_graph(1, "/g"), ENOENT, "/g");
+}
+
+TEST_F(BuildTest, KeepsLimits) {
+    Limits limits;
+    limits.graphs = 3;
+    limits.objects_per_graph = 4;
+    limits.device_bytes = 1000;
+    TestRuntime runtime(device_, limits);
+    for (const char* name : {"/a", "/b", "/c"}) {
+        ASSERT_TRUE(runtime->open_graph(1, name));
+    }
+    expect(runtime->open_graph(1, "/d"), ENOBUFS, "3 graphs");
+    ASSERT_TRUE(runtime->open_graph(1, "/a"));
+    runtime.must(runtime.open_ptask("/a/p", "add", 4, {"in", "=out"}, {1}));
+    ASSERT_TRUE(runtime.open_channel("/a/in", std::nullopt, "/a/p:in", 2));
+    expect(runtime.open_channel("/a/out", "/a/p:out", std::nullopt, 2), ENOBUFS, "4 objects");
+    runtime.must(runtime.open_ptask("/b/p", "add", 50, {"in", "=out"}, {1}));
+    ASSERT_TRUE(runtime.open_channel("/b/in", std::nullopt, "/b/p:in", 3));  // (3 + 1) * 200 bytes, and 48 of /a
+    runtime.must(runtime.open_ptask("/c/p", "add", 50, {"in", "=out"}, {1}));
+    expect(runtime.open_channel("/c/in", std::nullopt, "/c/p:in", 1), ENOMEM, "device memory");
+    ASSERT_TRUE(runtime->terminate_graph(1, "/b"));
+    EXPECT_TRUE(runtime.open_channel("/c/in", std::nullopt, "/c/p:in", 1)) << "what /b had is free again";
+}
+
+TEST_F(BuildTest, TakesGeometryFromTheFirstInput) {
+    device::Geometry seen;
+    device_.add("look", {{}, {}, {}}, [&](std::span<const device::HostArgument>, const device::Geometry& geometry) {
+        seen = geometry;
+        return 0;
+    });
+    ASSERT_TRUE(runtime_->open_graph(1, "/g"));
+    const control::TemplateDefinition small{"u8", {7, 5, 3}, 0};
+    const control::TemplateDefinition large{"u8", {64, 1, 1}, 0};
+    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:a", true, large}));
+    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:b", false, small}));
+    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:c", false, large}));
+    ASSERT_TRUE(runtime_->open_ptask(1, {"/g/p", {"", "", "look", "", {}, {}}, {{"a", {}}, {"b", {}}, {"c", {}}}}));
+    EXPECT_EQ(runtime_.find("ptasks", "/g/p")["geometry"], (control::Json{7, 5, 3}));
+}
+
+}  // namespace
+}  // namespace yoke::graph
