@@ -17,9 +17,9 @@
 namespace measure {
 namespace {
 
-constexpr uint32_t kThreads = 8;                 // of the host, writing or reading
-constexpr uint64_t kChunkNs = 200'000'000u;      // one kernel
-constexpr uint64_t kWindowNs = 12'000'000'000u;  // one configuration
+constexpr uint32_t kThreads = 8;                // of the host, writing or reading
+constexpr uint64_t kChunkNs = 200'000'000u;     // one kernel
+constexpr uint64_t kWindowNs = 8'000'000'000u;  // one configuration
 
 struct Counts {
     unsigned long long reads;
@@ -38,7 +38,8 @@ __global__ void read_lines(const yoke_line* lines, uint32_t count, Counts* count
     while (!bound.passed()) {
         const Quarter q = load_quarter(&lines[index].quarter[quarter]);
         const uint32_t tag = tag_of(q);
-        const bool equal = tag != 0 && tag == __shfl_sync(kWarp, tag, lane & 28);
+        const uint32_t first_tag = __shfl_sync(kWarp, tag, lane & 28);
+        const bool equal = tag != 0 && tag == first_tag;
         bool good = true;
         for (int k = 0; k < 3; k++) good = good && quarter_word(q, k) == pattern(tag, index, 3 * quarter + k);
         const unsigned equals = __ballot_sync(kWarp, equal) >> (lane & 28) & 15u;
