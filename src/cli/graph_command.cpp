@@ -72,6 +72,26 @@ Outcome<std::vector<Lane>> open_files(const GraphStartOptions& options) {
     return lanes;
 }
 
+// Opening a graph that somebody else has opened joins it; running and then terminating it would take it from them.
+Done refuse_foreign_graph(yoke_session* session, const std::string& socket, const std::string& graph) {
+    yoke_session_info info{};
+    if (const int error = yoke_info(session, &info); error != 0) {
+        return fail_library(session, error);
+    }
+    const auto answer = ask_daemon(socket, {{"op", "list"}, {"kind", "graphs"}});
+    if (!answer) {
+        return tl::unexpected<Failure>(answer.error());
+    }
+    for (const auto& object : answer->value("graphs", nlohmann::json::array())) {
+        if (object.value("account", 0U) == ::getuid() && object.value("name", "") == graph &&
+            object.value("session", 0U) != info.session) {
+            return fail(exit_failed, "graph {} exists already; stop it first (yoke graph stop {}), or rename yours",
+                        graph, graph);
+        }
+    }
+    return {};
+}
+
 // Terminates the graph that this command has opened, however the command ends.
 class OpenedGraph {
    public:
@@ -188,6 +208,9 @@ Done start_graph(const GraphStartOptions& options) {
     std::array<char, name_bytes_max> name{};
     if (const int error = yoke_load_graph(session->get(), options.file.c_str(), name.data(), name.size()); error != 0) {
         return fail_file(session->get(), error);
+    }
+    if (auto done = refuse_foreign_graph(session->get(), options.socket, name.data()); !done) {
+        return done;
     }
     const OpenedGraph graph(session->get(), name.data());
     if (auto done = bind_lanes(*lanes, options.socket, graph.name()); !done) {

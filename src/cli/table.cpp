@@ -108,6 +108,14 @@ std::string cell_of(const std::string& member, const nlohmann::json& value, bool
         }
         return text;
     }
+    if (value.is_object()) {
+        std::string text;
+        for (const auto& item : value.items()) {
+            text += fmt::format("{}{}={}", text.empty() ? "" : " ", printable(item.key()),
+                                cell_of(item.key(), item.value(), plain));
+        }
+        return text;
+    }
     return printable(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 

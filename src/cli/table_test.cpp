@@ -33,6 +33,11 @@ TEST(Table, MaliciousNamesDoNotReachTheTerminal) {
     EXPECT_EQ(table_of(objects, {}, true), "\\x1b[2Jx\\x09y\\x0a\n");
 }
 
+TEST(Table, ObjectsInObjectsAreMembersWithValues) {
+    const json objects = json::parse(R"([{"template": {"type": "u16", "extent": [640, 480, 1]}}])");
+    EXPECT_EQ(table_of(objects, {}, true), "extent=640x480x1 type=u16\n");
+}
+
 TEST(Table, NoObjectsNoLines) {
     EXPECT_EQ(table_of(json::array(), {"name"}, true), "");
 }
