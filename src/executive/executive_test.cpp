@@ -211,7 +211,7 @@ TEST(Executive, calls_that_wait_for_a_thread_can_be_cancelled) {
     unsigned cancelled = 0;
     for (unsigned attempt = 0; attempt < 50 && cancelled == 0; ++attempt) {
         const std::int64_t first = client.bulk->submit(long_call(client, params), params.data());
-        const std::int64_t second = client.bulk->submit(client.echo(0, long_bytes, 4096), nullptr);
+        const std::int64_t second = client.bulk->submit(client.echo(0, 30 * mib, 4096), nullptr);
         ASSERT_TRUE(first >= 0 && second >= 0);
         client.bulk->cancel(static_cast<std::uint64_t>(second));
         yoke_completion completion{};
@@ -273,7 +273,10 @@ TEST(Executive, keys_serve_their_service_until_they_are_removed) {
     // Removed while calls are in flight: each call either had the key or did not find it.
     std::vector<std::uint64_t> positions;
     std::swap(s.in_offset, s.out_offset);
+    s.in_length = 128 << 10;
+    s.out_length = s.in_length;
     for (unsigned i = 0; i < 8; ++i) {
+        s.out_offset = client.layout().data + mib + i * s.out_length;
         const std::int64_t position = client.bulk->submit(s, &iv);
         ASSERT_GE(position, 0);
         positions.push_back(static_cast<std::uint64_t>(position));
@@ -285,6 +288,7 @@ TEST(Executive, keys_serve_their_service_until_they_are_removed) {
         ASSERT_TRUE(client.wait(YOKE_RING_BULK, position, completion));
         EXPECT_TRUE(completion.status == 0 || completion.status == -YOKE_ENOKEY) << completion.status;
     }
+    s.in_length = 4096;
     const auto completion = client.call(YOKE_RING_EXPRESS, s, &iv);
     EXPECT_EQ(completion.status, -YOKE_ENOKEY);
     EXPECT_EQ(completion.detail, YOKE_MEMBER_OBJECT);

@@ -88,7 +88,7 @@ TEST_P(ExecutiveStress, several_clients_on_rings_that_fall_asleep_at_once) {
     for (unsigned i = 0; i < 4; ++i) {
         clients.push_back(std::make_unique<TestClient>());
         ASSERT_TRUE(executive->add_session(i + 1, clients[i]->take_worker_side()));
-        threads.emplace_back([&, i] { work(*clients[i], i, 1500); });
+        threads.emplace_back([client = clients[i].get(), i] { work(*client, i, 1500); });
     }
     for (std::thread& thread : threads) {
         thread.join();
@@ -113,27 +113,29 @@ TEST(ExecutiveSessions, come_and_go_in_the_middle_of_their_calls) {
         }
     });
     std::mt19937 random(4);
+    constexpr std::uint64_t outputs = 2 << 20;
     for (SessionId id = 2; id < 150; ++id) {
-        auto client = std::make_unique<TestClient>();
+        auto client = std::make_unique<TestClient>(ring::Geometry{.arena_bytes = 10U << 20});
         ASSERT_TRUE(executive->add_session(id, client->take_worker_side()));
         yoke_params_sha256 params{};
         params.message = 64;
-        yoke_submission s = client->echo(0, 2 << 20, 1 << 20);
-        s.service = YOKE_SERVICE_SHA256;
-        s.out_length = (1 << 20) / 2;
         for (unsigned i = 0; i < 10; ++i) {
+            yoke_submission s = client->echo(0, outputs + i * (512U << 10), 1 << 20);
+            s.service = YOKE_SERVICE_SHA256;
+            s.out_length = 512 << 10;
             static_cast<void>(client->bulk->submit(s, &params));
-            static_cast<void>(client->express->submit(client->echo(0, 1 << 20, 60'000), nullptr));
+            static_cast<void>(client->express->submit(client->echo(0, (1 << 20) + i * 65536, 60'000), nullptr));
         }
         if (random() % 2 == 0) {
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 500));
         }
         executive->remove_session(id);
         EXPECT_EQ(executive->report(id).session, 0U);
-        // Nobody writes here any more. (The client's own mapping outlives the executive's.)
-        std::memset(client->data(2 << 20), 0x11, 1 << 20);
-        for (std::uint32_t i = 0; i < (1U << 20); i += 4096) {
-            ASSERT_EQ(*client->data((2 << 20) + i), std::byte{0x11});
+        // Nobody writes here any more.
+        client->keep_arena();
+        std::memset(client->data(outputs), 0x11, 5 << 20);
+        for (std::uint32_t i = 0; i < (5U << 20); i += 512) {
+            ASSERT_EQ(*client->data(outputs + i), std::byte{0x11});
         }
     }
     stop = true;
@@ -148,7 +150,8 @@ TEST(ExecutiveSessions, end_with_the_executive_in_the_middle_of_their_calls) {
             clients.push_back(std::make_unique<TestClient>());
             ASSERT_TRUE(executive->add_session(id, clients.back()->take_worker_side()));
             for (unsigned i = 0; i < 20; ++i) {
-                static_cast<void>(clients.back()->bulk->submit(clients.back()->echo(0, 2 << 20, 1 << 20), nullptr));
+                static_cast<void>(
+                    clients.back()->bulk->submit(clients.back()->echo(0, (1 + i) << 17, 1 << 17), nullptr));
             }
         }
         executive.reset();
