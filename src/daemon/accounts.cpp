@@ -124,7 +124,7 @@ void Broker::on_connect(ClientId id, const control::Json& request) {
 }
 
 void Broker::serve_waiting(Account& account) {
-    while (!account.waiting.empty()) {
+    while (!account.waiting.empty() && account.worker && account.worker->can_adopt()) {
         const Waiting waiting = std::move(account.waiting.front());
         account.waiting.pop_front();
         hand_session(account, waiting);
@@ -286,6 +286,7 @@ Worker::Handlers Broker::worker_handlers(uid_t uid) {
                 ask_reports(account);
                 changed();
             },
+            [this, uid] { serve_waiting(account_of(uid)); },
             [this, uid](std::uint64_t report) {
                 if (report != 0) {
                     on_reported(uid, report);
@@ -310,7 +311,7 @@ void Broker::on_worker_died(uid_t uid, const std::string& how) {
         log_warning(Topic::daemon, "worker died",
                     {{"account", uid}, {"pid", pid}, {"state", worker->state_name()}, {"how", how}});
     }
-    if (state == Worker::State::starting) {
+    if (!worker->has_started()) {
         fail_waiting(
             account,
             {EIO, fmt::format("worker of account {} ended while it started ({}); yoked's log says why", uid, how)}, 0);

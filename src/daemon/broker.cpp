@@ -106,14 +106,21 @@ void Broker::schedule_tick() {
     }
     if (!waiting && !leases && !options_.private_instance) {
         tick_.disarm();
+        tick_at_ns_ = 0;
         return;
     }
     const std::uint64_t calm = std::min(calm_tick_ns, options_.config.lease_ms * ns_per_ms / renewals_per_lease);
-    tick_.arm(now_ns() + (waiting ? busy_tick_ns : calm));
+    const std::uint64_t at = now_ns() + (waiting ? busy_tick_ns : calm);
+    // Never later than it stands: requests that keep coming must not put it off.
+    if (tick_at_ns_ == 0 || at < tick_at_ns_) {
+        tick_at_ns_ = at;
+        tick_.arm(at);
+    }
 }
 
 void Broker::on_tick() {
     const std::uint64_t now = now_ns();
+    tick_at_ns_ = 0;
     bool workers = false;
     for (auto& [uid, account] : accounts_) {
         tick_account(account, now);

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "control/address.hpp"
-#include "control/connection.hpp"
+#include "control/loop/connection.hpp"
 #include "daemon/config.hpp"
 #include "daemon/roster.hpp"
 #include "daemon/secret.hpp"
@@ -135,6 +135,7 @@ class Broker {
     ClientId last_client_ = 0;
     std::uint64_t last_report_ = 0;
     std::uint64_t idle_since_ns_ = 0;
+    std::uint64_t tick_at_ns_ = 0;  // 0: not armed
     bool ending_ = false;
 };
 

@@ -52,6 +52,7 @@ void Broker::on_accept() {
         auto link = control::Connection::open(
             loop_, std::move(socket), 0,
             {[this, id](Result<control::Message> message) { on_client_message(id, std::move(message)); },
+             {},
              [this, id] { drop_client(id); }});
         if (!link) {
             log_warning(Topic::daemon, "client cannot be served", {{"error", link.error().message}});

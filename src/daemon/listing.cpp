@@ -16,11 +16,6 @@ namespace {
 constexpr std::uint64_t ns_per_ms = 1'000'000;
 constexpr std::size_t listings_max = 1024;
 
-bool is_kind(std::string_view kind) {
-    return kind == "workers" ||
-           std::find(inventory_kinds.begin(), inventory_kinds.end(), kind) != inventory_kinds.end();
-}
-
 }  // namespace
 
 control::Json Broker::worker_summary(const Account& account) const {
@@ -70,11 +65,6 @@ void Broker::on_status(ClientId id, const control::Json& request) {
 void Broker::on_list(ClientId id, const control::Json& request) {
     const Client& client = clients_.at(id);
     const std::string kind = request.value("kind", std::string());
-    if (!kind.empty() && !is_kind(kind)) {
-        answer(id, control::answer_error(request, {EINVAL, fmt::format("there is no kind {}; kinds are workers, {}",
-                                                                       kind, fmt::join(inventory_kinds, ", "))}));
-        return;
-    }
     if (listings_.size() >= listings_max) {
         answer(id, control::answer_error(request, {EBUSY, "too many listings are being made; try again"}));
         return;

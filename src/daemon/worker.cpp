@@ -73,6 +73,7 @@ Result<std::unique_ptr<Worker>> Worker::watch(control::Loop& loop, const Secret&
     worker->death_ = std::move(*death);
     if (link) {
         worker->state_ = State::starting;
+        worker->started_ = false;
         auto opened = control::Connection::open(loop, std::move(link), link_fds, worker->link_handlers());
         if (!opened) {
             return tl::unexpected(opened.error());
@@ -83,7 +84,7 @@ Result<std::unique_ptr<Worker>> Worker::watch(control::Loop& loop, const Secret&
 }
 
 control::Connection::Handlers Worker::link_handlers() {
-    return {[this](Result<Message> message) { on_message(std::move(message)); },
+    return {[this](Result<Message> message) { on_message(std::move(message)); }, [this] { handlers_.drained(); },
             [this] {
                 // It may come back over the listening socket; if not, the deadline ends it.
                 link_.reset();
@@ -141,6 +142,7 @@ void Worker::admit(const Json& request, Inventory inventory) {
     fds.push_back(std::move(*shared));
     link_->send(control::answer(request), std::move(fds));
     state_ = State::running;
+    started_ = true;
     handlers_.registered();
 }
 

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "control/address.hpp"
-#include "control/connection.hpp"
+#include "control/loop/connection.hpp"
 #include "daemon/gate.hpp"
 #include "daemon/inventory.hpp"
 #include "daemon/process.hpp"
@@ -35,6 +35,7 @@ class Worker {
     enum class State : std::uint8_t { starting, lost, running, ending };
     struct Handlers {
         std::function<void()> registered;
+        std::function<void()> drained;                       // it has read a backlog
         std::function<void(std::uint64_t report)> reported;  // 0: unasked
         std::function<void(const std::string& how)> died;    // may destroy the worker
     };
@@ -43,7 +44,8 @@ class Worker {
         std::uint64_t recover_ns = 0;      // how long one whose link broke may take to come back
         std::uint64_t lease_until_ns = 0;  // of the first gate
     };
-    static constexpr unsigned inventory_parts_max = 256;            // of at most 64 KiB
+    static constexpr std::size_t backlog_max = 32;        // messages on their way; sessions beyond wait at yoked
+    static constexpr unsigned inventory_parts_max = 256;  // of at most 64 KiB
     static constexpr std::uint64_t end_timeout_ns = 5'000'000'000;  // to give everything back before it is killed
 
     // Watches `process`. With a link the worker is starting; without, it is lost until it registers.
@@ -69,6 +71,10 @@ class Worker {
     [[nodiscard]] const Process& process() const { return process_; }
     [[nodiscard]] State state() const { return state_; }
     [[nodiscard]] const char* state_name() const;
+    // It has registered with this yoked at least once, or with the last one.
+    [[nodiscard]] bool has_started() const { return started_; }
+    // Running, and it reads what is sent to it.
+    [[nodiscard]] bool can_adopt() const { return state_ == State::running && link_ && link_->backlog() < backlog_max; }
     [[nodiscard]] const Inventory& inventory() const { return inventory_; }
     [[nodiscard]] const Gate* gate() const { return gate_.get(); }
     // Sessions that it has or is about to have.
@@ -96,6 +102,7 @@ class Worker {
     std::uint64_t lease_until_ns_;
     Handlers handlers_;
     State state_ = State::lost;
+    bool started_ = true;
     control::Source death_;
     std::unique_ptr<control::Connection> link_;
     std::unique_ptr<Gate> gate_;

@@ -45,7 +45,7 @@ Result<std::unique_ptr<Link>> Link::open(control::Loop& loop, Identity identity,
 Status Link::attach(Fd socket) {
     auto connection = control::Connection::open(
         loop_, std::move(socket), 1,
-        {[this](Result<Message> message) { on_message(std::move(message)); }, [this] { on_lost(); }});
+        {[this](Result<Message> message) { on_message(std::move(message)); }, {}, [this] { on_lost(); }});
     if (!connection) {
         return tl::unexpected(connection.error());
     }
@@ -150,10 +150,11 @@ void Link::report(std::uint64_t id) {
 
 // yoked accepts no descriptors from us, so a long inventory travels in packets, not in a memfd.
 void Link::send_parts(const Json& inventory, std::uint64_t id) {
-    Json part = Json::object();
+    const Json empty{{"adopted", inventory["adopted"]}};
+    Json part = empty;
     std::size_t bytes = 0;
     const auto send = [&](bool more) {
-        Json body{{"op", "inventory"}, {"more", more}, {"inventory", std::exchange(part, Json::object())}};
+        Json body{{"op", "inventory"}, {"more", more}, {"inventory", std::exchange(part, empty)}};
         if (id != 0) {
             body["id"] = id;
         }
@@ -162,7 +163,6 @@ void Link::send_parts(const Json& inventory, std::uint64_t id) {
     };
     for (const auto& kind : inventory.items()) {
         if (!kind.value().is_array()) {
-            part[kind.key()] = kind.value();
             continue;
         }
         for (const Json& object : kind.value()) {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/memory.hpp"
-#include "control/connection.hpp"
+#include "control/loop/connection.hpp"
 #include "control/gate.hpp"
 
 namespace yoke::worker {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
-#include "control/loop.hpp"
+#include "control/loop/loop.hpp"
 
 namespace yoke::worker {
 

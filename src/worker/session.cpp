@@ -32,6 +32,7 @@ Result<std::unique_ptr<Session>> Session::adopt(Services& services, executive::S
     auto connection = control::Connection::open(
         services.loop, std::move(socket), fds_max,
         {[self = session.get()](Result<control::Message> message) { self->on_message(std::move(message)); },
+         {},
          [self = session.get()] { self->on_closed(); }});
     if (!connection) {
         return tl::unexpected(connection.error());

@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 
-#include "control/connection.hpp"
+#include "control/loop/connection.hpp"
 #include "executive/executive.hpp"
 #include "worker/engine.hpp"
 #include "worker/pool.hpp"

@@ -62,7 +62,7 @@ class Loop {
     // Blocks the signal for this thread and those it starts later; call() gets the signal's number.
     Result<Source> on_signal(int signal, OnEvents call);
 
-    // Runs until exit(); returns its code. Error: that of epoll.
+    // Runs until exit(); returns its code. Once only. Error: that of epoll.
     Result<int> run();
     void exit(int code);
 

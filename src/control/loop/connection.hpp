@@ -1,6 +1,6 @@
 // A control socket on an event loop: reads one message per wake-up, writes through a bounded queue, never blocks.
 //
-// A peer that does not read fills its queue and is then dropped, so that it can hold nobody else. Both handlers may
+// A peer that does not read fills its queue and is then dropped, so that it can hold nobody else. The handlers may
 // destroy the connection. Everything belongs to the loop's thread.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "control/loop.hpp"
+#include "control/loop/loop.hpp"
 #include "control/message.hpp"
 
 namespace yoke::control {
@@ -20,6 +20,8 @@ class Connection {
     struct Handlers {
         // A message, or EBADMSG / EMSGSIZE for a packet that is none.
         std::function<void(Result<Message>)> message;
+        // What had to wait in the queue has been sent. May be empty.
+        std::function<void()> drained;
         // The peer is gone, or was dropped because it did not read. Called once.
         std::function<void()> closed;
     };
@@ -43,7 +45,7 @@ class Connection {
     // Ends the connection; `closed` will be called from the loop.
     void drop();
     [[nodiscard]] const Fd& socket() const { return socket_; }
-    [[nodiscard]] bool empty() const { return queue_.empty(); }
+    [[nodiscard]] std::size_t backlog() const { return queue_.size(); }  // messages the peer has no room for yet
 
    private:
     struct Outgoing {

@@ -1,4 +1,4 @@
-#include "control/connection.hpp"
+#include "control/loop/connection.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -93,6 +93,11 @@ void Connection::rewatch() {
 void Connection::on_events(std::uint32_t events) {
     if ((events & EPOLLOUT) != 0 && !dropped_) {
         flush();
+        if (!dropped_ && queue_.empty() && handlers_.drained) {
+            const auto drained = handlers_.drained;
+            drained();  // may destroy this connection: the loop comes back for what else there is
+            return;
+        }
     }
     const bool hung_up = (events & (EPOLLHUP | EPOLLERR)) != 0;
     if (dropped_ || (paused_ && hung_up)) {

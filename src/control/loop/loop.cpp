@@ -1,4 +1,4 @@
-#include "control/loop.hpp"
+#include "control/loop/loop.hpp"
 
 #include <pthread.h>
 #include <sys/signalfd.h>

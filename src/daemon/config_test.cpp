@@ -1,0 +1,76 @@
+#include "daemon/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+
+namespace yoke::daemon {
+namespace {
+
+using testing::HasSubstr;
+
+std::string error_of(const std::string& text) {
+    const auto config = parse_config(text, "y.toml");
+    return config ? "accepted" : config.error().message;
+}
+
+TEST(Config, AnEmptyFileGivesTheDefaults) {
+    const auto config = parse_config("", "y.toml");
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->account_sessions, Config().account_sessions);
+    EXPECT_EQ(log_spec(*config), "info");
+}
+
+TEST(Config, ReadsEveryKindOfOption) {
+    const auto config = parse_config(
+        "[log]\nlevel = \"warning\"\n[log.topics]\ngraph = \"debug\"\n[limits.account]\nsessions = 3\n"
+        "[limits.total]\narena_bytes = 1073741824\n[lifetime]\nidle_exit_s = 0\n[supervision]\nbar_s = 7\n",
+        "y.toml");
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(log_spec(*config), "warning,graph=debug");
+    EXPECT_EQ(config->account_sessions, 3U);
+    EXPECT_EQ(config->total_arena_bytes, 1ULL << 30);
+    EXPECT_EQ(config->idle_exit_s, 0U);
+    EXPECT_EQ(config->bar_s, 7U);
+}
+
+TEST(Config, RefusesWithFileLineAndColumn) {
+    EXPECT_THAT(error_of("[limits.account]\nsesions = 3\n"),
+                HasSubstr("y.toml:2:1: there is no option limits.account.sesions"));
+    EXPECT_THAT(error_of("\n[limit]\n"), HasSubstr("y.toml:2:"));
+    EXPECT_THAT(error_of("[lifetime]\nidle_exit_s = \"ten\"\n"),
+                HasSubstr("y.toml:2:15: lifetime.idle_exit_s must be"));
+    EXPECT_THAT(error_of("[lifetime]\nidle_exit_s = -1\n"), HasSubstr("from 0 to"));
+    EXPECT_THAT(error_of("[lifetime]\nlease_ms = 99\n"), HasSubstr("from 100 to 60000"));
+    EXPECT_THAT(error_of("[lifetime]\nlease_ms = 1e3\n"), HasSubstr("whole number"));
+    EXPECT_THAT(error_of("[lifetime\n"), HasSubstr("y.toml:1:"));
+    EXPECT_THAT(error_of("[log]\nlevel = \"loud\"\n"), HasSubstr("y.toml:2:9: log.level must be one of debug"));
+    EXPECT_THAT(error_of("[log.topics]\nkitchen = \"info\"\n"), HasSubstr("y.toml:2:1: there is no log topic kitchen"));
+    EXPECT_THAT(error_of("lifetime = 3\n"), HasSubstr("y.toml:1:1"));
+    EXPECT_THAT(error_of("[lifetime]\nlease_ms = 500\nlease_ms = 500\n"), HasSubstr("y.toml:3:"));
+}
+
+TEST(Config, TheDefaultTextNamesEveryOptionAndIsValidWithAndWithoutComments) {
+    const std::string text = default_config();
+    EXPECT_TRUE(parse_config(text, "d"));
+    const auto active = parse_config(std::regex_replace(text, std::regex("\n#([a-z])"), "\n$1"), "d");
+    ASSERT_TRUE(active) << active.error().message;
+    const Config config;
+    EXPECT_EQ(active->total_workers, config.total_workers);
+    EXPECT_EQ(active->suspects_window_s, config.suspects_window_s);
+    EXPECT_EQ(active->log_topics.size(), 7U);
+    EXPECT_THAT(text, HasSubstr("\n#idle_exit_s = 10\n"));
+}
+
+TEST(Config, AFileThatIsNotThereIsAnErrorOnlyWhenItWasNamed) {
+    EXPECT_TRUE(load_config("/nonexistent/yoke.toml", false));
+    const auto named = load_config("/nonexistent/yoke.toml", true);
+    ASSERT_FALSE(named);
+    EXPECT_EQ(named.error().code, ENOENT);
+    EXPECT_THAT(named.error().message, HasSubstr("/nonexistent/yoke.toml"));
+}
+
+}  // namespace
+}  // namespace yoke::daemon
