@@ -55,8 +55,10 @@ class Slot final : public graph::TransferSink {
             std::_Exit(1);
         }
         if (transfer.data == out_.data()) {
-            const std::lock_guard lock(mutex_);
-            busy_ = false;
+            {
+                const std::lock_guard lock(mutex_);
+                busy_ = false;
+            }
             free_.notify_one();
         }
     }

@@ -100,6 +100,8 @@ class Queue {
     virtual Status launch(Kernel& kernel, std::span<const Argument> arguments, Done& failed) = 0;
     // Hands what was queued to the device.
     virtual Status flush() = 0;
+    // Whether no command that has not ended uses the buffer. A short write to such a buffer may be done at once.
+    [[nodiscard]] virtual bool idle(const Buffer& buffer) const = 0;
     // Returns when every command has ended and every `done` has returned.
     virtual void finish() = 0;
 };

@@ -4,6 +4,12 @@
 
 namespace yoke::graph {
 
+namespace {
+
+constexpr std::uint64_t small_bytes = 64U * 1024U;  // more than this is copied by a command, and wants a warm cache
+
+}  // namespace
+
 bool Budget::reserve(std::uint64_t bytes) {
     std::uint64_t seen = reserved.load();
     while (bytes <= bytes_max && seen <= bytes_max - bytes) {
@@ -31,25 +37,47 @@ DatablockPool::Shelf& DatablockPool::shelf_of(std::uint64_t bytes) {
     return shelves_.back();
 }
 
-Result<DatablockRef> DatablockPool::take(std::uint64_t bytes) {
-    Shelf& shelf = shelf_of(bytes);
-    Datablock* block = nullptr;
-    if (shelf.free.empty()) {
-        auto buffer = device_.allocate(bytes);
-        if (!buffer) {
-            return tl::unexpected(buffer.error());
-        }
-        blocks_.push_back(std::make_unique<Datablock>());
-        block = blocks_.back().get();
-        block->buffer = std::move(*buffer);
-        block->pool = this;
-    } else {
-        block = shelf.free.back();
-        shelf.free.pop_back();
-    }
+DatablockRef DatablockPool::lend(Datablock* block) {
     ++live_;
     budget_.datablocks.fetch_add(1, std::memory_order_relaxed);
     return DatablockRef(block);
+}
+
+Result<DatablockRef> DatablockPool::allocate(std::uint64_t bytes) {
+    auto buffer = device_.allocate(bytes);
+    if (!buffer) {
+        return tl::unexpected(buffer.error());
+    }
+    blocks_.push_back(std::make_unique<Datablock>());
+    Datablock* const block = blocks_.back().get();
+    block->buffer = std::move(*buffer);
+    block->pool = this;
+    bytes_ += bytes;
+    return lend(block);
+}
+
+Result<DatablockRef> DatablockPool::take(std::uint64_t bytes) {
+    Shelf& shelf = shelf_of(bytes);
+    if (shelf.free.empty()) {
+        return allocate(bytes);
+    }
+    Datablock* const block = shelf.free.back();
+    shelf.free.pop_back();
+    return lend(block);
+}
+
+Result<DatablockRef> DatablockPool::take_rested(std::uint64_t bytes, const device::Queue& queue,
+                                                std::uint64_t bytes_max) {
+    Shelf& shelf = shelf_of(bytes);
+    if (bytes > small_bytes || shelf.free.empty()) {
+        return take(bytes);
+    }
+    Datablock* const oldest = shelf.free.front();
+    if (!queue.idle(*oldest->buffer) && bytes_ + bytes <= bytes_max) {
+        return allocate(bytes);
+    }
+    shelf.free.pop_front();
+    return lend(oldest);
 }
 
 void DatablockPool::give_back(Datablock* block) {
@@ -61,6 +89,7 @@ void DatablockPool::give_back(Datablock* block) {
 void DatablockPool::clear() {
     shelves_.clear();
     blocks_.clear();
+    bytes_ = 0;
 }
 
 }  // namespace yoke::graph

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -73,8 +74,12 @@ class DatablockPool {
     DatablockPool& operator=(const DatablockPool&) = delete;
     ~DatablockPool() = default;
 
-    // A datablock of `bytes`, its content undefined. Errors of the device.
+    // A datablock of `bytes`, its content undefined: for a kernel to fill, the one used last, which caches still hold.
+    // Errors of the device.
     Result<DatablockRef> take(std::uint64_t bytes);
+    // For the host to fill: if it is small, one that `queue` has ended using, so that no command is needed. As long as
+    // the pool has less than `bytes_max` another is allocated for that.
+    Result<DatablockRef> take_rested(std::uint64_t bytes, const device::Queue& queue, std::uint64_t bytes_max);
     // Frees the buffers. No datablock may exist, and the device must be done with all.
     void clear();
 
@@ -87,15 +92,18 @@ class DatablockPool {
 
     struct Shelf {
         std::uint64_t bytes = 0;
-        std::vector<Datablock*> free;
+        std::deque<Datablock*> free;  // the one used last at the back
     };
     Shelf& shelf_of(std::uint64_t bytes);
+    Result<DatablockRef> allocate(std::uint64_t bytes);
+    DatablockRef lend(Datablock* block);
 
     device::Device& device_;
     Budget& budget_;
     std::vector<std::unique_ptr<Datablock>> blocks_;
     std::vector<Shelf> shelves_;  // a graph has few sizes
     std::uint64_t live_ = 0;
+    std::uint64_t bytes_ = 0;  // of all buffers
 };
 
 }  // namespace yoke::graph

@@ -98,7 +98,7 @@ void Graph::accept(Channel& channel, const Waiting& push) {
         complete(transfer, YOKE_OK);
         return end_stream(channel);
     }
-    auto datablock = pool_.take(channel.bytes);
+    auto datablock = pool_.take_rested(channel.bytes, *queue_, reserved_);
     if (!datablock) {
         return complete(transfer, YOKE_ENOMEM);
     }

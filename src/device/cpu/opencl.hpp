@@ -1,9 +1,9 @@
 // OpenCL's objects with owners, and its error codes as Errors.
 #pragma once
 
-#ifndef CL_TARGET_OPENCL_VERSION
-#define CL_TARGET_OPENCL_VERSION 120
-#endif
+// Version 2 for shared virtual memory, used where there is any; otherwise 1.2 is enough, which some call deprecated.
+#define CL_TARGET_OPENCL_VERSION 200
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #include <CL/cl.h>
 
 #include <memory>

@@ -10,6 +10,7 @@
 #include "device/cpu/binary_cache.hpp"
 #include "device/cpu/compiler.hpp"
 #include "device/cpu/opencl.hpp"
+#include "device/cpu/opencl_buffer.hpp"
 #include "device/cpu/opencl_kernel.hpp"
 #include "device/cpu/opencl_queue.hpp"
 #include "device/cpu/scratch.hpp"
@@ -21,7 +22,11 @@ namespace {
 class OpenclDevice final : public Device {
    public:
     OpenclDevice(OpenclTarget target, OpenclOwned<cl_context> context, std::unique_ptr<Compiler> compiler)
-        : target_(std::move(target)), context_(std::move(context)), compiler_(std::move(compiler)) {}
+        : target_(std::move(target)), context_(std::move(context)), compiler_(std::move(compiler)) {
+        cl_device_svm_capabilities can = 0;  // stays 0 where the version is too old for the question
+        ::clGetDeviceInfo(target_.device, CL_DEVICE_SVM_CAPABILITIES, sizeof can, &can, nullptr);
+        shares_memory_ = (can & CL_DEVICE_SVM_FINE_GRAIN_BUFFER) != 0;
+    }
 
     [[nodiscard]] std::string name() const override { return "cpu"; }
     [[nodiscard]] std::string description() const override {
@@ -29,12 +34,22 @@ class OpenclDevice final : public Device {
     }
 
     Result<std::unique_ptr<Buffer>> allocate(std::size_t bytes) override {
+        SharedMemory shared(nullptr, SharedMemoryFree{context_.get()});
+        cl_mem_flags flags = CL_MEM_READ_WRITE;
+        if (shares_memory_) {
+            shared.reset(static_cast<std::byte*>(
+                ::clSVMAlloc(context_.get(), CL_MEM_READ_WRITE | CL_MEM_SVM_FINE_GRAIN_BUFFER, bytes, 0)));
+            if (!shared) {
+                return fail(ENOMEM, "cannot allocate {} bytes on the device", bytes);
+            }
+            flags |= CL_MEM_USE_HOST_PTR;
+        }
         cl_int status = CL_SUCCESS;
-        OpenclOwned<cl_mem> memory(::clCreateBuffer(context_.get(), CL_MEM_READ_WRITE, bytes, nullptr, &status));
+        OpenclOwned<cl_mem> memory(::clCreateBuffer(context_.get(), flags, bytes, shared.get(), &status));
         if (!memory) {
             return fail_opencl(status, fmt::format("cannot allocate {} bytes on the device", bytes));
         }
-        return std::make_unique<OpenclBuffer>(std::move(memory), bytes);
+        return std::make_unique<OpenclBuffer>(std::move(shared), std::move(memory), bytes);
     }
 
     Result<std::unique_ptr<Queue>> create_queue() override {
@@ -87,6 +102,7 @@ class OpenclDevice final : public Device {
     OpenclTarget target_;
     OpenclOwned<cl_context> context_;
     std::unique_ptr<Compiler> compiler_;
+    bool shares_memory_ = false;
 };
 
 // Where PoCL unpacks binaries: with the cache, else where temporary files go.

@@ -8,20 +8,10 @@
 #include <vector>
 
 #include "device/cpu/opencl.hpp"
+#include "device/cpu/opencl_buffer.hpp"
 #include "device/device.hpp"
 
 namespace yoke::device {
-
-class OpenclBuffer final : public Buffer {
-   public:
-    OpenclBuffer(OpenclOwned<cl_mem> memory, std::size_t bytes) : memory_(std::move(memory)), bytes_(bytes) {}
-    [[nodiscard]] std::size_t bytes() const override { return bytes_; }
-    [[nodiscard]] cl_mem memory() const { return memory_.get(); }
-
-   private:
-    OpenclOwned<cl_mem> memory_;
-    std::size_t bytes_;
-};
 
 class OpenclKernel final : public Kernel {
    public:

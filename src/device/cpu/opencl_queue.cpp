@@ -1,15 +1,26 @@
 #include "device/cpu/opencl_queue.hpp"
 
+#include <algorithm>
+#include <cstring>
+
 #include "base/log.hpp"
+#include "device/cpu/opencl_buffer.hpp"
 #include "device/cpu/opencl_kernel.hpp"
 
 namespace yoke::device {
 
 namespace {
 
-cl_mem memory_of(const Buffer& buffer) {
+constexpr std::size_t direct_bytes_max = 64U * 1024U;  // some microseconds of copying: less than a command costs
+
+OpenclBuffer& mine(Buffer& buffer) {
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): buffers of this device are OpenclBuffers
-    return static_cast<const OpenclBuffer&>(buffer).memory();
+    return static_cast<OpenclBuffer&>(buffer);
+}
+
+const OpenclBuffer& mine(const Buffer& buffer) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): as above
+    return static_cast<const OpenclBuffer&>(buffer);
 }
 
 }  // namespace
@@ -30,6 +41,7 @@ OpenclQueue::Record* OpenclQueue::take_record(Done& done) {
     }
     record->queue = this;
     record->done = &done;
+    record->number = ++queued_;
     record->launches.swap(launches_);
     return record;
 }
@@ -55,6 +67,10 @@ void OpenclQueue::report_launches(std::vector<Launch>& launches) {
 
 void CL_CALLBACK OpenclQueue::on_end(cl_event /*event*/, cl_int status, void* pointer) {
     auto* const record = static_cast<Record*>(pointer);
+    std::atomic<std::uint64_t>& ended = record->queue->ended_;
+    std::uint64_t seen = ended.load();
+    while (seen < record->number && !ended.compare_exchange_weak(seen, record->number)) {
+    }
     report_launches(record->launches);
     record->done->done(status < 0 ? -errno_of_opencl(status) : 0);
     record->queue->give_back(record);
@@ -74,16 +90,27 @@ void OpenclQueue::watch(cl_event raw_event, Record* record) {
     on_end(event.get(), status, record);
 }
 
+bool OpenclQueue::idle(const Buffer& buffer) const {
+    return mine(buffer).last_use <= ended_.load();
+}
+
 Status OpenclQueue::write(Buffer& to, const std::byte* from, std::size_t bytes, Done& done) {
+    OpenclBuffer& buffer = mine(to);
+    if (buffer.host() != nullptr && bytes <= std::min(direct_bytes_max, buffer.bytes()) && idle(to)) {
+        std::memcpy(buffer.host(), from, bytes);
+        done.done(0);
+        return {};
+    }
     Record* const record = take_record(done);
     cl_event event = nullptr;
     const cl_int status =
-        ::clEnqueueWriteBuffer(queue_.get(), memory_of(to), CL_FALSE, 0, bytes, from, 0, nullptr, &event);
+        ::clEnqueueWriteBuffer(queue_.get(), buffer.memory(), CL_FALSE, 0, bytes, from, 0, nullptr, &event);
     if (status != CL_SUCCESS) {
         record->launches.swap(launches_);
         give_back(record);
         return fail_opencl(status, "cannot copy to the device");
     }
+    buffer.last_use = record->number;
     watch(event, record);
     return {};
 }
@@ -92,12 +119,13 @@ Status OpenclQueue::read(const Buffer& from, std::byte* to, std::size_t bytes, D
     Record* const record = take_record(done);
     cl_event event = nullptr;
     const cl_int status =
-        ::clEnqueueReadBuffer(queue_.get(), memory_of(from), CL_FALSE, 0, bytes, to, 0, nullptr, &event);
+        ::clEnqueueReadBuffer(queue_.get(), mine(from).memory(), CL_FALSE, 0, bytes, to, 0, nullptr, &event);
     if (status != CL_SUCCESS) {
         record->launches.swap(launches_);
         give_back(record);
         return fail_opencl(status, "cannot copy from the device");
     }
+    mine(from).last_use = record->number;
     watch(event, record);
     return {};
 }
@@ -116,6 +144,12 @@ Status OpenclQueue::launch(Kernel& kernel_base, std::span<const Argument> argume
         return fail_opencl(status, "cannot launch a kernel");
     }
     launches_.push_back({OpenclOwned<cl_event>(event), &failed});
+    ++queued_;
+    for (const Argument& argument : arguments) {
+        if (argument.buffer != nullptr) {
+            mine(*argument.buffer).last_use = queued_;
+        }
+    }
     return {};
 }
 
@@ -129,6 +163,7 @@ Status OpenclQueue::flush() {
 
 void OpenclQueue::finish() {
     ::clFinish(queue_.get());
+    ended_.store(queued_);
     report_launches(launches_);
     std::unique_lock lock(mutex_);
     idle_.wait(lock, [this] { return in_flight_ == 0; });

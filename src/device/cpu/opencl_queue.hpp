@@ -4,11 +4,18 @@
 // without callback: that would cost a few microseconds each. The copy queued next takes the launches' events along and
 // looks at them when it ends; since the queue is in order they have ended by then.
 //
+// SHORT WRITES. A command costs more than copying a few kilobytes. Where the host may touch a buffer
+// (opencl_buffer.hpp) that no queued command uses, a short write is a copy on the caller's thread. Commands are
+// numbered, and a buffer knows the number of the last one that uses it; the end of a copy says that everything up to
+// its number has ended.
+//
 // PoCL runs callbacks on the thread that ended the command, or on the caller's when the command has already ended, so
 // the pool's lock is never held while OpenCL is called.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -29,6 +36,7 @@ class OpenclQueue final : public Queue {
     Status read(const Buffer& from, std::byte* to, std::size_t bytes, Done& done) override;
     Status launch(Kernel& kernel, std::span<const Argument> arguments, Done& failed) override;
     Status flush() override;
+    [[nodiscard]] bool idle(const Buffer& buffer) const override;
     void finish() override;
 
    private:
@@ -39,6 +47,7 @@ class OpenclQueue final : public Queue {
     struct Record {
         OpenclQueue* queue = nullptr;
         Done* done = nullptr;
+        std::uint64_t number = 0;      // of the command
         std::vector<Launch> launches;  // queued before this copy and after the one before
     };
 
@@ -49,7 +58,9 @@ class OpenclQueue final : public Queue {
     static void report_launches(std::vector<Launch>& launches);
 
     OpenclOwned<cl_command_queue> queue_;
-    std::vector<Launch> launches_;  // not yet taken along by a copy
+    std::vector<Launch> launches_;         // not yet taken along by a copy
+    std::uint64_t queued_ = 0;             // commands so far
+    std::atomic<std::uint64_t> ended_{0};  // all commands up to this one have ended
 
     std::mutex mutex_;  // of the members below
     std::condition_variable idle_;
