@@ -123,7 +123,7 @@ class DepthFlow {
 };
 
 Done DepthFlow::prepare(const std::string& examples) {
-    auto session = open_session(in_flight * (frame_bytes() + cloud_bytes() + 2 * YOKE_DATA_ALIGN));
+    auto session = open_session(in_flight * (frame_bytes() + cloud_bytes() + 2 * std::size_t{YOKE_DATA_ALIGN}));
     if (!session) {
         return tl::unexpected<Failure>(session.error());
     }

@@ -62,7 +62,7 @@ std::string Report::table() const {
     for (const auto& [name, value] : subjects_) {
         text += fmt::format("{:<8} {}\n", name, value);
     }
-    text += fmt::format("\n{:<28} {:>9} {:>8}  {:<22} {}\n", "PATH", "MB", "GB/s", "WHERE (WHY)", "RESULT");
+    text += fmt::format("\n{:<28} {:>9} {:>8}  {:<26} {}\n", "PATH", "MB", "GB/s", "WHERE (WHY)", "RESULT");
     for (const Row& row : rows_) {
         const std::string rate = row.seconds > 0 ? fmt::format("{:.2f}", rate_of(row)) : "-";
         std::string verdict =
@@ -70,7 +70,7 @@ std::string Report::table() const {
         if (!row.note.empty()) {
             verdict += (verdict.empty() ? "" : "; ") + row.note;
         }
-        text += fmt::format("{:<28} {:>9.1f} {:>8}  {:<22} {}\n", row.what, static_cast<double>(row.bytes) / 1e6, rate,
+        text += fmt::format("{:<28} {:>9.1f} {:>8}  {:<26} {}\n", row.what, static_cast<double>(row.bytes) / 1e6, rate,
                             row.where, verdict);
     }
     if (!pictures_.empty()) {
@@ -113,7 +113,7 @@ Progress::Progress(std::string what) : what_(std::move(what)), terminal_(::isatt
 
 Progress::~Progress() {
     if (terminal_) {
-        fmt::print(stderr, "\r\033[K{}: done\n", what_);
+        fmt::print(stderr, "\r\033[K{}\n", what_);
     }
 }
 

@@ -78,7 +78,7 @@ Outcome<std::size_t> Input::read_some(std::span<std::byte> piece) {
 Outcome<std::size_t> Input::read_full(std::span<std::byte> piece) {
     std::size_t filled = 0;
     while (filled < piece.size()) {
-        const auto count = read_some(piece.subspan(filled));
+        auto count = read_some(piece.subspan(filled));
         if (!count) {
             return count;
         }

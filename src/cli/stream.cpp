@@ -104,7 +104,7 @@ Outcome<std::size_t> Stream::read_whole(std::span<std::byte> room) {
         return count;
     }
     std::byte beyond{};
-    const auto more = input_.read_full(std::span(&beyond, 1));
+    auto more = input_.read_full(std::span(&beyond, 1));
     if (!more) {
         return more;
     }
