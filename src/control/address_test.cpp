@@ -146,6 +146,7 @@ TEST_F(Address, OneOfManyTakesOverAStaleSocket) {
         std::atomic<int> winners{0};
         std::vector<std::thread> threads;
         std::vector<Fd> listeners(4);
+        threads.reserve(listeners.size());
         for (Fd& place : listeners) {
             threads.emplace_back([&] {
                 if (auto listener = listen_at(path, 0600)) {

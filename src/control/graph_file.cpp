@@ -111,7 +111,7 @@ class GraphReader {
 
     // "/graph/filter" of "filter"; a ptask and a channel must not have the same.
     std::string member_name(const toml::key& key) {
-        const std::string name = fmt::format("{}/{}", graph_.name, key.str());
+        std::string name = fmt::format("{}/{}", graph_.name, key.str());
         check_name(key.source(), name, NameKind::member);
         if (!members_.insert(name).second) {
             toml_.fail_at(key.source(), "{} names a ptask and a channel; rename one of them", in_quotes(name));

@@ -16,15 +16,16 @@
 namespace yoke::control {
 
 inline constexpr std::uint32_t capacity_default = 8;
-inline constexpr std::uint32_t capacity_max = 4096;             // datablocks that wait in one channel
-inline constexpr std::size_t kernel_bytes_max = 1024U * 1024U;  // of a program's text: fits a message, escaped
-inline constexpr std::size_t constant_bytes_max = 64;           // an f32x16
-inline constexpr std::size_t arguments_max = 64;                // of one kernel function
+inline constexpr std::uint32_t capacity_max = 4096;  // datablocks that wait in one channel
+inline constexpr std::size_t kernel_bytes_max =
+    std::size_t{1024} * 1024;                          // of a program's text: fits a message, escaped
+inline constexpr std::size_t constant_bytes_max = 64;  // an f32x16
+inline constexpr std::size_t arguments_max = 64;       // of one kernel function
 inline constexpr std::size_t source_name_bytes_max = 255;
 inline constexpr std::size_t function_bytes_max = 255;
 inline constexpr std::size_t options_bytes_max = 4096;
 inline constexpr std::uint64_t work_items_max = UINT32_MAX;  // of one dimension
-inline constexpr std::size_t graph_file_bytes_max = 4U * 1024U * 1024U;
+inline constexpr std::size_t graph_file_bytes_max = std::size_t{4} * 1024 * 1024;
 
 struct PortDefinition {
     std::string name;  // "/graph/ptask:port"

@@ -20,6 +20,10 @@ class Builder {
     using string_t = Json::string_t;
     using binary_t = Json::binary_t;
 
+    Builder() = default;
+    Builder(const Builder&) = delete;
+    Builder& operator=(const Builder&) = delete;
+
     bool null() { return add(Json(nullptr)); }
     bool boolean(bool value) { return add(Json(value)); }
     bool number_integer(number_integer_t value) { return add(Json(value)); }

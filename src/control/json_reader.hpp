@@ -12,7 +12,7 @@
 
 namespace yoke::control {
 
-inline constexpr std::size_t values_max = 128U * 1024U;  // of one message: 32 bytes of a full message each
+inline constexpr std::size_t values_max = std::size_t{128} * 1024;  // of one message: 32 bytes of a full message each
 
 // Reads one JSON object. EBADMSG: not JSON, not an object, two members of one name. EMSGSIZE: deeper than depth_max or
 // more than values_max values.

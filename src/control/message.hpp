@@ -18,8 +18,8 @@ namespace yoke::control {
 
 using Json = nlohmann::json;
 
-inline constexpr std::size_t packet_bytes_max = 64U * 1024U;          // DESIGN: more travels as a memfd
-inline constexpr std::size_t message_bytes_max = 4U * 1024U * 1024U;  // a kernel source of 1 MiB, escaped
+inline constexpr std::size_t packet_bytes_max = std::size_t{64} * 1024;         // DESIGN: more travels as a memfd
+inline constexpr std::size_t message_bytes_max = std::size_t{4} * 1024 * 1024;  // a kernel source of 1 MiB, escaped
 inline constexpr unsigned depth_max = 16;
 inline constexpr unsigned fds_max = 8;
 
