@@ -3,6 +3,7 @@
 // An account has at most one worker. A request to connect is answered once that worker has registered, so that a worker
 // that cannot start is an error with a reason and not a session that hangs up.
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
 
 #include <uapi/yoke.h>
 
@@ -48,11 +50,34 @@ bool is_inherited(std::string_view variable) {
                        [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
-std::vector<std::string> worker_environment(bool private_instance) {
+// Under a service manager the worker keeps compiled kernels in a directory of its account below yoked's own.
+std::string cache_directory(uid_t account) {
+    const char* base = std::getenv("CACHE_DIRECTORY");
+    if (base == nullptr || base[0] != '/') {
+        return {};
+    }
+    const std::string path = fmt::format("{}/{}", base, account);
+    if ((::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) ||
+        ::lchown(path.c_str(), account, static_cast<gid_t>(-1)) != 0) {
+        log_warning(Topic::daemon, "cache of an account cannot be made",
+                    {{"path", path}, {"error", std::strerror(errno)}});
+        return {};
+    }
+    return path;
+}
+
+std::vector<std::string> worker_environment(bool private_instance, uid_t account) {
     std::vector<std::string> environment;
     if (!private_instance) {
         environment.emplace_back("PATH=/usr/local/bin:/usr/bin:/bin");
         environment.emplace_back("LANG=C.UTF-8");
+        if (const std::string cache = cache_directory(account); !cache.empty()) {
+            environment.push_back("XDG_CACHE_HOME=" + cache);
+        }
+        // Where stderr is the journal, messages carry their priority.
+        if (const char* journal = std::getenv("JOURNAL_STREAM")) {
+            environment.push_back(fmt::format("JOURNAL_STREAM={}", journal));
+        }
         return environment;
     }
     for (char** variable = environ; *variable != nullptr; ++variable) {
@@ -248,7 +273,7 @@ Status Broker::start_worker(Account& account) {
     }
     Fd own(ends[0]);
     const std::uint64_t generation = account.generation + 1;
-    std::vector<std::string> environment = worker_environment(options_.private_instance);
+    std::vector<std::string> environment = worker_environment(options_.private_instance, account.uid);
     environment.push_back(fmt::format("YOKE_WORKER_TOKEN={}", secret_.token(account.uid, generation)));
     environment.push_back(fmt::format("YOKE_WORKER_GENERATION={}", generation));
     environment.push_back(fmt::format("YOKE_SOCKET={}", options_.socket));
