@@ -221,7 +221,7 @@ void report(benchmark::State& state, Kind kind) {
         ratios.push_back(measured.ns[kind][i] / measured.ns[ping_pong][i]);
     }
     const double ns = median(measured.ns[kind]);
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         state.SetIterationTime(ns * 1e-9);
     }
     state.counters["ratio_to_ping_pong"] = median(ratios);

@@ -34,8 +34,8 @@ void Models::set(std::uint16_t service, yoke_cost cost) {
 }
 
 void Models::publish(yoke_cost* to) const {
-    for (std::uint16_t service = 0; service < models_.size(); ++service) {
-        store_shared(to[service], of(service));
+    for (unsigned service = 0; service < YOKE_SERVICES_MAX; ++service) {
+        store_shared(to[service], of(static_cast<std::uint16_t>(service)));
     }
 }
 

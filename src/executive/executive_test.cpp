@@ -106,7 +106,8 @@ TEST_P(ExecutiveRings, completions_in_any_order_belong_to_their_calls) {
         while (submitted < 3000 && !free_ranges.empty()) {
             const std::uint32_t where = *free_ranges.begin();
             const std::uint32_t length = 1 + submitted * 7919 % (64U << 10);
-            const std::int64_t position = producer.submit(client.echo(0, mib + where * range, length), nullptr);
+            const std::int64_t position =
+                producer.submit(client.echo(0, mib + std::uint64_t{where} * range, length), nullptr);
             if (position < 0) {
                 break;
             }
@@ -121,7 +122,8 @@ TEST_P(ExecutiveRings, completions_in_any_order_belong_to_their_calls) {
         ASSERT_EQ(completion.status, 0);
         ASSERT_EQ(completion.out_length, length_at[position % 16]);
         const std::uint32_t where = range_at[position % 16];
-        ASSERT_EQ(std::memcmp(client.data(), client.data(mib + where * range), completion.out_length), 0);
+        ASSERT_EQ(std::memcmp(client.data(), client.data(mib + std::uint64_t{where} * range), completion.out_length),
+                  0);
         free_ranges.insert(where);
         ++completed;
     }
@@ -155,8 +157,8 @@ TEST(Executive, chunks_of_a_long_call_are_all_executed_once) {
     EXPECT_GT(completion.run_ns, 0U);
     for (std::uint32_t i = 0; i < long_bytes / 64; ++i) {
         std::array<unsigned char, 32> digest;
-        SHA256(reinterpret_cast<const unsigned char*>(client.data(64 * i)), 64, digest.data());
-        ASSERT_EQ(std::memcmp(digest.data(), client.data(long_bytes + 32 * i), 32), 0) << i;
+        SHA256(reinterpret_cast<const unsigned char*>(client.data(64ULL * i)), 64, digest.data());
+        ASSERT_EQ(std::memcmp(digest.data(), client.data(long_bytes + 32ULL * i), 32), 0) << i;
     }
 }
 
@@ -211,7 +213,7 @@ TEST(Executive, calls_that_wait_for_a_thread_can_be_cancelled) {
     unsigned cancelled = 0;
     for (unsigned attempt = 0; attempt < 50 && cancelled == 0; ++attempt) {
         const std::int64_t first = client.bulk->submit(long_call(client, params), params.data());
-        const std::int64_t second = client.bulk->submit(client.echo(0, 30 * mib, 4096), nullptr);
+        const std::int64_t second = client.bulk->submit(client.echo(0, 30ULL * mib, 4096), nullptr);
         ASSERT_TRUE(first >= 0 && second >= 0);
         client.bulk->cancel(static_cast<std::uint64_t>(second));
         yoke_completion completion{};
@@ -237,7 +239,7 @@ TEST(Executive, the_ring_goes_on_around_a_call_that_was_given_up) {
             [&] { return client.bulk->running(slow_position) || client.bulk->completed(slow_position); }));
         for (unsigned i = 0; i < 6; ++i) {
             const bool beside = !client.bulk->completed(slow_position);
-            EXPECT_EQ(client.call(YOKE_RING_BULK, client.echo(0, 30 * mib, 4096)).status, 0);
+            EXPECT_EQ(client.call(YOKE_RING_BULK, client.echo(0, 30ULL * mib, 4096)).status, 0);
             skipped = skipped || (beside && i > 1);  // by the third call one slot was passed over
         }
         yoke_completion completion{};
@@ -258,7 +260,7 @@ TEST(Executive, keys_serve_their_service_until_they_are_removed) {
     const auto key = executive->add_key(7, service::aes_ctr(), bytes);
     ASSERT_TRUE(key) << key.error().message;
     EXPECT_EQ(executive->report(7).keys, 1U);
-    yoke_submission s = client.echo(0, 2 * mib, mib);
+    yoke_submission s = client.echo(0, 2ULL * mib, mib);
     s.service = YOKE_SERVICE_AES_CTR;
     s.object = *key;
     const yoke_params_aes_iv iv{};
@@ -276,7 +278,7 @@ TEST(Executive, keys_serve_their_service_until_they_are_removed) {
     s.in_length = 128 << 10;
     s.out_length = s.in_length;
     for (unsigned i = 0; i < 8; ++i) {
-        s.out_offset = client.layout().data + mib + i * s.out_length;
+        s.out_offset = client.layout().data + mib + std::uint64_t{i} * s.out_length;
         const std::int64_t position = client.bulk->submit(s, &iv);
         ASSERT_GE(position, 0);
         positions.push_back(static_cast<std::uint64_t>(position));
@@ -306,7 +308,7 @@ TEST(Executive, publishes_costs_and_a_heartbeat) {
     EXPECT_EQ(yoke_cost_ns(cost::load_shared(page.cost[YOKE_SERVICE_ECHO]), 64), ~std::uint64_t{0});
     const std::uint64_t first = __atomic_load_n(&page.heartbeat_ns, __ATOMIC_ACQUIRE);
     EXPECT_NE(first, 0U);
-    EXPECT_EQ(client.call(YOKE_RING_BULK, client.echo(0, 2 * mib, mib)).status, 0);
+    EXPECT_EQ(client.call(YOKE_RING_BULK, client.echo(0, 2ULL * mib, mib)).status, 0);
     ASSERT_TRUE(client.wait_for([&] {
         return __atomic_load_n(&page.heartbeat_ns, __ATOMIC_ACQUIRE) > first &&
                yoke_cost_ns(cost::load_shared(page.cost[YOKE_SERVICE_ECHO]), 64) != ~std::uint64_t{0};

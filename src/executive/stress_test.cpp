@@ -120,11 +120,11 @@ TEST(ExecutiveSessions, come_and_go_in_the_middle_of_their_calls) {
         yoke_params_sha256 params{};
         params.message = 64;
         for (unsigned i = 0; i < 10; ++i) {
-            yoke_submission s = client->echo(0, outputs + i * (512U << 10), 1 << 20);
+            yoke_submission s = client->echo(0, outputs + i * (512ULL << 10), 1 << 20);
             s.service = YOKE_SERVICE_SHA256;
             s.out_length = 512 << 10;
             static_cast<void>(client->bulk->submit(s, &params));
-            static_cast<void>(client->express->submit(client->echo(0, (1 << 20) + i * 65536, 60'000), nullptr));
+            static_cast<void>(client->express->submit(client->echo(0, (1 << 20) + i * 65536ULL, 60'000), nullptr));
         }
         if (random() % 2 == 0) {
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 500));
@@ -151,7 +151,7 @@ TEST(ExecutiveSessions, end_with_the_executive_in_the_middle_of_their_calls) {
             ASSERT_TRUE(executive->add_session(id, clients.back()->take_worker_side()));
             for (unsigned i = 0; i < 20; ++i) {
                 static_cast<void>(
-                    clients.back()->bulk->submit(clients.back()->echo(0, (1 + i) << 17, 1 << 17), nullptr));
+                    clients.back()->bulk->submit(clients.back()->echo(0, (1ULL + i) << 17, 1 << 17), nullptr));
             }
         }
         executive.reset();

@@ -22,9 +22,8 @@ namespace {
 class TestExecutive {
    public:
     TestExecutive(const TestMemory& memory, std::uint64_t entries)
-        : view_(memory.worker()),
-          consumer_(view_, YOKE_RING_BULK),
-          bell_(view_),
+        : consumer_(memory.worker(), YOKE_RING_BULK),
+          bell_(memory.worker()),
           fd_(memory.bell.get()),
           entries_(entries) {}
 
@@ -73,7 +72,6 @@ class TestExecutive {
         }
         consumer_.set_asleep(false);
     }
-    WorkerView view_;
     Consumer consumer_;
     ClientBell bell_;
     int fd_;
