@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <iterator>
 #include <regex>
 
 namespace yoke::daemon {
@@ -62,6 +63,12 @@ TEST(Config, TheDefaultTextNamesEveryOptionAndIsValidWithAndWithoutComments) {
     EXPECT_EQ(active->suspects_window_s, config.suspects_window_s);
     EXPECT_EQ(active->log_topics.size(), 7U);
     EXPECT_THAT(text, HasSubstr("\n#idle_exit_s = 10\n"));
+}
+
+TEST(Config, ThePackagedFileIsTheDefault) {
+    std::ifstream stream(YOKE_PACKAGING "/yoke.toml");
+    const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    EXPECT_EQ(text, default_config()) << "yoked --default-config > packaging/yoke.toml";
 }
 
 TEST(Config, AFileThatIsNotThereIsAnErrorOnlyWhenItWasNamed) {

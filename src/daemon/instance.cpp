@@ -33,6 +33,21 @@ Result<std::string> path_of_activated(int fd) {
     return std::string(address.sun_path);
 }
 
+// Whoever can write there could replace the secret and the list of workers.
+Status check_directory(const std::string& directory) {
+    struct stat info {};
+    if (::stat(directory.c_str(), &info) != 0) {
+        return fail_errno("runtime directory {} is not usable; create it", directory);
+    }
+    if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 022U) != 0) {
+        return fail(EACCES,
+                    "runtime directory {} can be written by others than user {}; put the socket into a directory of "
+                    "its own",
+                    directory, ::geteuid());
+    }
+    return {};
+}
+
 Result<std::string> usual_path(bool private_instance) {
     if (!private_instance) {
         return std::string(control::system_socket);
@@ -70,6 +85,9 @@ Result<Instance> Instance::claim(const std::string& socket, bool private_instanc
     }
     const std::size_t slash = instance.socket_path_.rfind('/');
     instance.directory_ = slash == std::string::npos ? std::string(1, '.') : instance.socket_path_.substr(0, slash);
+    if (auto checked = check_directory(instance.directory_); !checked) {
+        return tl::unexpected(checked.error());
+    }
     for (unsigned waited = 0;; waited += step_ms) {
         const auto locked = instance.lock();
         if (!locked) {
