@@ -20,7 +20,7 @@ class Builder {
     using string_t = Json::string_t;
     using binary_t = Json::binary_t;
 
-    Builder() = default;
+    Builder() : root_(nullptr) {}
     Builder(const Builder&) = delete;
     Builder& operator=(const Builder&) = delete;
 
