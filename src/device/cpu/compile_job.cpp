@@ -142,6 +142,8 @@ void CompileJob::become(const std::string& program, const SpawnerLimits& limits)
     ::signal(SIGINT, SIG_DFL);
     ::setenv("POCL_CACHE_DIR", temporary_.c_str(), 1);
     ::setenv("TMPDIR", temporary_.c_str(), 1);
+    // PoCL starts a thread per processor, and an arena per thread would take 64 MiB of address space each.
+    ::setenv("MALLOC_ARENA_MAX", "2", 1);
     std::string name = "yoke-compile";
     std::array<char*, 2> arguments{name.data(), nullptr};
     ::execv(program.c_str(), arguments.data());
