@@ -101,43 +101,66 @@ YOKE_FN __u32 yoke_lap_tag(__u64 position, __u32 slots_log2)
 	return (__u32)((position >> slots_log2) % 0xffffffffu) + 1u;
 }
 
+/*
+ * The six words of a payload lie in the four quarters like this (l and h: lower and upper half of a word):
+ * quarter 0: 0l 0h 1l, quarter 1: 1h 2l 2h, quarter 2: 3l 3h 4l, quarter 3: 4h 5l 5h, each followed by the tag.
+ * They are moved as whole words: gathering them in narrower pieces makes every processor wait for its own stores.
+ */
+
+YOKE_FN void yoke_quarter_write(struct yoke_quarter *quarter, __u64 low, __u64 high, __u32 tag)
+{
+	yoke_store_relaxed64(&quarter->low, low);
+	yoke_store_release64(&quarter->high, (high & 0xffffffffu) | (__u64)tag << 32);
+}
+
 /* Writes 48 bytes of payload with @tag. The caller is the line's only writer. */
 YOKE_FN void yoke_line_write(struct yoke_line *line, const void *payload, __u32 tag)
 {
-	__u32 word[12];
-	int k;
+	__u64 word[6];
 
 	__builtin_memcpy(word, payload, sizeof(word));
-	for (k = 0; k < 4; k++) {
-		const __u64 low = (__u64)word[3 * k] | (__u64)word[3 * k + 1] << 32;
-		const __u64 high = (__u64)word[3 * k + 2] | (__u64)tag << 32;
+	yoke_quarter_write(&line->quarter[0], word[0], word[1], tag);
+	yoke_quarter_write(&line->quarter[1], word[1] >> 32 | word[2] << 32, word[2] >> 32, tag);
+	yoke_quarter_write(&line->quarter[2], word[3], word[4], tag);
+	yoke_quarter_write(&line->quarter[3], word[4] >> 32 | word[5] << 32, word[5] >> 32, tag);
+}
 
-		yoke_store_relaxed64(&line->quarter[k].low, low);
-		yoke_store_release64(&line->quarter[k].high, high);
-	}
+/* Returns 1 if the quarter carried @tag. */
+YOKE_FN int yoke_quarter_read(const struct yoke_quarter *quarter, __u64 *low, __u64 *high, __u32 tag)
+{
+	*high = yoke_load_acquire64(&quarter->high);
+	if ((__u32)(*high >> 32) != tag)
+		return 0;
+	*low = yoke_load_relaxed64(&quarter->low);
+	return 1;
 }
 
 /*
  * Copies the payload of a line out of memory that another may write at any time.
- * Returns 1 if all four quarters carried @tag, else 0 (the content of @payload is then unspecified).
+ * Returns 1 if all four quarters carried @tag, else 0 and leaves @payload as it was.
  */
 YOKE_FN int yoke_line_read(const struct yoke_line *line, void *payload, __u32 tag)
 {
-	__u32 word[12];
-	int k;
+	__u64 low[4];
+	__u64 high[4];
+	__u64 word;
+	char *to = (char *)payload;
 
-	for (k = 3; k >= 0; k--) {
-		const __u64 high = yoke_load_acquire64(&line->quarter[k].high);
-		__u64 low;
-
-		if ((__u32)(high >> 32) != tag)
-			return 0;
-		low = yoke_load_relaxed64(&line->quarter[k].low);
-		word[3 * k] = (__u32)low;
-		word[3 * k + 1] = (__u32)(low >> 32);
-		word[3 * k + 2] = (__u32)high;
-	}
-	__builtin_memcpy(payload, word, sizeof(word));
+	if (!yoke_quarter_read(&line->quarter[3], &low[3], &high[3], tag) ||
+	    !yoke_quarter_read(&line->quarter[2], &low[2], &high[2], tag) ||
+	    !yoke_quarter_read(&line->quarter[1], &low[1], &high[1], tag) ||
+	    !yoke_quarter_read(&line->quarter[0], &low[0], &high[0], tag))
+		return 0;
+	__builtin_memcpy(to, &low[0], sizeof(word));
+	word = (high[0] & 0xffffffffu) | low[1] << 32;
+	__builtin_memcpy(to + 8, &word, sizeof(word));
+	word = low[1] >> 32 | high[1] << 32;
+	__builtin_memcpy(to + 16, &word, sizeof(word));
+	__builtin_memcpy(to + 24, &low[2], sizeof(word));
+	word = (high[2] & 0xffffffffu) | low[3] << 32;
+	__builtin_memcpy(to + 32, &word, sizeof(word));
+	word = low[3] >> 32 | high[3] << 32;
+	__builtin_memcpy(to + 40, &word, sizeof(word));
 	return 1;
 }
 

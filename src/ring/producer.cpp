@@ -4,10 +4,24 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
 
 namespace yoke::ring {
+namespace {
+
+// The submission's words with YOKE_FLAG_PARAMS as it must be. Set within the word, not in the member: a store of one
+// byte would make the load of the whole word wait.
+std::array<std::uint64_t, 6> with_params_flag(const yoke_submission& submission, bool params) {
+    static_assert(offsetof(yoke_submission, flags) == 1 && std::endian::native == std::endian::little);
+    constexpr std::uint64_t flag = std::uint64_t{YOKE_FLAG_PARAMS} << 8;
+    auto words = std::bit_cast<std::array<std::uint64_t, 6>>(submission);
+    words[0] = params ? words[0] | flag : words[0] & ~flag;
+    return words;
+}
+
+}  // namespace
 
 Producer::Producer(const ClientView& view, unsigned ring, std::uint64_t first)
     : bell_(view.bell), next_(first), taken_before_(first) {
@@ -42,14 +56,11 @@ std::int64_t Producer::submit(const yoke_submission& submission, const void* par
             slot.written = next_++;
             continue;
         }
-        yoke_submission entry = submission;
         if (params != nullptr) {
-            entry.flags = static_cast<std::uint8_t>(entry.flags | YOKE_FLAG_PARAMS);
             yoke_line_write(&params_[slot_of(next_)], params, tag);
-        } else {
-            entry.flags = static_cast<std::uint8_t>(entry.flags & ~YOKE_FLAG_PARAMS);
         }
-        yoke_line_write(line, &entry, tag);
+        const std::array<std::uint64_t, 6> words = with_params_flag(submission, params != nullptr);
+        yoke_line_write(line, words.data(), tag);
         ring_if_asleep();
         slot.written = next_;
         slot.busy = next_;
