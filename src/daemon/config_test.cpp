@@ -5,7 +5,6 @@
 
 #include <fstream>
 #include <iterator>
-#include <regex>
 
 namespace yoke::daemon {
 namespace {
@@ -56,7 +55,13 @@ TEST(Config, RefusesWithFileLineAndColumn) {
 TEST(Config, TheDefaultTextNamesEveryOptionAndIsValidWithAndWithoutComments) {
     const std::string text = default_config();
     EXPECT_TRUE(parse_config(text, "d"));
-    const auto active = parse_config(std::regex_replace(text, std::regex("\n#([a-z])"), "\n$1"), "d");
+    std::string uncommented = text;  // options stand right behind their #, sentences do not
+    for (std::size_t at = 0; (at = uncommented.find("\n#", at)) != std::string::npos; ++at) {
+        if (uncommented[at + 2] != ' ') {
+            uncommented.erase(at + 1, 1);
+        }
+    }
+    const auto active = parse_config(uncommented, "d");
     ASSERT_TRUE(active) << active.error().message;
     const Config config;
     EXPECT_EQ(active->total_workers, config.total_workers);

@@ -119,7 +119,6 @@ constexpr Names refused_calls{"execve",
                               "execveat",
                               "fork",
                               "vfork",
-                              "ptrace",
                               "process_vm_readv",
                               "process_vm_writev",
                               "process_madvise",
@@ -243,13 +242,25 @@ scmp_arg_cmp bits_are(unsigned index, std::uint64_t mask, std::uint64_t value) {
     return {index, SCMP_CMP_MASKED_EQ, mask, value};
 }
 
-Status add_conditions(scmp_filter_ctx context) {
+// What LeakSanitizer's tracer does: a task that shares our memory stops the threads and looks at their stacks.
+Status allow_leak_check(scmp_filter_ctx context) {
+    const scmp_arg_cmp shares_memory = bits_are(0, CLONE_THREAD | CLONE_VM | CLONE_UNTRACED, CLONE_VM | CLONE_UNTRACED);
+    Status added = add_if(context, "clone", shares_memory);
+    added = added ? add_all(context, SCMP_ACT_ALLOW, {"ptrace"}) : added;
+    for (const std::uint64_t option : {PR_SET_DUMPABLE, PR_SET_PDEATHSIG, PR_SET_PTRACER}) {
+        added = added ? add_if(context, "prctl", argument_is(0, option)) : added;
+    }
+    return added;
+}
+
+Status add_conditions(scmp_filter_ctx context, bool leak_checked) {
     const auto self = static_cast<std::uint64_t>(::getpid());
     constexpr std::uint64_t low = 0xffff'ffffU;  // of arguments that are ints the upper half means nothing
     Status added = add_if(context, "socket", bits_are(0, low, AF_UNIX));
     added = added ? refuse_if(context, "socket", argument_is_not(0, AF_UNIX)) : added;
     added = added ? add_if(context, "clone", bits_are(0, CLONE_THREAD, CLONE_THREAD)) : added;
-    added = added ? refuse_if(context, "clone", bits_are(0, CLONE_THREAD, 0)) : added;
+    added =
+        added ? refuse_if(context, "clone", bits_are(0, CLONE_THREAD | (leak_checked ? CLONE_UNTRACED : 0), 0)) : added;
     for (const char* name : {"kill", "tgkill"}) {
         added = added ? add_if(context, name, argument_is(0, self)) : added;
         added = added ? refuse_if(context, name, argument_is_not(0, self)) : added;
@@ -279,7 +290,7 @@ Status give_up_privileges() {
     return {};
 }
 
-Status filter_system_calls() {
+Status filter_system_calls(bool leak_checked) {
     const Context context(::seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), &::seccomp_release);
     if (!context) {
         return fail(ENOMEM, "filter of system calls cannot be made");
@@ -290,10 +301,15 @@ Status filter_system_calls() {
             return added;
         }
     }
+    if (auto added =
+            leak_checked ? allow_leak_check(context.get()) : add_all(context.get(), SCMP_ACT_ERRNO(EPERM), {"ptrace"});
+        !added) {
+        return added;
+    }
     if (auto added = add_all(context.get(), SCMP_ACT_ERRNO(EPERM), refused_calls); !added) {
         return added;
     }
-    if (auto added = add_conditions(context.get()); !added) {
+    if (auto added = add_conditions(context.get(), leak_checked); !added) {
         return added;
     }
     if (const int r = ::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_TSYNC, 1); r < 0) {

@@ -8,7 +8,8 @@ namespace yoke::worker {
 // No new privileges, no core dumps, no ptrace. Inherited by processes started later.
 Status give_up_privileges();
 // The filter of system calls, for all threads there are and will be. After everything that must start a process has
-// done so.
-Status filter_system_calls();
+// done so. `leak_checked`: LeakSanitizer, which stops the process by ptrace when it ends, must work (instrumented
+// builds only).
+Status filter_system_calls(bool leak_checked = false);
 
 }  // namespace yoke::worker

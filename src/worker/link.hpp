@@ -9,8 +9,8 @@
 #include <string>
 
 #include "base/memory.hpp"
-#include "control/loop/connection.hpp"
 #include "control/gate.hpp"
+#include "control/loop/connection.hpp"
 
 namespace yoke::worker {
 

@@ -14,6 +14,17 @@
 #include "worker/confinement.hpp"
 #include "worker/server.hpp"
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool leak_checked = true;
+// PoCL's threads have signal stacks of their own, which AddressSanitizer would unmap as if they were its own.
+extern "C" [[gnu::visibility("default")]] const char* __asan_default_options();
+extern "C" const char* __asan_default_options() {
+    return "use_sigaltstack=0";
+}
+#else
+constexpr bool leak_checked = false;
+#endif
+
 namespace yoke::worker {
 namespace {
 
@@ -68,7 +79,7 @@ Result<int> serve() {
     if (!on_term || !on_interrupt) {
         return tl::unexpected(on_term ? on_interrupt.error() : on_term.error());
     }
-    if (auto filtered = filter_system_calls(); !filtered) {
+    if (auto filtered = filter_system_calls(leak_checked); !filtered) {
         return tl::unexpected(filtered.error());
     }
     auto created = Server::create(*loop, std::move(*identity), Fd(link_fd), std::move(spawner));
