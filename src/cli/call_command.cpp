@@ -27,7 +27,11 @@ class SecretBytes {
     SecretBytes& operator=(SecretBytes&&) = delete;
     SecretBytes(const SecretBytes&) = delete;
     SecretBytes& operator=(const SecretBytes&) = delete;
-    ~SecretBytes() { ::explicit_bzero(bytes_.data(), bytes_.size()); }
+    ~SecretBytes() {
+        if (!bytes_.empty()) {  // moved from: nothing is left, not even an address
+            ::explicit_bzero(bytes_.data(), bytes_.size());
+        }
+    }
     [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
 
    private:
