@@ -6,7 +6,7 @@ namespace yoke::graph {
 
 namespace {
 
-constexpr std::uint64_t small_bytes = 64U * 1024U;  // more than this is copied by a command, and wants a warm cache
+constexpr std::uint64_t small_bytes = 64UL * 1024UL;  // more than this is copied by a command, and wants a warm cache
 
 }  // namespace
 

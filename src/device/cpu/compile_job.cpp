@@ -66,6 +66,17 @@ Result<std::string> content_of(const Fd& fd, std::size_t max_bytes) {
     return text;
 }
 
+Error refusal(const control::Json& answer_untrusted) {
+    const auto code = answer_untrusted.find("errno");
+    const auto sentence = answer_untrusted.find("error");
+    if (code == answer_untrusted.end() || !code->is_number_integer() || sentence == answer_untrusted.end() ||
+        !sentence->is_string()) {
+        return {EIO, "the kernel compiler failed without saying why"};
+    }
+    const auto number = code->get<std::int64_t>();
+    return {number > 0 && number < 4096 ? static_cast<int>(number) : EIO, sentence->get<std::string>()};
+}
+
 // Copies a descriptor to number `to`, which stays open across execve.
 void place(const Fd& from, int to) {
     if (from.get() == to) {
@@ -228,8 +239,9 @@ Result<CompileJob::Binary> CompileJob::result() {
     if (!answer) {
         return tl::unexpected(answer.error());
     }
-    if (!answer->value("ok", false)) {
-        return tl::unexpected(Error{answer->value("errno", EIO), answer->value("error", "the kernel compiler failed")});
+    // A hostile source might have taken over the compiler, so its answer is looked at like any stranger's.
+    if (const auto ok = answer->find("ok"); ok == answer->end() || *ok != true) {
+        return tl::unexpected(refusal(*answer));
     }
     if (::fcntl(binary_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
         return fail_errno("cannot seal the binary of {}", name_);

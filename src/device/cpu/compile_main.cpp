@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <exception>
 #include <span>
 #include <string>
 
@@ -63,16 +64,26 @@ Result<device::CompileAnswer> compile() {
     return built->answer;
 }
 
-}  // namespace
-
-int main() {
+// Writes the answer. False: it could not.
+bool answer_request() {
     const auto answer = compile();
     const control::Json json =
         answer ? device::json_of(*answer) : control::answer_error(control::Json::object(), answer.error());
     const std::string text = json.dump(-1, ' ', false, control::Json::error_handler_t::replace);
     if (!write_all(device::compile_answer_fd, std::as_bytes(std::span(text)))) {
         std::perror("yoke-compile: cannot write its answer");
+        return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+int main() {
+    try {
+        ::_exit(answer_request() ? 0 : 1);
+    } catch (const std::exception& e) {  // no memory, most likely: the spawner recognises the words
+        [[maybe_unused]] const int ignored = std::fputs(e.what(), stderr);
         ::_exit(1);
     }
-    ::_exit(0);
 }

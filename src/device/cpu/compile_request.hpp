@@ -11,7 +11,7 @@
 
 namespace yoke::device {
 
-inline constexpr std::size_t compiler_log_bytes_max = 32U * 1024U;  // what a person reads of it fits many times
+inline constexpr std::size_t compiler_log_bytes_max = 32UL * 1024UL;  // what a person reads of it fits many times
 
 struct CompileRequest {
     std::string platform;  // exact name of the OpenCL platform

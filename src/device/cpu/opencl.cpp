@@ -124,8 +124,8 @@ Result<OpenclTarget> find_opencl_target(std::string_view wanted) {
     OpenclTarget best;
     int best_rank = 0;
     for (cl_uint i = 0; i < count; ++i) {
-        const cl_device_id cpu = first_device(platforms[i], CL_DEVICE_TYPE_CPU);
-        const cl_device_id any = cpu != nullptr ? cpu : first_device(platforms[i], CL_DEVICE_TYPE_ALL);
+        auto* const cpu = first_device(platforms[i], CL_DEVICE_TYPE_CPU);
+        auto* const any = cpu != nullptr ? cpu : first_device(platforms[i], CL_DEVICE_TYPE_ALL);
         if (any == nullptr) {
             continue;
         }

@@ -112,9 +112,9 @@ Status OpenclKernel::set_arguments(std::span<const Argument> arguments) {
         cl_int status = CL_SUCCESS;
         if (argument.buffer != nullptr) {
             // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): buffers of this device are OpenclBuffers
-            const cl_mem memory = static_cast<OpenclBuffer*>(argument.buffer)->memory();
+            auto* const memory = static_cast<OpenclBuffer*>(argument.buffer)->memory();
             if (memory != bound.memory) {
-                status = ::clSetKernelArg(kernel_.get(), static_cast<cl_uint>(i), sizeof memory, &memory);
+                status = ::clSetKernelArg(kernel_.get(), static_cast<cl_uint>(i), sizeof(cl_mem), &memory);
                 bound.memory = memory;
             }
         } else if (!std::equal(argument.constant.begin(), argument.constant.end(), bound.constant.begin(),

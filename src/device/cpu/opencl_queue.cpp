@@ -11,7 +11,7 @@ namespace yoke::device {
 
 namespace {
 
-constexpr std::size_t direct_bytes_max = 64U * 1024U;  // some microseconds of copying: less than a command costs
+constexpr std::size_t direct_bytes_max = 64UL * 1024UL;  // some microseconds of copying: less than a command costs
 
 OpenclBuffer& mine(Buffer& buffer) {
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): buffers of this device are OpenclBuffers
