@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -84,6 +85,13 @@ std::vector<ProcessInfo> yoke_descendants() {
                process.name != "yoke-spawner";
     });
     return found;
+}
+
+std::size_t zombies_of(pid_t parent) {
+    const std::vector<Stat> all = all_processes();
+    return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const Stat& process) {
+        return process.info.parent == parent && process.state == 'Z';
+    }));
 }
 
 bool eventually(const std::function<bool()>& condition, int timeout_ms) {

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ void adopt_orphans();
 std::vector<ProcessInfo> descendants();
 // Those of them that are programs of yoke.
 std::vector<ProcessInfo> yoke_descendants();
+// Children of `parent` that have ended and were not reaped.
+std::size_t zombies_of(pid_t parent);
 // Calls `condition` every few milliseconds until it holds; false when `timeout_ms` have passed.
 bool eventually(const std::function<bool()>& condition, int timeout_ms = 20'000);
 // Reaps orphans that were adopted and have ended, except `pid`.

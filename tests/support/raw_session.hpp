@@ -41,6 +41,9 @@ class RawSession {
     [[nodiscard]] const yoke_layout& layout() const { return layout_; }
     // The part of the arena that calls may name.
     [[nodiscard]] std::span<std::byte> data() const;
+    [[nodiscard]] const yoke_status_page& status_page() const {
+        return *reinterpret_cast<const yoke_status_page*>(status_.data());
+    }
     [[nodiscard]] ring::Producer& producer(unsigned ring) { return producers_.at(ring); }
 
     // Submits over the express or bulk ring and waits for the completion; nothing when none comes within 20 s or the
