@@ -179,7 +179,7 @@ TEST_P(Hostile, Malicious_entries_rewritten_while_they_are_taken) {
     TestClient client({.arena_bytes = 4U << 20, .express_slots = 4, .bulk_slots = 4});
     ASSERT_TRUE(executive->add_session(1, client.take_worker_side()));
     std::atomic<bool> stop{false};
-    // Both lines of every slot change all the time, with tags that are right for some position.
+    // Both lines of every slot change all the time, with tags of the laps around the one that is being taken.
     std::thread rewriter([&] {
         std::mt19937_64 random(3);
         while (!stop) {
@@ -189,7 +189,7 @@ TEST_P(Hostile, Malicious_entries_rewritten_while_they_are_taken) {
             s.flags = static_cast<std::uint8_t>(random() % 4);
             s.service = static_cast<std::uint16_t>(random() % 9);
             const std::uint64_t slot = random() % 4;
-            const auto tag = static_cast<std::uint32_t>(1 + random() % 64);
+            const auto tag = static_cast<std::uint32_t>(1 + executive->report(1).taken / 4 + random() % 4);
             yoke_line_write(&params_lines(client, GetParam())[slot], &s, tag);
             yoke_line_write(&submission_lines(client, GetParam())[slot], &s, tag);
             ring_bell(client);
@@ -198,9 +198,11 @@ TEST_P(Hostile, Malicious_entries_rewritten_while_they_are_taken) {
     for (unsigned i = 0; i < 10; ++i) {
         neighbour.expect_served();
     }
+    // More would need tags of later laps: the SKIPs among the entries are not counted.
+    EXPECT_TRUE(client.wait_for([&] { return executive->report(1).taken >= 30 || executive->report(1).fault != 0; }));
     stop = true;
     rewriter.join();
-    EXPECT_GT(executive->report(1).taken, 0U);
+    neighbour.expect_served();
     executive->remove_session(1);
 }
 
