@@ -1,3 +1,4 @@
+// One page of its own, locked before anything is written to it.
 #include "worker/key_bytes.hpp"
 
 #include <string.h>
@@ -10,7 +11,7 @@ namespace yoke::worker {
 Result<KeyBytes> KeyBytes::read_untrusted(const Fd& memfd_untrusted) {
     const auto size = check_untrusted_memfd(memfd_untrusted, 1, bytes_max, true);
     if (!size) {
-        return tl::unexpected(size.error());
+        return fail(size.error().code, "key cannot be taken: {}", size.error().message);
     }
     void* page = ::mmap(nullptr, bytes_max, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {

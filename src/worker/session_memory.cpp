@@ -1,3 +1,5 @@
+// The order of the seals matters: the status page is mapped writable before future writers are sealed out, and an arena
+// from outside is judged by its seals before it is mapped.
 #include "worker/session_memory.hpp"
 
 #include <fcntl.h>
@@ -23,7 +25,7 @@ Result<Fd> take_arena(const yoke_layout& layout, std::optional<Fd> old_arena_unt
     }
     const auto size = check_untrusted_memfd(*old_arena_untrusted, layout.arena_bytes, layout.arena_bytes, false);
     if (!size) {
-        return tl::unexpected(size.error());
+        return fail(size.error().code, "arena that is handed over cannot be used: {}", size.error().message);
     }
     const int seals = ::fcntl(old_arena_untrusted->get(), F_GET_SEALS);
     if (seals < 0 || (seals & F_SEAL_SEAL) == 0 || (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0) {
@@ -73,7 +75,7 @@ Result<SessionParts> make_session_memory(const yoke_layout& layout, executive::S
     }
     auto mapping = Mapping::map(*arena, layout.arena_bytes, true);
     if (!mapping) {
-        return tl::unexpected(mapping.error());
+        return fail(mapping.error().code, "arena of the session cannot be used: {}", mapping.error().message);
     }
     parts.memory.arena = std::move(*mapping);
     auto status = make_status(layout, session);

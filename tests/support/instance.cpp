@@ -1,3 +1,4 @@
+// yoked runs as a child that dies with the test; its orphans come to the test, so all that was started can be seen.
 #include "support/instance.hpp"
 
 #include <fcntl.h>
@@ -18,8 +19,6 @@
 #include "base/program.hpp"
 #include "control/address.hpp"
 #include "support/process_tree.hpp"
-
-extern char** environ;
 
 namespace yoke::test {
 namespace {

@@ -1,3 +1,4 @@
+// The tree is read from /proc each time: slow and simple, and right also for processes that change their parent.
 #include "support/process_tree.hpp"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+// Straight from docs/control.md and uapi/yoke.h.
 #include "support/raw_session.hpp"
 
 #include "ring/layout.hpp"
@@ -109,7 +110,8 @@ std::optional<yoke_completion> RawSession::call(const yoke_submission& submissio
 
 bool RawSession::echo(std::uint32_t bytes, unsigned ring) {
     const std::span<std::byte> memory = data();
-    const std::size_t out = (bytes + YOKE_DATA_ALIGN - 1) / YOKE_DATA_ALIGN * YOKE_DATA_ALIGN;
+    constexpr std::size_t align = YOKE_DATA_ALIGN;
+    const std::size_t out = (bytes + align - 1) / align * align;
     if (out + bytes > memory.size()) {
         return false;
     }

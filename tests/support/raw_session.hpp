@@ -37,6 +37,7 @@ class RawSession {
     [[nodiscard]] const Fd& arena_fd() const { return arena_fd_; }
     [[nodiscard]] const Fd& status_fd() const { return status_fd_; }
     [[nodiscard]] const Fd& bell_fd() const { return bell_fd_; }
+    void close_bell() { bell_fd_.reset(); }
     [[nodiscard]] std::uint32_t id() const { return id_; }
     [[nodiscard]] const yoke_layout& layout() const { return layout_; }
     // The part of the arena that calls may name.
