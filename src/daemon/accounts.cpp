@@ -19,8 +19,6 @@
 #include "base/log.hpp"
 #include "daemon/broker.hpp"
 
-extern char** environ;
-
 namespace yoke::daemon {
 namespace {
 
@@ -56,7 +54,7 @@ std::string cache_directory(uid_t account) {
     if (base == nullptr || base[0] != '/') {
         return {};
     }
-    const std::string path = fmt::format("{}/{}", base, account);
+    std::string path = fmt::format("{}/{}", base, account);
     if ((::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) ||
         ::lchown(path.c_str(), account, static_cast<gid_t>(-1)) != 0) {
         log_warning(Topic::daemon, "cache of an account cannot be made",
@@ -106,7 +104,7 @@ Broker::Account& Broker::account_of(uid_t uid) {
 void Broker::on_connect(ClientId id, const control::Json& request) {
     const Client& client = clients_.at(id);
     const std::uint64_t now = now_ns();
-    const auto refuse = [&](Error error, std::uint64_t retry_ms = 0) {
+    const auto refuse = [&](const Error& error, std::uint64_t retry_ms = 0) {
         control::Json body = control::answer_error(request, error);
         if (retry_ms != 0) {
             body["retry_ms"] = retry_ms;

@@ -1,3 +1,5 @@
+// Making a broker, ending it, and everything that time brings about. One timer serves all deadlines: it runs often
+// while somebody waits, seldom while only leases must be renewed, and not at all when nothing depends on the clock.
 #include "daemon/broker.hpp"
 
 #include <fcntl.h>
@@ -18,10 +20,10 @@ constexpr std::uint64_t renewals_per_lease = 4;
 
 }  // namespace
 
-Broker::Broker(control::Loop& loop, Options options, Fd listener, Secret secret)
+Broker::Broker(control::Loop& loop, Options options, Fd listener, const Secret& secret)
     : loop_(loop),
       options_(std::move(options)),
-      secret_(std::move(secret)),
+      secret_(secret),
       listener_(std::move(listener)),
       spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
       started_ns_(now_ns()),
@@ -32,7 +34,7 @@ Result<std::unique_ptr<Broker>> Broker::create(control::Loop& loop, Options opti
     if (!secret) {
         return tl::unexpected(secret.error());
     }
-    std::unique_ptr<Broker> broker(new Broker(loop, std::move(options), std::move(listener), std::move(*secret)));
+    std::unique_ptr<Broker> broker(new Broker(loop, std::move(options), std::move(listener), *secret));
     auto accept =
         loop.on_io(broker->listener_.get(), EPOLLIN, [self = broker.get()](std::uint32_t) { self->on_accept(); });
     if (!accept) {

@@ -80,7 +80,7 @@ class Broker {
         std::uint64_t deadline_ns = 0;
     };
 
-    Broker(control::Loop& loop, Options options, Fd listener, Secret secret);
+    Broker(control::Loop& loop, Options options, Fd listener, const Secret& secret);
 
     // clients.cpp: connections
     void on_accept();

@@ -1,3 +1,5 @@
+// The table of options and the walk along it. A member pointer per row is what lets reading, checking and printing
+// share it.
 #include "daemon/config.hpp"
 
 #include <algorithm>

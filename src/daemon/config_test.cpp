@@ -1,3 +1,4 @@
+// What is read, what is refused and where, and that the packaged file is the default.
 #include "daemon/config.hpp"
 
 #include <gmock/gmock.h>

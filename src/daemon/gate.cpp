@@ -1,3 +1,5 @@
+// The page is mapped writable here before it is sealed against every future writer, so that no copy of the descriptor
+// can ever give a writable mapping.
 #include "daemon/gate.hpp"
 
 #include <fcntl.h>

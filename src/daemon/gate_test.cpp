@@ -1,3 +1,4 @@
+// What the worker can see through its descriptor, and that it can write by no way.
 #include "daemon/gate.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,6 @@
+// The lock is a file of its own, not the directory: whoever starts a yoked or binds a socket may lock that for a
+// moment. It is removed at the end while it is held, so a fresh lock counts only if the file is still the one with that
+// name.
 #include "daemon/instance.hpp"
 
 #include <fcntl.h>

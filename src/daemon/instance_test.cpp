@@ -1,3 +1,4 @@
+// Two instances in one directory, modes of sockets, and directories that are not safe.
 #include "daemon/instance.hpp"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// The schema has been checked, so the arrays hold records; numbers in them may still be anything.
 #include "daemon/inventory.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Counting, with honest numbers and with others.
 #include "daemon/inventory.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// yoked has one thread, so its child may do between fork and exec what needs libc: look up groups, format an error.
+// Everything that could reach the worker is closed by default: all descriptors from 4 on, signals, core dumps.
 #include "daemon/process.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Real children: what they inherit, whom they become, and that a process is named by more than its pid.
 #include "daemon/process.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// JSON with a schema, although only yoked writes it: a file that somebody else has damaged is then an error with a name
+// and not a process that is killed by mistake.
 #include "daemon/roster.hpp"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Round trip, other boots, damaged files, replacement.
 #include "daemon/roster.hpp"
 
 #include <gtest/gtest.h>

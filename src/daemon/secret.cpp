@@ -1,3 +1,5 @@
+// The file is believed only if nobody else can have read it; otherwise a new one is made, which costs no more than the
+// workers that hold tokens of the old.
 #include "daemon/secret.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Tokens against OpenSSL's command line, and the life of the file.
 #include "daemon/secret.hpp"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// A fresh file, then rename: after a crash there is the old content or the new. Not synced: the directory is a tmpfs.
 #include "daemon/state_file.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Counters and deadlines, no clock. Counts that clients report are bounded before they are added.
 #include "daemon/supervision.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Pauses and bars along an invented clock.
 #include "daemon/supervision.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// A worker's states: starting (has a link, must register), running, lost (alive without a link, must come back before a
+// deadline), ending (was told to). Whatever else it does, its pidfd tells the end.
 #include "daemon/worker.hpp"
 
 #include <csignal>

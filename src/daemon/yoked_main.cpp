@@ -159,20 +159,29 @@ int run(const Arguments& arguments) {
 }  // namespace yoke::daemon
 
 int main(int argc, char** argv) {
-    yoke::daemon::Arguments arguments;
-    CLI::App app{"The broker of yoke: accounts, workers, sessions."};
-    app.set_version_flag("--version",
-                         fmt::format("yoked {}.{}.{}", YOKE_VERSION_MAJOR, YOKE_VERSION_MINOR, YOKE_VERSION_PATCH));
-    app.add_option("--socket", arguments.socket, "Path of the socket to listen at (default: that of the instance)");
-    app.add_flag("--private", arguments.private_instance, "Serve one user, end when idle");
-    app.add_option("--config", arguments.config, "Configuration file (default: that of the instance, if it is there)");
-    app.add_flag("--check", arguments.check, "Check the configuration and exit");
-    app.add_flag("--default-config", arguments.default_config, "Print every option at its default and exit");
-    app.add_option("--ready-fd", arguments.ready_fd, "Write one byte to this descriptor once clients can connect");
+    // Libraries throw when memory is used up or an option of the command line is declared wrongly.
     try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : yoke::daemon::exit_usage;
+        yoke::daemon::Arguments arguments;
+        CLI::App app{"The broker of yoke: accounts, workers, sessions."};
+        app.set_version_flag("--version",
+                             fmt::format("yoked {}.{}.{}", YOKE_VERSION_MAJOR, YOKE_VERSION_MINOR, YOKE_VERSION_PATCH));
+        app.add_option("--socket", arguments.socket, "Path of the socket to listen at (default: that of the instance)");
+        app.add_flag("--private", arguments.private_instance, "Serve one user, end when idle");
+        app.add_option("--config", arguments.config,
+                       "Configuration file (default: that of the instance, if it is there)");
+        app.add_flag("--check", arguments.check, "Check the configuration and exit");
+        app.add_flag("--default-config", arguments.default_config, "Print every option at its default and exit");
+        app.add_option("--ready-fd", arguments.ready_fd, "Write one byte to this descriptor once clients can connect");
+        try {
+            app.parse(argc, argv);
+        } catch (const CLI::ParseError& error) {
+            return app.exit(error) == 0 ? 0 : yoke::daemon::exit_usage;
+        }
+        return yoke::daemon::run(arguments);
+    } catch (const std::exception& error) {
+        std::fputs("yoked: ", stderr);
+        std::fputs(error.what(), stderr);
+        std::fputs("\n", stderr);
+        return yoke::daemon::exit_failed;
     }
-    return yoke::daemon::run(arguments);
 }

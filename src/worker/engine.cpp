@@ -1,3 +1,5 @@
+// Two locks: one is held while the device opens, which takes long; the other only guards what is known of the outcome,
+// so that an inventory never waits for a device.
 #include "worker/engine.hpp"
 
 #include "base/log.hpp"

@@ -1,3 +1,4 @@
+// Requests were checked by schema; names and their meaning are the runtime's to judge. Errors name the object.
 #include "worker/graph_request.hpp"
 
 namespace yoke::worker {

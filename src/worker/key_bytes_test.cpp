@@ -1,3 +1,4 @@
+// Sealed keys, and descriptors that are none.
 #include "worker/key_bytes.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Registering, and then requests of yoked in the order they come. Inventories go out unasked at most every 50 ms and
+// split into packets, because yoked takes no descriptors.
 #include "worker/link.hpp"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// A queue under a mutex; finished jobs come back to the loop through an eventfd.
 #include "worker/pool.hpp"
 
 #include <sys/eventfd.h>

@@ -1,3 +1,4 @@
+// Where the halves of a job run, that jobs run beside each other, and how a pool ends.
 #include "worker/pool.hpp"
 
 #include <gtest/gtest.h>

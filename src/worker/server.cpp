@@ -1,3 +1,4 @@
+// Sessions come from yoked and go by themselves; the end of the worker is the end of the last session.
 #include "worker/server.hpp"
 
 #include <unistd.h>
@@ -57,11 +58,13 @@ Status Server::start_parts() {
         return tl::unexpected(closing_jobs.error());
     }
     closing_jobs_ = std::move(*closing_jobs);
-    services_.reset(new Services{loop_, *executive_, engine_, *graph_jobs_, *closing_jobs_, {}, [this] {
-                                     if (link_) {
-                                         link_->changed();
-                                     }
-                                 }});
+    const auto changed = [this] {
+        if (link_) {
+            link_->changed();
+        }
+    };
+    services_ = std::make_unique<Services>(
+        Services{loop_, *executive_, engine_, *graph_jobs_, *closing_jobs_, Allowance(), changed});
     return {};
 }
 

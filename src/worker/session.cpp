@@ -1,3 +1,5 @@
+// Cheap requests are answered at once; what may block goes to a pool, and the socket is not read until it is done. A
+// session whose client hangs up meanwhile closes behind its job, so that jobs can hold a plain pointer.
 #include "worker/session.hpp"
 
 #include "base/log.hpp"

@@ -1,3 +1,4 @@
+// What a client can do to its memory, and arenas that are refused.
 #include "worker/session_memory.hpp"
 
 #include <fcntl.h>

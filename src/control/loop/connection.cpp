@@ -1,3 +1,5 @@
+// Sending tries the socket first and queues only what it has no room for; the loop flushes the queue when there is
+// room. Events end in at most one call of a handler, after which nothing of the connection is touched: it may be gone.
 #include "control/loop/connection.hpp"
 
 #include <fcntl.h>

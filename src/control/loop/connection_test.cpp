@@ -1,3 +1,4 @@
+// A connection against a peer that is a plain blocking socket: order, back-pressure, and peers that misbehave.
 #include "control/loop/connection.hpp"
 
 #include <gtest/gtest.h>

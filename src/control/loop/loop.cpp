@@ -1,3 +1,5 @@
+// sd-event calls back with a pointer. It points to a shared_ptr on the heap, which each callback copies before it
+// calls, so that a function may destroy the source it belongs to.
 #include "control/loop/loop.hpp"
 
 #include <pthread.h>

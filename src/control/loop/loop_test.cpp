@@ -1,3 +1,4 @@
+// Sources of every kind, and sources that end inside their own callback.
 #include "control/loop/loop.hpp"
 
 #include <gtest/gtest.h>
