@@ -67,6 +67,9 @@ Instance::Instance(Options options) : options_(std::move(options)), directory_(m
     ++alive;
     adopt_orphans();
     socket_ = directory_ + "/yoke.sock";
+    if (options_.system) {
+        std::filesystem::permissions(directory_, std::filesystem::perms(0711));
+    }
     std::ofstream(directory_ + "/yoke.toml") << (options_.config.empty() ? usual_config : options_.config);
     if (directory_.empty()) {
         error_ = "no temporary directory can be made";
@@ -96,6 +99,9 @@ bool Instance::start() {
         }
     }
     variables.push_back("XDG_CACHE_HOME=" + directory_ + "/cache");
+    if (options_.system) {
+        std::erase(words, "--private");
+    }
     const auto pointers = [](std::vector<std::string>& texts) {
         std::vector<char*> made;
         std::transform(texts.begin(), texts.end(), std::back_inserter(made),

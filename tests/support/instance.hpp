@@ -25,6 +25,7 @@ class Instance {
         std::string config;                    // TOML; "" : a minute until it ends by idleness, else defaults
         std::vector<std::string> environment;  // "NAME=VALUE" in addition to this process's
         bool start = true;
+        bool system = false;    // not --private: other users may connect, and root serves them
         bool check_log = true;  // fail on sanitizers' messages in the log
     };
     Instance() : Instance(Options()) {}
