@@ -110,6 +110,22 @@ TEST(Recovery, WorkersOfALostSecretEnd) {
     EXPECT_TRUE((*again)->echo(100));
 }
 
+TEST(Recovery, WorkersWithoutAnyYokedEndAfterThirtySeconds) {
+    Instance instance;
+    ASSERT_TRUE(instance.ready()) << instance.error();
+    auto session = RawSession::open(instance);
+    ASSERT_TRUE(session) << session.error().message;
+    instance.kill_yoked();
+    EXPECT_TRUE((*session)->echo(100));
+    EXPECT_TRUE(eventually(
+        [&] {
+            test::reap_orphans(-1);
+            return test::yoke_descendants().empty();
+        },
+        60'000))
+        << "worker, spawner or compiler are left";
+}
+
 TEST(Recovery, YokedSurvivesBeingKilledAgainAndAgain) {
     Instance instance;
     ASSERT_TRUE(instance.ready()) << instance.error();

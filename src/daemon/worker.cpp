@@ -46,10 +46,9 @@ Result<Registration> check_registration(const Json& request_untrusted, const Sec
     return made;
 }
 
-Worker::Worker(control::Loop& loop, const Secret& secret, uid_t account, std::uint64_t generation, Process process,
-               const Times& times, Handlers handlers)
-    : loop_(loop),
-      secret_(secret),
+Worker::Worker(const Secret& secret, uid_t account, std::uint64_t generation, Process process, const Times& times,
+               Handlers handlers)
+    : secret_(secret),
       account_(account),
       generation_(generation),
       process_(std::move(process)),
@@ -62,7 +61,7 @@ Result<std::unique_ptr<Worker>> Worker::watch(control::Loop& loop, const Secret&
                                               std::uint64_t generation, Process process, Fd link, const Times& times,
                                               Handlers handlers) {
     std::unique_ptr<Worker> worker(
-        new Worker(loop, secret, account, generation, std::move(process), times, std::move(handlers)));
+        new Worker(secret, account, generation, std::move(process), times, std::move(handlers)));
     auto death = loop.on_io(worker->process_.pidfd.get(), EPOLLIN, [self = worker.get()](std::uint32_t) {
         const std::string how = reap(self->process_.pidfd);
         self->death_ = control::Source();

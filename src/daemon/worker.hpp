@@ -83,8 +83,8 @@ class Worker {
     [[nodiscard]] bool busy() const { return !reported_ || sessions() != 0 || inventory_.count("graphs") != 0; }
 
    private:
-    Worker(control::Loop& loop, const Secret& secret, uid_t account, std::uint64_t generation, Process process,
-           const Times& times, Handlers handlers);
+    Worker(const Secret& secret, uid_t account, std::uint64_t generation, Process process, const Times& times,
+           Handlers handlers);
     control::Connection::Handlers link_handlers();
     void on_message(Result<control::Message> message);
     void on_register(const control::Json& request);
@@ -92,7 +92,6 @@ class Worker {
     void admit(const control::Json& request, Inventory inventory);
     void refuse(const Error& error);
 
-    control::Loop& loop_;
     const Secret& secret_;
     uid_t account_;
     std::uint64_t generation_;

@@ -247,8 +247,8 @@ Status allow_leak_check(scmp_filter_ctx context) {
     const scmp_arg_cmp shares_memory = bits_are(0, CLONE_THREAD | CLONE_VM | CLONE_UNTRACED, CLONE_VM | CLONE_UNTRACED);
     Status added = add_if(context, "clone", shares_memory);
     added = added ? add_all(context, SCMP_ACT_ALLOW, {"ptrace"}) : added;
-    for (const std::uint64_t option : {PR_SET_DUMPABLE, PR_SET_PDEATHSIG, PR_SET_PTRACER}) {
-        added = added ? add_if(context, "prctl", argument_is(0, option)) : added;
+    for (const int option : {PR_SET_DUMPABLE, PR_SET_PDEATHSIG, PR_SET_PTRACER}) {
+        added = added ? add_if(context, "prctl", argument_is(0, static_cast<std::uint64_t>(option))) : added;
     }
     return added;
 }
@@ -265,8 +265,8 @@ Status add_conditions(scmp_filter_ctx context, bool leak_checked) {
         added = added ? add_if(context, name, argument_is(0, self)) : added;
         added = added ? refuse_if(context, name, argument_is_not(0, self)) : added;
     }
-    for (const std::uint64_t option : {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS}) {
-        added = added ? add_if(context, "prctl", argument_is(0, option)) : added;
+    for (const int option : {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS}) {
+        added = added ? add_if(context, "prctl", argument_is(0, static_cast<std::uint64_t>(option))) : added;
     }
     added = added ? add_if(context, "prlimit64", argument_is(2, 0)) : added;
     added = added ? refuse_if(context, "prlimit64", argument_is_not(2, 0)) : added;

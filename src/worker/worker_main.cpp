@@ -1,6 +1,9 @@
 // yoke-worker: serves the calls and graphs of one account. Started by yoked only (docs/daemon.md).
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -55,6 +58,20 @@ Result<Identity> take_identity() {
     return identity;
 }
 
+// Under journald the inherited stderr speaks in the name of yoked. Users' code runs in this process, so it gets a
+// stream of its own, which the journal marks with the account.
+void speak_for_itself() {
+    if (std::getenv("JOURNAL_STREAM") == nullptr) {
+        return;
+    }
+    const Fd stream(::sd_journal_stream_fd("yoke-worker", LOG_INFO, 1));
+    struct stat info {};
+    if (stream && ::fstat(stream.get(), &info) == 0 && ::dup2(stream.get(), STDOUT_FILENO) >= 0 &&
+        ::dup2(stream.get(), STDERR_FILENO) >= 0) {
+        ::setenv("JOURNAL_STREAM", fmt::format("{}:{}", info.st_dev, info.st_ino).c_str(), 1);
+    }
+}
+
 Result<int> serve() {
     auto identity = take_identity();
     if (!identity) {
@@ -94,6 +111,7 @@ Result<int> serve() {
 }  // namespace yoke::worker
 
 int main() {
+    yoke::worker::speak_for_itself();
     if (const char* levels = std::getenv("YOKE_LOG")) {
         if (auto configured = yoke::configure_log(levels); !configured) {
             fmt::print(stderr, "yoke-worker: {}\n", configured.error().message);
