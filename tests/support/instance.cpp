@@ -2,6 +2,7 @@
 #include "support/instance.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -47,9 +48,13 @@ std::string read_file(const std::string& path) {
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
-[[noreturn]] void run_yoked(const std::string& log, char* const* arguments, char* const* environment, pid_t parent) {
+[[noreturn]] void run_yoked(const std::string& log, uid_t user, char* const* arguments, char* const* environment,
+                            pid_t parent) {
     const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (out < 0 || ::dup2(out, STDOUT_FILENO) < 0 || ::dup2(out, STDERR_FILENO) < 0) {
+        ::_exit(126);
+    }
+    if (user != 0 && (::setgroups(0, nullptr) != 0 || ::setgid(user) != 0 || ::setuid(user) != 0)) {
         ::_exit(126);
     }
     // A test that crashes takes its yoked along, and that its workers.
@@ -69,6 +74,10 @@ Instance::Instance(Options options) : options_(std::move(options)), directory_(m
     socket_ = directory_ + "/yoke.sock";
     if (options_.system) {
         std::filesystem::permissions(directory_, std::filesystem::perms(0711));
+    }
+    if (options_.user != 0 && ::chown(directory_.c_str(), options_.user, options_.user) != 0) {
+        error_ = std::strerror(errno);
+        return;
     }
     std::ofstream(directory_ + "/yoke.toml") << (options_.config.empty() ? usual_config : options_.config);
     if (directory_.empty()) {
@@ -115,7 +124,7 @@ bool Instance::start() {
     const pid_t parent = ::getpid();
     yoked_ = ::fork();
     if (yoked_ == 0) {
-        run_yoked(log, arguments.data(), environment.data(), parent);
+        run_yoked(log, options_.user, arguments.data(), environment.data(), parent);
     }
     writer.reset();
     pollfd wait{reader.get(), POLLIN, 0};

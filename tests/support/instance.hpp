@@ -26,6 +26,7 @@ class Instance {
         std::vector<std::string> environment;  // "NAME=VALUE" in addition to this process's
         bool start = true;
         bool system = false;    // not --private: other users may connect, and root serves them
+        uid_t user = 0;         // not 0: yoked runs as this user (needs root)
         bool check_log = true;  // fail on sanitizers' messages in the log
     };
     Instance() : Instance(Options()) {}
