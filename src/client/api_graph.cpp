@@ -23,22 +23,17 @@ constexpr std::uint64_t request_timeout_ns = 30'000'000'000;
 constexpr std::uint64_t compile_timeout_ns = 120'000'000'000;
 
 int ask(Session& session, const Json& body, std::uint64_t timeout_ns = request_timeout_ns) {
-    auto answer = session.ask_worker(body, {}, timeout_ns);
+    auto answer = session.ask_graph(body, timeout_ns);
     return answer ? 0 : session.refuse(answer.error());
 }
 
 int ask_channel(Session& session, const ChannelDefinition& channel, std::uint32_t* id) {
-    auto answer = session.ask_worker(yoke::control::message_of(channel), {}, request_timeout_ns);
+    auto answer = session.ask_graph(yoke::control::message_of(channel), request_timeout_ns);
     if (!answer) {
         return session.refuse(answer.error());
     }
-    const auto given = answer->body.find("channel");
-    if (given == answer->body.end() || !given->is_number_unsigned() || given->get<std::uint64_t>() > UINT32_MAX) {
-        return session.refuse(
-            {EPROTO, "the worker's answer to open_channel has no channel; is it of another version of yoke?"});
-    }
     if (id != nullptr) {
-        *id = given->get<std::uint32_t>();
+        *id = answer->body["channel"].get<std::uint32_t>();
     }
     return 0;
 }

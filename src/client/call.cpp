@@ -205,6 +205,21 @@ int Session::admit_stream(Job& job, yoke_result& result) {
     if (!reach_worker(job.prepared.deadline_ns)) {
         return set(result, lost_error_.code, YOKE_MEMBER_NONE);
     }
+    if (!graphs_.knows(job.channel)) {
+        return set(result, ENOENT, YOKE_MEMBER_OBJECT);
+    }
+    if (graphs_.stale()) {
+        constexpr std::uint64_t patience_ns = 30'000'000'000;  // kernels are compiled again, or read from the cache
+        const std::uint64_t deadline_ns = job.prepared.deadline_ns;
+        if (!reopen_graphs(deadline_ns != 0 ? deadline_ns : now_ns() + patience_ns) || !graphs_.remote(job.channel)) {
+            return set(result, EIO, YOKE_MEMBER_OBJECT);
+        }
+    }
+    if (const auto lost = graphs_.take_restart(job.channel)) {
+        result.status = -ERESTART;
+        result.detail = *lost;
+        return result.status;
+    }
     return 0;
 }
 
@@ -302,7 +317,8 @@ int Session::start(std::uint32_t index) {
             std::min<std::uint64_t>(choice_.expected_worker_ns(work.shape.in_length, cost), UINT32_MAX));
         express = bytes <= YOKE_EXPRESS_BYTES_MAX && work.plan.chunks <= 1;
     } else {
-        entry.object = job.channel;  // always by the bulk ring: datablocks of one channel keep their order
+        entry.object = graphs_.remote(job.channel)
+                           .value_or(0);  // always by the bulk ring: datablocks of one channel keep their order
     }
     const void* params = (work.shape.flags & YOKE_FLAG_PARAMS) != 0 ? work.shape.params.data() : nullptr;
     ticket.ring = express ? YOKE_RING_EXPRESS : YOKE_RING_BULK;

@@ -19,7 +19,8 @@ namespace yoke::client {
 namespace {
 
 constexpr std::uint64_t second_ns = 1'000'000'000;
-constexpr std::uint64_t relink_timeout_ns = 5 * second_ns;  // yoked starts a worker in well under one
+constexpr std::uint64_t relink_timeout_ns = 5 * second_ns;   // yoked starts a worker in well under one
+constexpr std::uint64_t reopen_timeout_ns = 30 * second_ns;  // kernels are compiled again, or read from the cache
 constexpr std::uint64_t retry_min_ns = second_ns / 10;
 constexpr std::uint64_t retry_max_ns = 5 * second_ns;
 
@@ -101,6 +102,7 @@ void Session::lose() {
               });
     flights_->drop();
     keys_.forget_remote();
+    graphs_.forget_remote();
     ring::clear_rings(arena_, link_.layout());
     state_ = State::lost;
     lost_ns_ = now_ns();
@@ -205,7 +207,7 @@ void Session::resolve(std::uint32_t index) {
     Ticket& ticket = tickets_[index];
     const Prepared& prepared = ticket.job.prepared;
     if (ticket.job.opcode != YOKE_OP_CALL) {
-        end_with(index, EIO);
+        resolve_stream(index);
         return;
     }
     if (ticket.suspect) {
@@ -230,19 +232,42 @@ void Session::resolve(std::uint32_t index) {
     tickets_.end(index);
 }
 
-Result<control::Message> Session::ask_worker(const control::Json& body, std::span<const int> fds,
-                                             std::uint64_t timeout_ns) {
+// A push or pull is not repeated: the datablock may have been taken, or have been lost with the graph.
+void Session::resolve_stream(std::uint32_t index) {
+    Ticket& ticket = tickets_[index];
+    const std::uint64_t deadline_ns = ticket.job.prepared.deadline_ns;
+    const bool reopened = state_ == State::linked &&
+                          reopen_graphs(deadline_ns != 0 ? deadline_ns : now_ns() + reopen_timeout_ns).has_value();
+    if (!reopened || !graphs_.remote(ticket.job.channel)) {
+        end_with(index, EIO);
+        return;
+    }
+    ticket.result = {};
+    ticket.result.status = -ERESTART;
+    ticket.result.detail = graphs_.take_restart(ticket.job.channel).value_or(0);
+    tickets_.end(index);
+}
+
+Status Session::reopen_graphs(std::uint64_t deadline_ns) {
+    if (!graphs_.stale()) [[likely]] {
+        return {};
+    }
+    return graphs_.reopen(link_, deadline_ns);
+}
+
+Result<control::Message> Session::ask_graph(const control::Json& body, std::uint64_t timeout_ns) {
     const std::uint64_t deadline_ns = now_ns() + timeout_ns;
     for (int attempt = 0;; attempt++) {
         if (!reach_worker(deadline_ns)) {
             return tl::unexpected(lost_error_);
         }
-        auto answer = link_.request(body, fds, deadline_ns);
-        if (answer || attempt != 0) {
-            return answer;
+        auto answer = reopen_graphs(deadline_ns).and_then([&] { return link_.request(body, {}, deadline_ns); });
+        if (answer) {
+            auto kept = graphs_.keep(body, answer->body);
+            return kept ? std::move(answer) : tl::unexpected(kept.error());
         }
         const int code = answer.error().code;
-        if ((code != ECONNRESET && code != EPIPE) || !link_.worker_gone(now_ns() + second_ns)) {
+        if (attempt != 0 || (code != ECONNRESET && code != EPIPE) || !link_.worker_gone(now_ns() + second_ns)) {
             return answer;
         }
         check_worker(deadline_ns);

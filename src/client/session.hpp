@@ -21,6 +21,7 @@
 #include "client/allocator.hpp"
 #include "client/choice.hpp"
 #include "client/flight.hpp"
+#include "client/graphs.hpp"
 #include "client/key.hpp"
 #include "client/link.hpp"
 #include "client/spin.hpp"
@@ -58,8 +59,9 @@ class Session {
     int dispatch(std::uint64_t timeout_ns);
     int cancel(yoke_ticket ticket);
 
-    // A control request to the worker; reconnects first if it is lost.
-    Result<control::Message> ask_worker(const control::Json& body, std::span<const int> fds, std::uint64_t timeout_ns);
+    // A request about graphs (docs/control.md); reconnects first if the worker is lost. Channels in answers have
+    // numbers of the session.
+    Result<control::Message> ask_graph(const control::Json& body, std::uint64_t timeout_ns);
 
    private:
     enum class State : std::uint8_t {
@@ -118,6 +120,8 @@ class Session {
     Status try_relink(std::uint64_t until_ns);
     void resolve_stranded();
     void resolve(std::uint32_t index);
+    void resolve_stream(std::uint32_t index);
+    Status reopen_graphs(std::uint64_t deadline_ns);
 
     std::string socket_;
     std::uint32_t mark_;
@@ -130,6 +134,7 @@ class Session {
     void* local_memory_ = nullptr;
     Allocator allocator_;
     Keys keys_;
+    Graphs graphs_;
     Tickets tickets_;
     std::optional<Flights> flights_;  // empty in a local session
     std::optional<ring::Waiter> waiter_;

@@ -34,6 +34,9 @@ void Session::finish(std::uint32_t index, const yoke_completion& completion_untr
     Ticket& ticket = tickets_[index];
     const yoke_completion& end = completion_untrusted;
     const bool failed = end.status != 0;
+    if (!failed && ticket.job.opcode != YOKE_OP_CALL) {
+        graphs_.count(ticket.job.channel, ticket.job.opcode == YOKE_OP_PUSH);
+    }
     ticket.result = {
         .status = end.status > 0 || end.status < -4095 ? -EPROTO : end.status,
         .where = end.where,

@@ -1,0 +1,69 @@
+// The graphs that a session has opened, so that they can be opened again at the next worker.
+//
+// Graphs live in the worker and die with it. The session keeps the requests that made its part of them, and repeats
+// those when the graph is used again; a graph then begins in its initial state, which its next push or pull says once
+// (ERESTART). Channels have other numbers in another worker, so callers hold numbers of the session and each entry is
+// given the worker's. A graph that somebody else made is left to its maker: only this session's channels of it are
+// opened again.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/error.hpp"
+#include "client/link.hpp"
+#include "control/message.hpp"
+
+namespace yoke::client {
+
+class Graphs {
+   public:
+    // Keeps a request that the worker has granted. Puts the session's number into an answer with a channel.
+    Status keep(const control::Json& request, control::Json& answer);
+    // The worker is gone, and with it all graphs.
+    void forget_remote();
+
+    // Whether something that was kept is not open at the present worker.
+    [[nodiscard]] bool stale() const;
+    // Opens what is not open. Fails only when the worker does not answer; what it refuses stays closed.
+    Status reopen(Link& link, std::uint64_t deadline_ns);
+
+    [[nodiscard]] bool knows(std::uint32_t channel) const { return channels_.contains(channel); }
+    // The worker's number of a channel; nothing when it is not open there.
+    [[nodiscard]] std::optional<std::uint32_t> remote(std::uint32_t channel) const;
+    // Once after a restart of the channel's graph: the datablocks that were lost with the last worker.
+    [[nodiscard]] std::optional<std::uint64_t> take_restart(std::uint32_t channel);
+    // A datablock was pushed into, or pulled from, a channel.
+    void count(std::uint32_t channel, bool push);
+
+   private:
+    struct Request {
+        std::string graph;
+        control::Json body;
+        std::uint32_t channel = 0;  // of the session; 0: no channel for push and pull
+        bool open = true;
+    };
+    struct Graph {
+        std::uint64_t pushed = 0;
+        std::uint64_t pulled = 0;
+        bool lost = false;       // with the last worker; not opened again yet
+        bool restarted = false;  // opened again; not said yet
+        std::uint64_t lost_datablocks = 0;
+    };
+    struct Channel {
+        std::string graph;
+        std::uint32_t remote = 0;  // 0: not open
+    };
+
+    std::uint32_t number_for(const std::string& graph, std::uint32_t remote);
+    Status reopen_one(Request& request, Link& link, std::uint64_t deadline_ns);
+
+    std::list<Request> requests_;  // in the order in which they were granted
+    std::map<std::string, Graph> graphs_;
+    std::map<std::uint32_t, Channel> channels_;
+};
+
+}  // namespace yoke::client
