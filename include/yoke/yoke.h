@@ -147,7 +147,7 @@ struct yoke_result {
  * Executes a call and waits for its end. @result may be NULL. Returns result->status.
  * Output that overlaps input or aux is refused with -EINVAL; see yoke_call_inplace.
  * In place YOKE_PLACE_WORKER, memory outside the arena is refused with -EFAULT; YOKE_PLACE_AUTO runs such a call here.
- * A call whose executor died is repeated once; -EIO if that fails too. After -ETIME the output is quarantined: its
+ * A call whose worker died before it was begun is repeated there; one that was executing is repeated once, in the caller. After -ETIME the output is quarantined: its
  * content is undefined and may change until yoke_info says that nothing is quarantined.
  * -EBUSY: the call would write memory that is quarantined, or read memory that a quarantined call may still write.
  */
@@ -241,7 +241,12 @@ int yoke_load_graph(yoke_session *session, const char *path, char *name, size_t 
 /* Checks such a file without a worker, kernels included only as far as their files exist. */
 int yoke_check_graph(const char *path, char *message, size_t message_bytes);
 
-/* Push and pull of datablocks in arena memory; same rules as yoke_call_sync. flags: YOKE_FLAG_END. */
+/*
+ * Push and pull of datablocks in arena memory; same rules as yoke_call_sync, but for a worker's death: they are not repeated.
+ * -ERESTART says, once per death, that the graph was opened again and has begun in its initial state (result->detail:
+ * datablocks that this session had pushed and not pulled); -EIO that it could not be opened again. -ENOENT: no channel of
+ * this session. flags: YOKE_FLAG_END.
+ */
 int yoke_push(yoke_session *session, uint32_t channel, const void *data, size_t length, uint8_t flags,
               uint64_t timeout_ns, struct yoke_result *result);
 /* -ENODATA: end of stream. */
