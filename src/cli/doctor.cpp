@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 
 #include "cli/daemon.hpp"
 #include "cli/number.hpp"
@@ -30,10 +29,6 @@ constexpr std::uint32_t cl_platform_name = 0x0902;
 using GetPlatforms = std::int32_t (*)(std::uint32_t, void**, std::uint32_t*);
 using GetPlatformInfo = std::int32_t (*)(void*, std::uint32_t, std::size_t, void*, std::size_t*);
 
-struct LibraryCloser {
-    void operator()(void* library) const { ::dlclose(library); }
-};
-
 // dlsym() gives an object pointer; POSIX promises that it converts.
 template <typename Function>
 Function symbol(void* library, const char* name) {
@@ -43,12 +38,13 @@ Function symbol(void* library, const char* name) {
 Check check_opencl() {
     const std::string remedy =
         "install pocl-opencl-icd (apt install pocl-opencl-icd): graphs run on OpenCL, calls do not need it";
-    const std::unique_ptr<void, LibraryCloser> library(::dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL));
-    if (!library) {
+    // Never closed: platforms keep threads and tables that do not survive it.
+    void* const library = ::dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) {
         return {"opencl", Verdict::missing, "no OpenCL loader (libOpenCL.so.1)", remedy};
     }
-    const auto get_platforms = symbol<GetPlatforms>(library.get(), "clGetPlatformIDs");
-    const auto get_info = symbol<GetPlatformInfo>(library.get(), "clGetPlatformInfo");
+    const auto get_platforms = symbol<GetPlatforms>(library, "clGetPlatformIDs");
+    const auto get_info = symbol<GetPlatformInfo>(library, "clGetPlatformInfo");
     std::array<void*, 16> platforms{};
     std::uint32_t count = 0;
     if (get_platforms == nullptr || get_info == nullptr ||
