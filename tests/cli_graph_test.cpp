@@ -240,6 +240,18 @@ TEST_F(CliDaemon, StopEndsAGraphAndSaysWhenThereIsNone) {
     EXPECT_TRUE(says(none.err, "/sums")) << none.err;
 }
 
+TEST_F(CliDaemon, AGraphWithoutFilesEndsWithItsTermination) {
+    Invocation start = command({"graph", "start", write("sums.toml", graph_text(good_kernel))});
+    start.hold_input = true;
+    start.while_running = [&](pid_t) {
+        wait_until_running("/sums");
+        EXPECT_EQ(yoke({"graph", "stop", "/sums"}).exit, 0);
+    };
+    const Finished finished = run(start);
+    EXPECT_EQ(finished.exit, 1);
+    EXPECT_TRUE(says(finished.err, "graph /sums was terminated")) << finished.err;
+}
+
 TEST_F(CliDaemon, AnInterruptTerminatesTheGraph) {
     const std::string file = write("sums.toml", graph_text(good_kernel));
     Invocation start = command({"graph", "start", file});

@@ -14,6 +14,19 @@ constexpr std::size_t depth = 4;                       // transfers in flight pe
 constexpr std::uint64_t look_up_ns = 50'000'000;       // how often a wait looks for Ctrl-C
 constexpr std::uint64_t look_at_input_ns = 2'000'000;  // how often a quiet input is looked at
 
+tl::unexpected<Failure> fail_transfer(const char* what, const Lane& lane, const yoke_result& result) {
+    switch (-result.status) {
+        case YOKE_ERESTART:
+            return fail(exit_failed,
+                        "the worker died and the graph of {} began anew, without {} datablocks; run the command again",
+                        lane.name, result.detail);
+        case YOKE_ECANCELED:
+            return fail(exit_failed, "the graph of {} was terminated", lane.name);
+        default:
+            return fail(exit_of(-result.status), "{} {} failed: {}", what, lane.name, std::strerror(-result.status));
+    }
+}
+
 }  // namespace
 
 struct Flow::Transfer {
@@ -53,11 +66,24 @@ std::uint64_t Flow::data_bytes() const {
     return bytes;
 }
 
-Done Flow::allocate_all(yoke_session* session) {
+Done Flow::open_channels(yoke_session* session) {
     session_ = session;
     for (const auto& state : states_) {
+        Lane& lane = state->lane;
+        const char* port = lane.port.c_str();
+        const int error = yoke_open_channel(session, lane.name.c_str(), lane.input ? nullptr : port,
+                                            lane.input ? port : nullptr, lane.capacity, &lane.channel);
+        if (error != 0) {
+            return fail_library(session, error);
+        }
+    }
+    return {};
+}
+
+Done Flow::allocate_all() {
+    for (const auto& state : states_) {
         for (Transfer& transfer : state->transfers) {
-            const auto room = allocate(session, state->lane.datablock_bytes);
+            const auto room = allocate(session_, state->lane.datablock_bytes);
             if (!room) {
                 return tl::unexpected<Failure>(room.error());
             }
@@ -71,8 +97,8 @@ bool Flow::ended() const {
     return std::all_of(states_.begin(), states_.end(), [](const auto& state) { return state->done; });
 }
 
-Done Flow::run(yoke_session* session) {
-    if (auto done = allocate_all(session); !done) {
+Done Flow::run() {
+    if (auto done = allocate_all(); !done) {
         return done;
     }
     while (!ended()) {
@@ -154,8 +180,7 @@ Done Flow::advance_push(State& state) {
             return {};
         }
         if (result.status != 0) {
-            return fail(exit_of(-result.status), "push to {} failed: {}", state.lane.name,
-                        std::strerror(-result.status));
+            return fail_transfer("push to", state.lane, result);
         }
         state.oldest().filled = 0;
         ++state.finished;
@@ -193,12 +218,8 @@ Done Flow::advance_pull(State& state) {
             state.done = true;
             return {};
         }
-        if (result.status == -YOKE_ECANCELED) {
-            return fail(exit_failed, "the graph of {} was terminated", state.lane.name);
-        }
         if (result.status != 0) {
-            return fail(exit_of(-result.status), "pull from {} failed: {}", state.lane.name,
-                        std::strerror(-result.status));
+            return fail_transfer("pull from", state.lane, result);
         }
         const std::size_t bytes = std::min<std::size_t>(result.out_length, transfer.room.size());
         if (auto done = state.lane.output->write(std::span<const std::byte>(transfer.room.first(bytes))); !done) {

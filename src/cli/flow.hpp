@@ -19,8 +19,10 @@ namespace yoke::cli {
 // One outer channel and the file at its other end.
 struct Lane {
     std::string name;  // "/graph/channel"
-    std::uint32_t channel = 0;
+    std::string port;  // its inner end
+    std::uint32_t capacity = 0;
     std::size_t datablock_bytes = 0;
+    std::uint32_t channel = 0;     // what push and pull take, in the session that opened it
     std::optional<Input> input;    // pushed
     std::optional<Output> output;  // pulled
 };
@@ -34,8 +36,10 @@ class Flow {
 
     // Bytes of arena that run() will allocate.
     [[nodiscard]] std::uint64_t data_bytes() const;
+    // Makes the channels, which exist, known to @session, over which run() will transfer.
+    Done open_channels(yoke_session* session);
     // Until every input is pushed and every output has ended. Outputs are put in place at the end.
-    Done run(yoke_session* session);
+    Done run();
     [[nodiscard]] std::uint64_t pushed() const { return pushed_; }  // datablocks
     [[nodiscard]] std::uint64_t pulled() const { return pulled_; }
 
@@ -43,7 +47,7 @@ class Flow {
     struct Transfer;
     struct State;
 
-    Done allocate_all(yoke_session* session);
+    Done allocate_all();
     Done advance_push(State& state);
     Done advance_pull(State& state);
     Outcome<bool> fill(State& state, Transfer& transfer);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <map>
+#include <optional>
 
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
@@ -72,22 +73,33 @@ Outcome<std::vector<Lane>> open_files(const GraphStartOptions& options) {
     return lanes;
 }
 
+// Session that opened @graph of this account, as yoked lists it; nothing when there is no such graph.
+Outcome<std::optional<std::uint32_t>> creator_of(const std::string& socket, const std::string& graph) {
+    const auto answer = ask_daemon(socket, {{"op", "list"}, {"kind", "graphs"}});
+    if (!answer) {
+        return tl::unexpected<Failure>(answer.error());
+    }
+    for (const auto& object : answer->value("graphs", nlohmann::json::array())) {
+        if (object.value("account", 0U) == ::getuid() && object.value("name", "") == graph) {
+            return object.value("session", 0U);
+        }
+    }
+    return std::nullopt;
+}
+
 // Opening a graph that somebody else has opened joins it; running and then terminating it would take it from them.
 Done refuse_foreign_graph(yoke_session* session, const std::string& socket, const std::string& graph) {
     yoke_session_info info{};
     if (const int error = yoke_info(session, &info); error != 0) {
         return fail_library(session, error);
     }
-    const auto answer = ask_daemon(socket, {{"op", "list"}, {"kind", "graphs"}});
-    if (!answer) {
-        return tl::unexpected<Failure>(answer.error());
+    const auto creator = creator_of(socket, graph);
+    if (!creator) {
+        return tl::unexpected<Failure>(creator.error());
     }
-    for (const auto& object : answer->value("graphs", nlohmann::json::array())) {
-        if (object.value("account", 0U) == ::getuid() && object.value("name", "") == graph &&
-            object.value("session", 0U) != info.session) {
-            return fail(exit_failed, "graph {} exists already; stop it first (yoke graph stop {}), or rename yours",
-                        graph, graph);
-        }
+    if (creator->value_or(info.session) != info.session) {
+        return fail(exit_failed, "graph {} exists already; stop it first (yoke graph stop {}), or rename yours", graph,
+                    graph);
     }
     return {};
 }
@@ -148,16 +160,23 @@ Done bind_lanes(std::vector<Lane>& lanes, const std::string& socket, const std::
             return fail(exit_usage, "channel {} is {}; use {}", lane.name, pushable ? "pushed into" : "pulled from",
                         pushable ? "--push" : "--pull");
         }
-        lane.channel = found->second.value("id", 0U);
+        lane.port = found->second.value(pushable ? "destination" : "source", "");
+        lane.capacity = found->second.value("capacity", 0U);
         lane.datablock_bytes = found->second.value("datablock_bytes", std::size_t{0});
     }
     return {};
 }
 
-Done wait_for_interrupt(const std::string& name) {
-    fmt::print(stderr, "yoke: {} runs; Ctrl-C ends it\n", name);
+Done wait_for_interrupt(const std::string& socket, const std::string& graph) {
+    constexpr int look_ms = 1000;
+    fmt::print(stderr, "yoke: {} runs; Ctrl-C ends it\n", graph);
     while (!interrupted()) {
-        static_cast<void>(wait_readable(-1, -1));
+        static_cast<void>(wait_readable(-1, look_ms));
+        const auto creator = creator_of(socket, graph);
+        // A yoked that is being restarted says nothing about the graph.
+        if (creator && !*creator && !interrupted()) {
+            return fail(exit_failed, "graph {} was terminated", graph);
+        }
     }
     return interrupted_failure();
 }
@@ -172,7 +191,10 @@ Done run_flow(const GraphStartOptions& options, std::vector<Lane> lanes) {
     if (!session) {
         return tl::unexpected<Failure>(session.error());
     }
-    if (auto done = flow.run(session->get()); !done) {
+    if (auto done = flow.open_channels(session->get()); !done) {
+        return done;
+    }
+    if (auto done = flow.run(); !done) {
         return done;
     }
     fmt::print(stderr, "yoke: {} datablocks pushed, {} pulled\n", flow.pushed(), flow.pulled());
@@ -220,7 +242,7 @@ Done start_graph(const GraphStartOptions& options) {
         return fail_library(session->get(), error);
     }
     if (lanes->empty()) {
-        return wait_for_interrupt(graph.name());
+        return wait_for_interrupt(options.socket, graph.name());
     }
     return run_flow(options, std::move(*lanes));
 }
