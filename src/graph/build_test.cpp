@@ -176,6 +176,22 @@ TEST_F(BuildTest, KeepsLimits) {
     EXPECT_TRUE(runtime.open_channel("/c/in", std::nullopt, "/c/p:in", 1)) << "what /b had is free again";
 }
 
+TEST_F(BuildTest, KeepsTheLimitOfObjectsOfAllGraphs) {
+    Limits limits;
+    limits.objects = 5;
+    TestRuntime runtime(device_, limits);
+    for (const char* name : {"/a", "/b"}) {
+        ASSERT_TRUE(runtime->open_graph(1, name));
+    }
+    runtime.must(runtime.open_ptask("/a/p", "add", 4, {"in", "=out"}, {1}));
+    ASSERT_TRUE(runtime.open_channel("/b/x", std::nullopt, "/b/q:in", 2).error().code == ENOENT);
+    ASSERT_TRUE(runtime.open_channel("/a/in", std::nullopt, "/a/p:in", 2));
+    ASSERT_TRUE(runtime.open_channel("/a/out", "/a/p:out", std::nullopt, 2));
+    expect(runtime->open_port(1, {"/b/q:in", false, {"u8", {1, 1, 1}, 0}}), ENOBUFS, "5 objects");
+    ASSERT_TRUE(runtime->terminate_graph(1, "/a"));
+    EXPECT_TRUE(runtime->open_port(1, {"/b/q:in", false, {"u8", {1, 1, 1}, 0}})) << "what /a had is free again";
+}
+
 TEST_F(BuildTest, TakesGeometryFromTheFirstInput) {
     device::Geometry seen;
     device_.add("look", {{}, {}, {}}, [&](std::span<const device::HostArgument>, const device::Geometry& geometry) {

@@ -24,11 +24,12 @@
 
 namespace yoke::graph {
 
-// Device memory of the account, shared by all its graphs.
+// What all graphs of the account share: device memory, and the number of objects.
 struct Budget {
     std::uint64_t bytes_max = 0;
     std::atomic<std::uint64_t> reserved{0};
     std::atomic<std::uint64_t> datablocks{0};  // that exist
+    std::atomic<std::uint32_t> objects{0};     // ptasks, ports and channels
 
     // Adds to what is reserved, unless that would be more than bytes_max.
     bool reserve(std::uint64_t bytes);

@@ -48,12 +48,17 @@ Status Graph::changeable(const std::string& object) const {
     return fail(EBUSY, "cannot open {}: graph {} is {}; terminate it before changing it", object, name_, state_text());
 }
 
+// Other graphs may take the account's last places meanwhile: as many more as threads open objects, which hurts nobody.
 Status Graph::room_for(const std::string& object) const {
-    if (ports_.size() + ptasks_.size() + channels_.size() < limits_.objects_per_graph) {
-        return {};
+    if (ports_.size() + ptasks_.size() + channels_.size() >= limits_.objects_per_graph) {
+        return fail(ENOBUFS, "cannot open {}: graph {} has {} objects already, which is the limit", object, name_,
+                    limits_.objects_per_graph);
     }
-    return fail(ENOBUFS, "cannot open {}: graph {} has {} objects already, which is the limit", object, name_,
-                limits_.objects_per_graph);
+    if (budget_.objects.load() >= limits_.objects) {
+        return fail(ENOBUFS, "cannot open {}: the account's graphs have {} objects already, which is the limit", object,
+                    limits_.objects);
+    }
+    return {};
 }
 
 std::string Graph::state_text() const {
@@ -106,6 +111,7 @@ Result<Opened> Graph::open_port(const control::PortDefinition& definition) {
     port->definition = definition;
     port->bytes = *bytes;
     ports_.emplace(definition.name, std::move(port));
+    ++budget_.objects;
     return Opened{true, 0, {}};
 }
 
@@ -211,7 +217,9 @@ Result<Opened> Graph::open_ptask(const control::PtaskDefinition& definition) {
     if (!there || *there) {
         return there ? Result<Opened>(Opened{}) : tl::unexpected(there.error());
     }
-    if (can = changeable(definition.name); !can) {
+    can = changeable(definition.name);
+    can = can ? room_for(definition.name) : can;
+    if (!can) {
         return tl::unexpected(can.error());
     }
     ports = ports_of(definition);
@@ -225,6 +233,7 @@ Result<Opened> Graph::open_ptask(const control::PtaskDefinition& definition) {
     ptask->failure = std::make_unique<LaunchFailure>(*this, *ptask);
     bind(*ptask, *ports);
     ptasks_.emplace(definition.name, std::move(ptask));
+    ++budget_.objects;
     return opened;
 }
 
@@ -333,6 +342,7 @@ Result<Opened> Graph::open_channel(const control::ChannelDefinition& given, std:
     result = channel.get();
     const Opened opened{true, channel->id, {}};
     channels_.emplace(definition.name, std::move(channel));
+    ++budget_.objects;
     return opened;
 }
 

@@ -394,6 +394,7 @@ void Graph::terminate() {
     const std::lock_guard lock(mutex_);
     pool_.clear();
     budget_.release(std::exchange(reserved_, 0));
+    budget_.objects -= static_cast<std::uint32_t>(ports_.size() + ptasks_.size() + channels_.size());
 }
 
 }  // namespace yoke::graph

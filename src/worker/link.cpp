@@ -4,6 +4,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "control/address.hpp"
@@ -29,8 +32,9 @@ Result<std::unique_ptr<Link>> Link::open(control::Loop& loop, Identity identity,
     }
     link->retry_ = std::move(*retry);
     auto report = loop.on_timer([self = link.get()] {
-        if (self->registered_ && self->dirty_) {
-            self->report(0);
+        // A peer that has not read the last inventory gets no other: on_drained() comes back.
+        if (self->registered_ && self->dirty_ && self->connection_->backlog() == 0) {
+            self->report();
         }
     });
     if (!report) {
@@ -45,9 +49,9 @@ Result<std::unique_ptr<Link>> Link::open(control::Loop& loop, Identity identity,
 }
 
 Status Link::attach(Fd socket) {
-    auto connection = control::Connection::open(
-        loop_, std::move(socket), 1,
-        {[this](Result<Message> message) { on_message(std::move(message)); }, {}, [this] { on_lost(); }});
+    auto connection = control::Connection::open(loop_, std::move(socket), 1,
+                                                {[this](Result<Message> message) { on_message(std::move(message)); },
+                                                 [this] { on_drained(); }, [this] { on_lost(); }});
     if (!connection) {
         return tl::unexpected(connection.error());
     }
@@ -68,6 +72,7 @@ void Link::on_lost() {
         alone_since_ns_ = now_ns();
         registered_ = false;
     }
+    asked_ = 0;  // the next yoked asks by itself
     retry_.arm(now_ns() + retry_ns);
 }
 
@@ -120,7 +125,7 @@ void Link::on_registered(Message message) {
         return;
     }
     registered_ = true;
-    report(0);
+    report();
     log_info(Topic::worker, "registered with yoked",
              {{"generation", identity_.generation}, {"gate", control::name_of(control::gate_state(*page, now_ns()))}});
 }
@@ -132,7 +137,9 @@ void Link::on_request(Message message) {
     } else if (*op == "end") {
         handlers_.end("yoked says so");
     } else if (*op == "report") {
-        report(message.body.value("id", std::uint64_t{0}));
+        asked_ = std::max(asked_, message.body.value("id", std::uint64_t{0}));
+        dirty_ = true;
+        report_.arm(asked_at_ns_);
     } else if (message.fds.size() == 1) {
         handlers_.adopt(message.body, std::move(message.fds[0]));
     }
@@ -141,13 +148,24 @@ void Link::on_request(Message message) {
 void Link::changed() {
     if (!dirty_) {
         dirty_ = true;
-        report_.arm(now_ns() + report_gap_ns, report_gap_ns / 10);
+        report_.arm(std::max(now_ns() + report_gap_ns, unasked_at_ns_), report_gap_ns / 10);
     }
 }
 
-void Link::report(std::uint64_t id) {
+void Link::on_drained() {
+    if (dirty_) {
+        report_.arm(asked_ != 0 ? asked_at_ns_ : unasked_at_ns_);
+    }
+}
+
+// Answers all reports asked for so far: their numbers grow.
+void Link::report() {
+    const std::uint64_t begin = now_ns();
     dirty_ = false;
-    send_parts(handlers_.inventory(), id);
+    send_parts(handlers_.inventory(), std::exchange(asked_, 0));
+    const std::uint64_t end = now_ns();
+    asked_at_ns_ = end + (end - begin);
+    unasked_at_ns_ = end + std::max(report_gap_ns, report_gap_factor * (end - begin));
 }
 
 // yoked accepts no descriptors from us, so a long inventory travels in packets, not in a memfd.

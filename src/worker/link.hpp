@@ -25,7 +25,10 @@ class Link {
    public:
     static constexpr std::uint64_t retry_ns = 100'000'000;
     static constexpr std::uint64_t alone_max_ns = 30'000'000'000;
-    static constexpr std::uint64_t report_gap_ns = 50'000'000;  // between unasked inventories
+    // Between unasked inventories; of an account with thousands of objects, so many times as long as the last one took:
+    // neither the worker nor yoked has much time for telling of them.
+    static constexpr std::uint64_t report_gap_ns = 50'000'000;
+    static constexpr std::uint64_t report_gap_factor = 10;
     struct Handlers {
         std::function<void(const control::Json& request, Fd socket)> adopt;
         std::function<void(const std::string& why)> end;
@@ -50,7 +53,8 @@ class Link {
     void on_message(Result<control::Message> message);
     void on_registered(control::Message message);
     void on_request(control::Message message);
-    void report(std::uint64_t id);
+    void on_drained();
+    void report();
     void send_parts(const control::Json& inventory, std::uint64_t id);
 
     control::Loop& loop_;
@@ -62,7 +66,10 @@ class Link {
     Mapping gate_;
     std::uint64_t alone_since_ns_ = 0;
     bool registered_ = false;
-    bool dirty_ = false;
+    bool dirty_ = false;             // an inventory is owed
+    std::uint64_t asked_ = 0;        // number of the last report that was asked for and not given; 0: none
+    std::uint64_t asked_at_ns_ = 0;  // earliest time of the next inventory, if it is asked for
+    std::uint64_t unasked_at_ns_ = 0;
 };
 
 }  // namespace yoke::worker
