@@ -23,6 +23,7 @@
 #define HOLE_PIXELS 9           // holes up to this far from their rim are closed
 #define BODY_STEP_M 0.070f      // neighbours farther apart than this are two bodies; a curled finger before its palm is not
 #define SHADOW_STEP_M 0.010f    // least distance of what throws a shadow that is closed
+#define SLIT_M 0.0045f          // narrower holes are closed whatever is beside them
 #define FINGER_STEP 0.018f      // neighbours farther apart than this part of their distance are two fingers
 #define BODY_AREA_M2 0.0050f    // smaller bodies are no hands
 #define SOLID_M 0.018f          // radius of what counts as the front of a body; noise is thinner
@@ -32,7 +33,8 @@
 #define OUTLINE_REACH_M 0.110f  // from the centre of a palm to about the tips of its fingers
 #define OUTLINE_FULL_M 1.0f     // length of outline around a palm with five fingers apart
 #define LIMB_WIDTH 0.5f         // half the width of what goes on as an arm does, in palm radii
-#define LIMBS_APART 0.0f        // cosine of the angle between two of them at least
+#define HAND_DEPTH_M 0.11f      // what is farther before or behind is not near it
+#define LIMBS_APART -0.25f      // cosine of the angle between two of them at least
 #define NO_END 0.55f            // how much a place that is not the end of a limb looks like a palm
 #define DEPTH_FADE_M 0.25f      // behind the front of its body by this much nothing is a palm
 #define FINGER_WIDTH 0.33f      // half the width of a finger at most, in palm radii
@@ -40,12 +42,13 @@
 #define FINGER_REACH 4.0f       // no finger's end is farther from the centre, in palm radii
 #define FINGER_AREA 0.030f      // least area of what sticks out, in squared palm radii
 #define FINGER_TIP 1.70f        // least distance of a stretched finger's tip, in palm radii
-#define FINGER_TIP_SHARE 0.62f  // the same, as part of the longest finger's
+#define FINGER_TIP_SHARE 0.64f  // the same, as part of the longest finger's
 #define FINGER_LENGTH_SHARE 0.26f  // least length of what sticks out, as part of the longest finger's distance
 #define FINGER_LENGTH 0.42f     // least length of what sticks out, in palm radii
 #define FINGER_SLOPE 0.40f      // most height of the tip above the plane of the palm, as part of its distance
 #define FINGER_SINK 0.70f       // and most depth below it
-#define FINGER_RISE 0.60f       // most slope from its base to its tip, towards the camera
+#define FINGER_RISE 0.55f       // most slope from its base to its tip, towards the camera
+#define FINGER_FALL 0.55f       // and away from it
 #define PALM_FLAT_M 0.006f      // what stands out of the plane of the palm by more is not part of it
 #define TIP_PROMINENCE 0.20f    // two tips are one if the gap between them is not deeper, in palm radii
 #define RANK_PER_M 10000.0f     // distances from the palm that are compared by atomics: 0.1 mm
@@ -106,23 +109,25 @@ bool nothing_near(global const uchar *occupied, int2 at, int2 size)
     return !any_seen;
 }
 
-// The first reading beyond `at`, 0 if there is none near.
-float rim_of(global const float *seen, int2 at, int2 step, int2 size)
+// The first reading beyond `at` and how many pixels away it is; 0 and 0 if there is none near.
+float2 rim_of(global const float *seen, int2 at, int2 step, int2 size)
 {
-    float rim = 0.0f;
-    for (int i = 0; i < HOLE_PIXELS && rim <= 0.0f; ++i) {
+    for (int i = 1; i <= HOLE_PIXELS; ++i) {
         at += step;
         if (any(at < 0) || any(at >= size))
             break;
-        rim = seen[at.y * size.x + at.x];
+        const float rim = seen[at.y * size.x + at.x];
+        if (rim > 0.0f)
+            return (float2)(rim, i);
     }
-    return rim;
+    return 0.0f;
 }
 
 // Closes holes in two ways. `plain`: where the rim is of one surface all around. `depth`: also where rims on opposite
 // sides are of two surfaces, for that is the shadow of one on the other, as of a curled finger on its palm; it is closed
 // with the farther one. The palm is looked for in the latter, the fingers in the former, where gaps between fingers stay.
-kernel void close(global const float *seen, global const uchar *occupied, global float *plain, global float *depth)
+kernel void close(global const float *seen, global const uchar *occupied, global float *plain, global float *depth,
+                  float focal)
 {
     const int2 size = (int2)(get_global_size(0), get_global_size(1));
     const int2 at = (int2)(get_global_id(0), get_global_id(1));
@@ -132,13 +137,14 @@ kernel void close(global const float *seen, global const uchar *occupied, global
         float sum = 0.0f, least = INFINITY, most = 0.0f, behind = 0.0f;
         for (int axis = 0; axis < 4; ++axis) {
             const int2 step = axis == 3 ? (int2)(1, -1) : (int2)(axis != 1, axis != 0);
-            const float one = rim_of(seen, at, step, size), other = rim_of(seen, at, -step, size);
-            const float apart = one > 0.0f && other > 0.0f ? fabs(one - other) : INFINITY;
-            if (apart < BODY_STEP_M && apart > SHADOW_STEP_M)
-                behind = fmax(behind, fmax(one, other));
-            sum += one + other;
-            least = fmin(least, fmin(one, other));
-            most = fmax(most, fmax(one, other));
+            const float2 one = rim_of(seen, at, step, size), other = rim_of(seen, at, -step, size);
+            const float near = fmin(one.x, other.x), far = fmax(one.x, other.x);
+            const bool slit = (one.y + other.y) * far < SLIT_M * focal;
+            if (near > 0.0f && far - near < BODY_STEP_M && (far - near > SHADOW_STEP_M || slit))
+                behind = fmax(behind, far);
+            sum += near + far;
+            least = fmin(least, near);
+            most = fmax(most, far);
         }
         value = least > 0.0f && most - least < gap(least) ? sum / 8.0f : 0.0f;
         shaded = least > 0.0f && most - least < BODY_STEP_M ? most : behind;
@@ -296,10 +302,12 @@ bool passes_through(global const float *depth, global const float *circle, globa
         for (int step = 0; step < 64; ++step) {
             const float2 way = (float2)(cos(step * (M_PI_F / 32.0f)), sin(step * (M_PI_F / 32.0f)));
             const int2 there = at + convert_int2_rte(ring * way);
-            if (any(there < 0) || any(there >= size))
+            const bool outside = any(there < 0) || any(there >= size);
+            const int j = outside ? i : there.y * size.x + there.x;
+            if (outside && round == 0)
                 continue;
-            const int j = there.y * size.x + there.x;
-            const float width = label[j] == label[i] ? circle[j] * depth[j] : 0.0f;
+            const bool same = label[j] == label[i] && fabs(depth[j] - depth[i]) < HAND_DEPTH_M;
+            const float width = same ? circle[j] * depth[j] : 0.0f;
             if (round == 1 && width >= LIMB_WIDTH * circle[i] * depth[i] && dot(way, arm) < LIMBS_APART)
                 return true;
             if (round == 0 && width > widest) {
@@ -331,7 +339,7 @@ kernel void palm(global const float *depth, global const float *circle, global c
     for (int y = max(at.y - reach, 0); y <= min(at.y + reach, size.y - 1); ++y) {
         for (int x = max(at.x - reach, 0); x <= min(at.x + reach, size.x - 1); ++x) {
             const int other = summit[y * size.x + x];
-            if (other < 0 || label[other] != label[i])
+            if (other < 0 || label[other] != label[i] || fabs(depth[other] - depth[i]) > HAND_DEPTH_M)
                 continue;
             if (abs(x - at.x) <= 2 && abs(y - at.y) <= 2 && circle[other] * depth[other] > circle[i] * depth[i])
                 return;  // not the summit
@@ -541,7 +549,8 @@ kernel void conclude(global const float4 *cloud, global const hand *found, globa
             if (round) printf("  part at %d,%d: area %.3f end %.2f length %.2f pass %.2f height %.2f | share %.2f %.2f slope %.2f rise %.2f\n", i % size.x, i / size.x, area[i] / AREA_PER_M2 / palm / palm, reach[i] / palm, out / palm, (pass[i] >> INDEX_BITS) / RANK_PER_M / palm, height / palm, reach[i] / best, out / best, height / reach[i], rise);
 #endif
             if (reach[i] < FINGER_TIP * palm || out < FINGER_LENGTH * palm || height > FINGER_SLOPE * reach[i] ||
-                height < -FINGER_SINK * reach[i] || rise > FINGER_RISE)
+                height < -FINGER_SINK * reach[i] || rise > FINGER_RISE ||
+                rise < -FINGER_FALL)
                 continue;
             if (round == 0)
                 atomic_max(&longest, rank_of(reach[i]));
