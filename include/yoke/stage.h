@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stage.h: programs that are stages of a shell pipeline
+ *
+ * A stage reads records from its standard input and writes records to its standard output; or only one of them. What
+ * it does with a record is a kernel, a graph of the account's worker, or a function of the program. Between two stages of one
+ * account the records need not go through the pipe (docs/stage.md); with YOKE_STAGE=pipe in the environment they always do.
+ *
+ * A stream begins with one line of ASCII, at most 4096 bytes with its newline:
+ *
+ *     YOKESTREAM 1 u16 640x480 fixed unit=0.001 focal_x=585.6
+ *
+ * version, element type, extents (the fastest first; trailing ones may be left out), "fixed" or "variable", then parameters. A
+ * parameter is an identifier of C (at most 63 bytes), '=', and 1 to 255 printable characters without blanks. Words are separated
+ * by one blank. Then come the records, packed and little-endian. A fixed record has the bytes of its template; a variable one
+ * begins with its length in bytes (8 bytes, little-endian), at most the bytes of the template and whole elements.
+ *
+ * Every function returns 0 on success and -errno on failure; yoke_stage_error() then holds one sentence. One thread uses a
+ * stage at a time; a child of fork uses the descriptors like any other writer or reader, but not the stage (-ECHILD).
+ * A reader that is gone raises SIGPIPE, as with write(2); where that is ignored: -EPIPE.
+ */
+#ifndef YOKE_STAGE_H
+#define YOKE_STAGE_H
+
+#include <yoke/yoke.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
+typedef struct yoke_stage yoke_stage;
+
+#define YOKE_STAGE_SOURCE (1u << 0) /* reads nothing */
+#define YOKE_STAGE_SINK (1u << 1)   /* writes nothing */
+
+/* How to open a stage. Zero-initialise; zero members take the default. The descriptors stay the caller's. */
+struct yoke_stage_options {
+	uint32_t flags;     /* YOKE_STAGE_* */
+	int32_t input;      /* descriptor to read; default 0, the standard input */
+	int32_t output;     /* descriptor to write; default 1, the standard output */
+	uint32_t reserved;
+	const char *socket; /* path of yoked's socket; default as in struct yoke_options */
+};
+
+/* What the records of a stream are. */
+struct yoke_stream {
+	struct yoke_template template_; /* stride is 0: rows are packed */
+	uint8_t variable;               /* 1: records have a length, at most the bytes of the template */
+	uint8_t reserved[7];
+};
+
+/* Opens a stage; on failure *stage is NULL and the sentence is in yoke_stage_error(NULL). -EINVAL, -EBADF. */
+int yoke_stage_open(yoke_stage **stage, const struct yoke_stage_options *options);
+
+/* Closes the stage, its graph and its session, but no descriptor of the caller's. NULL is allowed. */
+void yoke_stage_close(yoke_stage *stage);
+
+/* Sentence for the last failure on @stage, or of this thread's last yoke_stage_open when NULL. Never NULL. */
+const char *yoke_stage_error(const yoke_stage *stage);
+
+/*
+ * Waits for the header of the input; again: tells the same. -ENODATA: the input ends before a header; -EPROTO: what comes is no
+ * such stream; -EINVAL: the stage is a source.
+ */
+int yoke_stage_input(yoke_stage *stage, struct yoke_stream *stream);
+
+/* Value of a parameter of the input's header; NULL where it has none of that name. Valid as long as the stage. */
+const char *yoke_stage_parameter(const yoke_stage *stage, const char *name);
+
+/* Sets a parameter of the output's header; those of the input are passed on. @value NULL: leaves it out. -EINVAL, -E2BIG. */
+int yoke_stage_set_parameter(yoke_stage *stage, const char *name, const char *value);
+
+/* Writes the header of the output, once. -EALREADY: it has been written; -EINVAL: no such template, or a sink; -E2BIG. */
+int yoke_stage_output(yoke_stage *stage, const struct yoke_stream *stream);
+
+/*
+ * Reads the next record into @record and its bytes into @length (may be NULL). -ENODATA: end of the stream; -EPROTO: the stream
+ * ends within a record, or a length is not allowed; -EMSGSIZE: the record has more than @room bytes (it can be read again).
+ * Reads the header first if nobody has.
+ */
+int yoke_stage_read(yoke_stage *stage, void *record, size_t room, size_t *length);
+
+/* Writes a record. -EINVAL: no header has been written, or @length is not what the stream's template allows; -EPIPE. */
+int yoke_stage_write(yoke_stage *stage, const void *record, size_t length);
+
+/*
+ * The session with the worker, opened at the first use, in whose arena @bytes can be allocated; for yoke_stage_graph. NULL on
+ * failure, with the errors of yoke_open in yoke_stage_error(). @bytes counts at the first use only; the stage's own
+ * records are counted in addition.
+ */
+yoke_session *yoke_stage_session(yoke_stage *stage, uint64_t bytes);
+
+/* A name for a graph of this stage, "/stage-PID-N", unique in the account. */
+const char *yoke_stage_graph_name(yoke_stage *stage);
+
+/*
+ * Makes @kernel what the stage does: one input record to one output record. Arguments name the ports "in" and "out", in any order,
+ * or are constants. To be called after yoke_stage_output. The compiler is given, beside kernel->options,
+ * -D YOKE_PARAMETER_name=value for each parameter of the input that is a number, and YOKE_IN_EXTENT_0 to _2 and
+ * YOKE_OUT_EXTENT_0 to _2. Geometry all 0: the extents of the input.
+ * Errors of yoke_stage_session and yoke_open_ptask; -EINVAL: variable records.
+ */
+int yoke_stage_kernel(yoke_stage *stage, const struct yoke_kernel *kernel, const struct yoke_argument *arguments,
+                      size_t argument_count);
+
+/*
+ * Makes a graph what the stage does: it was opened, but not run, in yoke_stage_session() as yoke_stage_graph_name(), and has
+ * nothing unconnected but the in port @in and the out port @out ("ptask:port"), whose templates are those of the streams. One record
+ * in, one record out. To be called after yoke_stage_output. -EINVAL and the errors of yoke_open_channel and yoke_run_graph.
+ */
+int yoke_stage_graph(yoke_stage *stage, const char *in, const char *out);
+
+/*
+ * Runs the kernel or graph over all records until the end of the input. Results are written in order, each as soon as it is
+ * there. -EINVAL: there is no kernel or graph; errors of yoke_stage_read, yoke_stage_write, yoke_push and yoke_pull.
+ */
+int yoke_stage_run(yoke_stage *stage);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* YOKE_STAGE_H */
