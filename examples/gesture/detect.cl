@@ -1,18 +1,22 @@
 // Finds the hand in a point cloud that has the rows and columns of the camera, counts its stretched fingers and tells an
-// open palm. Every step is one kernel over all pixels (or all tiles of 8 x 8); nothing is computed by the host.
+// open palm. Every step is one kernel over all pixels, or over all tiles of 8 x 8; nothing is computed by the host.
 //
-//   close       fills holes of a few pixels, keeps the distance from the camera
-//   outline     marks where bodies end: at holes, at steps in depth, at the border of the picture
-//   across, inscribe   radius of the largest circle inside the body around each pixel: an exact Euclidean distance
-//               transform in two passes (Saito and Toriwaki, 1994)
-//   join, survey   connected bodies by union-find with atomic minima (as in Playne and Hawick, 2018), and what is known of each
-//   body        the body nearest to the camera that is large enough
-//   tile, palm  the palm: a local maximum of the inscribed radius with much outline around it, as fingers have
-//   core, trim  fingers: what a morphological opening by a third of the palm's radius takes away from the body
-//   join, measure, conclude   one component per finger, its tip and its base, and the event
+//   gather, close       closes holes, twice: small ones only, and also the shadows that curled fingers throw on the palm
+//   outline             marks where bodies end: at holes, at steps in depth, at the border of the picture
+//   across, inscribe    radius of the largest circle inside the body around each pixel: the exact Euclidean distance
+//                       transform in two passes (Saito and Toriwaki, 1994)
+//   begin, join, survey connected bodies by union-find with atomic minima (after Playne and Hawick, 2018)
+//   tile, palm, plane   the palm: where such a circle is largest, near the camera, at the end of a limb, with much outline
+//                       around it as fingers have; and the plane of its surface
+//   core, trim          fingers: what a morphological opening by a third of the palm's radius takes away
+//   climb, settle       each of their pixels goes with the tip that it reaches by climbing away from the palm: the
+//                       watershed of the distance, so that fingers that touch at their roots are told apart
+//   meet, merge         tips without a gap of some depth between them are one (topological persistence, in two rounds)
+//   measure, conclude   which fingers are stretched: long, far out, and in the plane of the palm; and the event
 //
-// Distances are in metres, circles and steps in pixels. An index of a pixel has 20 bits (a picture of 1024 x 1024 at
-// most), so that it shares a word with 12 bits of what is compared by one atomic operation.
+// Sizes are in metres and pixels. An index of a pixel has 20 bits (1024 x 1024 pixels at most), so that it shares a word
+// with 12 bits of what is compared by one atomic operation. Thresholds follow from the anatomy of hands: palms are 60 to
+// 100 mm wide; relative ones are in palm radii, so that hands of all sizes do.
 
 #define INDEX_BITS 20
 #define INDEX_MASK 0xfffffu
@@ -21,8 +25,9 @@
 #define GROUP 256   // work items of the kernels that are one work group
 
 #define HOLE_PIXELS 9           // holes up to this far from their rim are closed
-#define BODY_STEP_M 0.070f      // neighbours farther apart than this are two bodies; a curled finger before its palm is not
+#define BODY_STEP_M 0.070f      // neighbours farther apart are two bodies; a curled finger before its palm is not
 #define SHADOW_STEP_M 0.010f    // least distance of what throws a shadow that is closed
+#define SHADOW_M 0.0080f        // and greatest width of that shadow
 #define SLIT_M 0.0045f          // narrower holes are closed whatever is beside them
 #define FINGER_STEP 0.018f      // neighbours farther apart than this part of their distance are two fingers
 #define BODY_AREA_M2 0.0050f    // smaller bodies are no hands
@@ -139,8 +144,8 @@ kernel void close(global const float *seen, global const uchar *occupied, global
             const int2 step = axis == 3 ? (int2)(1, -1) : (int2)(axis != 1, axis != 0);
             const float2 one = rim_of(seen, at, step, size), other = rim_of(seen, at, -step, size);
             const float near = fmin(one.x, other.x), far = fmax(one.x, other.x);
-            const bool slit = (one.y + other.y) * far < SLIT_M * focal;
-            if (near > 0.0f && far - near < BODY_STEP_M && (far - near > SHADOW_STEP_M || slit))
+            const float width = (one.y + other.y) * far / focal;
+            if (near > 0.0f && far - near < BODY_STEP_M && width < (far - near > SHADOW_STEP_M ? SHADOW_M : SLIT_M))
                 behind = fmax(behind, far);
             sum += near + far;
             least = fmin(least, near);
@@ -350,9 +355,6 @@ kernel void palm(global const float *depth, global const float *circle, global c
     const float score = fmin(radius, PALM_LIMIT_M) / PALM_LIMIT_M * (0.3f + 0.7f * fmin(rims / OUTLINE_FULL_M, 1.0f)) *
                         clamp(1.0f - (depth[i] - front) / DEPTH_FADE_M, 0.0f, 1.0f) *
                         (passes_through(depth, circle, label, i, picture, focal) ? NO_END : 1.0f);
-#ifdef LAB
-    printf("  palm? %d,%d z %.3f radius %.1f rims %.2f score %.3f through %d front %.3f\n", i % picture.x, i / picture.x, depth[i], radius * 1e3f, rims, score, passes_through(depth, circle, label, i, picture, focal), front);
-#endif
     atomic_max(&chosen[1], convert_uint_rte(score * RANK_MAX) << INDEX_BITS | (uint)i);
 }
 
@@ -545,9 +547,6 @@ kernel void conclude(global const float4 *cloud, global const hand *found, globa
             const float out = reach[i] - fmax(reach[foot], (pass[i] >> INDEX_BITS) / RANK_PER_M);
             const float height = dot(cloud[i].xyz - found->centre.xyz, found->normal.xyz);
             const float rise = dot(cloud[i].xyz - cloud[foot].xyz, found->normal.xyz) / (reach[i] - reach[foot]);
-#ifdef LAB
-            if (round) printf("  part at %d,%d: area %.3f end %.2f length %.2f pass %.2f height %.2f | share %.2f %.2f slope %.2f rise %.2f\n", i % size.x, i / size.x, area[i] / AREA_PER_M2 / palm / palm, reach[i] / palm, out / palm, (pass[i] >> INDEX_BITS) / RANK_PER_M / palm, height / palm, reach[i] / best, out / best, height / reach[i], rise);
-#endif
             if (reach[i] < FINGER_TIP * palm || out < FINGER_LENGTH * palm || height > FINGER_SLOPE * reach[i] ||
                 height < -FINGER_SINK * reach[i] || rise > FINGER_RISE ||
                 rise < -FINGER_FALL)

@@ -1,6 +1,6 @@
 // See render.hpp. Every capsule is drawn into a z-buffer within the rectangle that can show it, by intersecting each
-// pixel's ray with it; a second z-buffer, as seen from the projector beside the camera, tells what is in shadow. This is
-// exact and takes milliseconds a frame, where marching rays through a distance field would take most of a second.
+// pixel's ray with it; a second z-buffer, as seen from the projector beside the camera, tells what is in shadow. This
+// is exact and takes milliseconds a frame, where marching rays through a distance field would take most of a second.
 #include "gesture/render.hpp"
 
 #include <algorithm>

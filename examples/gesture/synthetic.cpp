@@ -1,6 +1,6 @@
 // See synthetic.hpp. The hand is a skeleton of capsules in proportions of an adult's: each finger has three phalanges
-// that bend towards the palm. Where it is follows slow sines with phases from the seed; every 20 frames it makes another
-// sign. The middle of the palm is the origin of the hand: x to the thumb, y to the fingers, z out of the palm.
+// that bend towards the palm. Where it is follows slow sines with phases from the seed; every 20 frames it makes
+// another sign. The middle of the palm is the origin of the hand: x to the thumb, y to the fingers, z out of the palm.
 #include "gesture/synthetic.hpp"
 
 #include <array>
@@ -167,14 +167,14 @@ Depth Synthetic::frame(std::uint64_t number, Truth& truth) const {
     const Sign& sign = signs.at(drawn < signs.size() ? drawn : 0);
 
     Placement place;
-    const double z = 0.56 + 0.11 * wave(0, 170);
+    const double z = 0.60 + 0.10 * wave(0, 170);
     place.origin = {(320 + 110 * wave(1, 130) - camera_.centre_x) / camera_.focal_x * z,
                     (235 + 45 * wave(2, 90) - camera_.centre_y) / camera_.focal_y * z, z};
     place.size = build_.size;
     place.side = build_.side;
     const double roll = 50 * degree * wave(3, 110);
-    const double pitch = 14 * degree * wave(4, 70);
-    const double yaw = 16 * degree * wave(5, 100);
+    const double pitch = 9 * degree * wave(4, 70);
+    const double yaw = 10 * degree * wave(5, 100);
     const auto oriented = [&](Vector v) {
         v = turned(v, {0, 1, 0}, yaw);
         v = turned(v, {1, 0, 0}, pitch);
