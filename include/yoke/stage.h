@@ -88,8 +88,8 @@ int yoke_stage_write(yoke_stage *stage, const void *record, size_t length);
 
 /*
  * The session with the worker, opened at the first use, in whose arena @bytes can be allocated; for yoke_stage_graph. NULL on
- * failure, with the errors of yoke_open in yoke_stage_error(). @bytes counts at the first use only; the stage's own
- * records are counted in addition.
+ * failure, with the sentence in yoke_stage_error(). @bytes counts at the first use only; room for the stage's own records is
+ * added, so both headers must be known: to be called after yoke_stage_output.
  */
 yoke_session *yoke_stage_session(yoke_stage *stage, uint64_t bytes);
 
@@ -99,7 +99,7 @@ const char *yoke_stage_graph_name(yoke_stage *stage);
 /*
  * Makes @kernel what the stage does: one input record to one output record. Arguments name the ports "in" and "out", in any order,
  * or are constants. To be called after yoke_stage_output. The compiler is given, beside kernel->options,
- * -D YOKE_PARAMETER_name=value for each parameter of the input that is a number, and YOKE_IN_EXTENT_0 to _2 and
+ * -D YOKE_PARAMETER_name=value for each parameter of the output, or else of the input, that is a number, YOKE_IN_EXTENT_0 to _2 and
  * YOKE_OUT_EXTENT_0 to _2. Geometry all 0: the extents of the input.
  * Errors of yoke_stage_session and yoke_open_ptask; -EINVAL: variable records.
  */
