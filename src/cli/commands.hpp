@@ -24,6 +24,16 @@ struct GraphStartOptions {
     std::string socket;
 };
 
+struct StageOptions {
+    std::string file;
+    std::string kernel;            // empty: the only one
+    std::string type;              // of the output; empty: from the kernel's signature
+    std::string extent;            // of the output; empty: the input's
+    std::string options;           // of the compiler
+    std::vector<std::string> set;  // NAME=VALUE
+    std::string socket;
+};
+
 Done show_status(const ViewOptions& options);
 Done list_objects(const ViewOptions& options, const std::string& kind);
 Done shut_down(const ViewOptions& options);
@@ -31,6 +41,7 @@ Done call_service(const CallOptions& options);
 Done check_graph(const std::string& file);
 Done start_graph(const GraphStartOptions& options);
 Done remove_graph(const std::string& name, const std::string& socket);
+Done run_stage(const StageOptions& options);
 Done diagnose(const ViewOptions& options);
 Done show_version(const ViewOptions& options);
 

@@ -113,6 +113,17 @@ void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
     }
 }
 
+void add_stage_command(CLI::App& app, StageOptions& stage, Command& chosen) {
+    CLI::App* command = app.add_subcommand("stage", "make a kernel a stage of a shell pipeline (docs/stage.md)");
+    command->add_option("FILE", stage.file, "OpenCL C file")->required();
+    command->add_option("--kernel", stage.kernel, "name of the kernel function; default: the only one");
+    command->add_option("--type", stage.type, "element type of the output; default: from the kernel's signature");
+    command->add_option("--extent", stage.extent, "extents of the output, as 640x480; default: the input's");
+    command->add_option("--options", stage.options, "options for the compiler");
+    command->add_option("--set", stage.set, "NAME=VALUE: a parameter of the output and of the kernel")->take_all();
+    command->callback([&] { chosen = [&] { return run_stage(stage); }; });
+}
+
 int report(const Failure& failure) {
     if (!failure.message.empty()) {
         fmt::print(stderr, "yoke: {}\n", failure.message);
@@ -130,12 +141,14 @@ int run(int argc, char** argv) {
     ViewOptions view;
     CallOptions call;
     GraphOptions graph;
+    StageOptions stage;
     std::string kind;
     Command chosen;
     app.add_option("--socket", socket, "path of yoked's socket");
     add_daemon_commands(app, view, kind, chosen);
     add_call_command(app, call, chosen);
     add_graph_commands(app, graph, chosen);
+    add_stage_command(app, stage, chosen);
     CLI::App* doctor = app.add_subcommand("doctor", "what is installed, what is missing, what to do");
     add_view_options(*doctor, view, true);
     doctor->callback([&] { chosen = [&] { return diagnose(view); }; });
@@ -157,7 +170,7 @@ int run(int argc, char** argv) {
                                               ? fmt::format("there is no command {}; see yoke --help", unknown[0])
                                               : fmt::format("{}; see yoke --help", error.what())});
     }
-    view.socket = call.socket = graph.start.socket = socket;
+    view.socket = call.socket = graph.start.socket = stage.socket = socket;
     catch_interrupts();
     const Done done = chosen();
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

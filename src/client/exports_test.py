@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks that libyoke exports exactly the functions that yoke.h declares, under one version node.
+"""Checks that libyoke exports exactly the functions that its C headers declare, under one version node.
 
-usage: exports_test.py NM LIBRARY HEADER
+usage: exports_test.py NM LIBRARY HEADER...
 """
 import re
 import subprocess
@@ -19,15 +19,15 @@ def exported(nm, library):
 
 
 def main():
-    nm, library, header = sys.argv[1:]
-    wanted = {name + "@@YOKE_0.1" for name in declared(header)}
+    nm, library, *headers = sys.argv[1:]
+    wanted = {name + "@@YOKE_0.1" for header in headers for name in declared(header)}
     found = exported(nm, library)
     for name in sorted(wanted - found):
         print("declared but not exported:", name)
     for name in sorted(found - wanted):
         print("exported but not declared:", name)
     if len(wanted) < 20:
-        print("only", len(wanted), "functions were found in", header, "- is this test still reading it rightly?")
+        print("only", len(wanted), "functions were found in", *headers, "- is this test still reading it rightly?")
         return 1
     return wanted != found
 

@@ -1,0 +1,158 @@
+// See stage.hpp.
+#include "client/stage.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+namespace yoke::client {
+namespace {
+
+yoke_stream stream_of(const StreamForm& form) {
+    yoke_stream stream{};
+    std::copy(form.form.type.begin(), form.form.type.end(), stream.template_.type);
+    std::copy(form.form.extent.begin(), form.form.extent.end(), stream.template_.extent);
+    stream.variable = form.variable ? 1 : 0;
+    return stream;
+}
+
+StreamForm form_of(const yoke_stream& stream) {
+    StreamForm form;
+    form.form.type.assign(stream.template_.type, ::strnlen(stream.template_.type, sizeof(stream.template_.type)));
+    std::copy_n(stream.template_.extent, 3, form.form.extent.begin());
+    form.form.stride = stream.template_.stride;
+    form.variable = stream.variable != 0;
+    return form;
+}
+
+Status check_open(int fd, int access, const char* what) {
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0 || ((flags & O_ACCMODE) != access && (flags & O_ACCMODE) != O_RDWR)) {
+        return fail(EBADF, "descriptor {} is not open for {}; connect the stage to a pipe or a file", fd, what);
+    }
+    return {};
+}
+
+std::string next_graph_name() {
+    static std::atomic<unsigned> number{0};
+    return fmt::format("/stage-{}-{}", ::getpid(), ++number);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Stage>> Stage::open(const yoke_stage_options& options) {
+    if ((options.flags & ~(YOKE_STAGE_SOURCE | YOKE_STAGE_SINK)) != 0 || options.reserved != 0 ||
+        options.flags == (YOKE_STAGE_SOURCE | YOKE_STAGE_SINK)) {
+        return fail(EINVAL, "flags {:#x} of the stage are not known, or make it neither read nor write", options.flags);
+    }
+    std::unique_ptr<Stage> stage(new Stage(options));
+    if ((options.flags & YOKE_STAGE_SOURCE) == 0) {
+        if (auto done = check_open(options.input, O_RDONLY, "reading"); !done) {
+            return tl::unexpected(done.error());
+        }
+    }
+    if ((options.flags & YOKE_STAGE_SINK) == 0) {
+        if (auto done = check_open(options.output == 0 ? STDOUT_FILENO : options.output, O_WRONLY, "writing"); !done) {
+            return tl::unexpected(done.error());
+        }
+    }
+    return stage;
+}
+
+Stage::Stage(const yoke_stage_options& options)
+    : flags_(options.flags),
+      socket_(options.socket != nullptr ? options.socket : ""),
+      pid_(::getpid()),
+      reader_(options.input),
+      writer_(options.output == 0 ? STDOUT_FILENO : options.output),
+      graph_name_(next_graph_name()) {}
+
+// A child's session is not the parent's: yoke_close knows, and only gives memory back.
+Stage::~Stage() = default;
+
+bool Stage::usable() const {
+    return ::getpid() == pid_;
+}
+
+int Stage::refuse(const Error& error) {
+    error_ = error.message;
+    return -error.code;
+}
+
+Status Stage::library(int status) const {
+    if (status >= 0) {
+        return {};
+    }
+    return tl::unexpected(Error{-status, yoke_error(session_.get())});
+}
+
+Result<const StageHeader*> Stage::input_header() {
+    if ((flags_ & YOKE_STAGE_SOURCE) != 0) {
+        return fail(EINVAL, "the stage is a source and has no input; open it without YOKE_STAGE_SOURCE");
+    }
+    return reader_.header();
+}
+
+Status Stage::input(yoke_stream& stream) {
+    auto header = input_header();
+    if (!header) {
+        return tl::unexpected(header.error());
+    }
+    stream = stream_of((*header)->stream);
+    return {};
+}
+
+const char* Stage::parameter(const char* name) const {
+    const std::string* value = reader_.known() != nullptr ? find_parameter(reader_.known()->parameters, name) : nullptr;
+    return value != nullptr ? value->c_str() : nullptr;
+}
+
+Status Stage::set_parameter(const char* name, const char* value) {
+    if (auto done = check_parameter(name, value != nullptr ? value : "-"); !done) {
+        return done;
+    }
+    if (writer_.header()) {
+        return fail(EALREADY, "parameter {} comes too late: the output has its header already", name);
+    }
+    const auto found = std::find_if(set_.begin(), set_.end(), [&](const auto& one) { return one.first == name; });
+    auto& place = found != set_.end() ? *found : set_.emplace_back(name, "");
+    place.second = value != nullptr ? value : "";
+    return {};
+}
+
+Status Stage::output(const yoke_stream& stream) {
+    if ((flags_ & YOKE_STAGE_SINK) != 0) {
+        return fail(EINVAL, "the stage is a sink and has no output; open it without YOKE_STAGE_SINK");
+    }
+    StageHeader header{form_of(stream), {}};
+    if ((flags_ & YOKE_STAGE_SOURCE) == 0) {
+        auto input = input_header();
+        if (!input) {
+            return tl::unexpected(input.error());
+        }
+        for (const auto& parameter : (*input)->parameters) {
+            if (find_parameter(set_, parameter.first) == nullptr) {
+                header.parameters.push_back(parameter);
+            }
+        }
+    }
+    std::copy_if(set_.begin(), set_.end(), std::back_inserter(header.parameters),
+                 [](const auto& parameter) { return !parameter.second.empty(); });
+    return writer_.begin(header);
+}
+
+Result<std::optional<std::size_t>> Stage::read(std::span<std::byte> room) {
+    if (auto header = input_header(); !header) {
+        return tl::unexpected(header.error());
+    }
+    return reader_.read(room);
+}
+
+Status Stage::write(std::span<const std::byte> record) {
+    return writer_.write(record);
+}
+
+}  // namespace yoke::client

@@ -1,0 +1,186 @@
+// See stage_pipe.hpp.
+#include "client/stage_pipe.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace yoke::client {
+namespace {
+
+constexpr std::size_t length_bytes = 8;
+
+void wait_for(int fd, short events) {
+    pollfd wait{.fd = fd, .events = events, .revents = 0};
+    ::poll(&wait, 1, -1);  // what went wrong, the next read or write says
+}
+
+std::uint64_t element_bytes_of(const StreamForm& stream) {
+    return control::parse_element_type(stream.form.type)->bytes();
+}
+
+}  // namespace
+
+// Bytes read; fewer than asked for only at the end.
+Result<std::size_t> StageReader::fill(std::span<std::byte> room) {
+    std::size_t filled = 0;
+    while (filled < room.size()) {
+        const ssize_t count = ::read(fd_, room.data() + filled, room.size() - filled);
+        if (count > 0) {
+            filled += static_cast<std::size_t>(count);
+        } else if (count == 0) {
+            break;
+        } else if (errno == EAGAIN) {
+            wait_for(fd_, POLLIN);
+        } else if (errno != EINTR) {
+            return fail_errno("cannot read the stream from descriptor {}", fd_);
+        }
+    }
+    return filled;
+}
+
+// Byte by byte: what follows the line may be somebody else's, as after the `read` of a shell.
+Result<std::string> StageReader::read_line() {
+    std::string line;
+    for (;;) {
+        std::byte byte{};
+        const auto count = fill({&byte, 1});
+        if (!count) {
+            return tl::unexpected(count.error());
+        }
+        if (*count == 0 && line.empty()) {
+            return fail(ENODATA, "the input ended before its header; look at what the stage before this one says");
+        }
+        if (*count == 0 || static_cast<char>(byte) == '\n') {
+            return line;
+        }
+        line += static_cast<char>(byte);
+        const std::size_t known = std::min(line.size(), stage_magic.size());
+        if (line.compare(0, known, stage_magic.substr(0, known)) != 0 || line.size() >= stage_header_bytes_max) {
+            return line;  // no header; its parser says so
+        }
+    }
+}
+
+Result<const StageHeader*> StageReader::header() {
+    if (!header_) {
+        auto line = read_line();
+        if (!line) {
+            return tl::unexpected(line.error());
+        }
+        auto parsed = parse_stage_header(*line);
+        if (!parsed) {
+            return tl::unexpected(parsed.error());
+        }
+        record_bytes_ = *control::template_bytes(parsed->stream.form);
+        element_bytes_ = element_bytes_of(parsed->stream);
+        header_ = std::move(*parsed);
+    }
+    return &*header_;
+}
+
+Error StageReader::cut() const {
+    return {EPROTO, fmt::format("the input ends within record {}; the stage before this one was cut off", records_)};
+}
+
+Result<std::optional<std::size_t>> StageReader::read(std::span<std::byte> room) {
+    if (auto known = header(); !known) {
+        return tl::unexpected(known.error());
+    }
+    if (header_->stream.variable && !length_) {
+        std::array<std::byte, length_bytes> bytes{};
+        const auto count = fill(bytes);
+        if (!count) {
+            return tl::unexpected(count.error());
+        }
+        if (*count != length_bytes) {
+            return *count == 0 ? Result<std::optional<std::size_t>>(std::nullopt) : tl::unexpected(cut());
+        }
+        std::uint64_t length_untrusted = 0;
+        std::memcpy(&length_untrusted, bytes.data(), length_bytes);
+        if (length_untrusted > record_bytes_ || length_untrusted % element_bytes_ != 0) {
+            return fail(EPROTO,
+                        "record {} of the input says that it has {} bytes; at most {} and whole elements of {} are "
+                        "allowed",
+                        records_, length_untrusted, record_bytes_, element_bytes_);
+        }
+        length_ = length_untrusted;
+    }
+    const std::size_t length = length_.value_or(record_bytes_);
+    if (length > room.size()) {
+        return fail(EMSGSIZE, "record {} has {} bytes, but there is room for {} only; give more", records_, length,
+                    room.size());
+    }
+    const auto count = fill(room.first(length));
+    if (!count) {
+        return tl::unexpected(count.error());
+    }
+    if (*count != length) {
+        return *count == 0 && !length_ ? Result<std::optional<std::size_t>>(std::nullopt) : tl::unexpected(cut());
+    }
+    length_.reset();
+    ++records_;
+    return length;
+}
+
+bool StageReader::ready() const {
+    pollfd wait{.fd = fd_, .events = POLLIN, .revents = 0};
+    return ::poll(&wait, 1, 0) > 0;
+}
+
+Status StageWriter::begin(const StageHeader& header) {
+    if (header_) {
+        return fail(EALREADY, "the output has its header already; a stream has one");
+    }
+    auto text = format_stage_header(header);
+    if (!text) {
+        return tl::unexpected(text.error());
+    }
+    if (auto done = put(std::as_bytes(std::span(*text))); !done) {
+        return done;
+    }
+    record_bytes_ = *control::template_bytes(header.stream.form);
+    element_bytes_ = element_bytes_of(header.stream);
+    header_ = header;
+    return {};
+}
+
+Status StageWriter::write(std::span<const std::byte> record) {
+    if (!header_) {
+        return fail(EINVAL, "the output has no header yet; call yoke_stage_output before records are written");
+    }
+    const bool variable = header_->stream.variable;
+    if (variable ? record.size() > record_bytes_ || record.size() % element_bytes_ != 0
+                 : record.size() != record_bytes_) {
+        return fail(EINVAL, "a record of {} bytes does not fit the output, whose records have {}{} bytes",
+                    record.size(), variable ? "at most " : "", record_bytes_);
+    }
+    if (variable) {
+        const std::uint64_t length = record.size();
+        if (auto done = put(std::as_bytes(std::span(&length, 1))); !done) {
+            return done;
+        }
+    }
+    return put(record);
+}
+
+Status StageWriter::put(std::span<const std::byte> bytes) const {
+    while (!bytes.empty()) {
+        const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
+        if (count >= 0) {
+            bytes = bytes.subspan(static_cast<std::size_t>(count));
+        } else if (errno == EAGAIN) {
+            wait_for(fd_, POLLOUT);
+        } else if (errno == EPIPE) {
+            return fail(EPIPE, "nobody reads the output any more");
+        } else if (errno != EINTR) {
+            return fail_errno("cannot write the stream to descriptor {}", fd_);
+        }
+    }
+    return {};
+}
+
+}  // namespace yoke::client

@@ -1,0 +1,63 @@
+// Records through a descriptor: the plain way of a stream, and what it must be equal to when it takes another.
+//
+// Reads and writes whole records over pipes, sockets and files, in blocking or non-blocking mode (a descriptor's mode
+// belongs to all who share it, so it is taken as it is). A length that comes with a variable record is checked before
+// it is used.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "client/stage_header.hpp"
+
+namespace yoke::client {
+
+class StageReader {
+   public:
+    explicit StageReader(int fd) : fd_(fd) {}
+
+    // The header, read once. ENODATA: the input ends before; EPROTO.
+    Result<const StageHeader*> header();
+    // The header if it has been read.
+    [[nodiscard]] const StageHeader* known() const { return header_ ? &*header_ : nullptr; }
+    // The next record into `room`; its bytes, or nothing at the end of the stream. EPROTO, EMSGSIZE (try again with
+    // more room).
+    Result<std::optional<std::size_t>> read(std::span<std::byte> room);
+    // Whether read() would find something, be it the end.
+    [[nodiscard]] bool ready() const;
+
+   private:
+    Result<std::size_t> fill(std::span<std::byte> room);
+    Result<std::string> read_line();
+    [[nodiscard]] Error cut() const;
+
+    int fd_;
+    std::optional<StageHeader> header_;
+    std::size_t record_bytes_ = 0;  // of the template
+    std::size_t element_bytes_ = 1;
+    std::optional<std::uint64_t> length_;  // of a variable record whose bytes have not been read
+    std::uint64_t records_ = 0;
+};
+
+class StageWriter {
+   public:
+    explicit StageWriter(int fd) : fd_(fd) {}
+
+    // EALREADY, EINVAL, E2BIG, EPIPE.
+    Status begin(const StageHeader& header);
+    [[nodiscard]] const std::optional<StageHeader>& header() const { return header_; }
+    Status write(std::span<const std::byte> record);
+
+   private:
+    Status put(std::span<const std::byte> bytes) const;
+
+    int fd_;
+    std::optional<StageHeader> header_;
+    std::size_t record_bytes_ = 0;
+    std::size_t element_bytes_ = 1;
+};
+
+}  // namespace yoke::client
