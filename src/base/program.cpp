@@ -62,7 +62,8 @@ std::vector<std::string> places() {
         const std::string folder = folder_of(here);
         folders.push_back(folder);
         folders.push_back(folder + "/../bin");
-        folders.push_back(folder + "/../libexec/yoke");
+        folders.push_back(folder + "/yoke");
+        folders.push_back(folder + "/../yoke");
     }
     folders.emplace_back("/usr/lib/yoke");
     folders.emplace_back("/usr/libexec/yoke");
