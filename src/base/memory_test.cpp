@@ -1,3 +1,5 @@
+// Mappings share bytes, seals hold, and descriptors that are no sealed memory (files, pipes, huge pages, wrong sizes,
+// missing seals) are refused by name.
 #include "base/memory.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Constants of a graph file into the bytes that a kernel's argument has; see constant.hpp. Every number is checked
+// against its type, so that nothing is rounded or cut silently.
 #include "control/constant.hpp"
 
 #include <bit>

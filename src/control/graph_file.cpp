@@ -1,3 +1,5 @@
+// A graph's definition out of TOML; see graph_file.hpp. Reading goes on after a mistake with whatever is there, so
+// that code need not look after every member; the first mistake, with line and column, is what the caller gets.
 #include "control/graph_file.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Checks that every port has its channel, that templates agree and that no ptasks wait for each other in a circle;
+// see graph_wiring.hpp. Names are resolved once into numbers, then all is linear.
 #include "control/graph_wiring.hpp"
 
 #include <map>

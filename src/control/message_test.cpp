@@ -1,3 +1,5 @@
+// Messages over real sockets, from honest and hostile senders: long ones, torn ones, wrong memfds, too many
+// descriptors; after each the number of open descriptors is what it was.
 #include "control/message.hpp"
 
 #include <fcntl.h>

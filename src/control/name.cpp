@@ -1,3 +1,5 @@
+// Names of objects into their parts; see name.hpp. One grammar for files, messages and the command line; the error
+// shows which part is wrong and what its form is.
 #include "control/name.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// What is a name, of which kind, and what the refusal of anything else says.
 #include "control/name.hpp"
 
 #include <gtest/gtest.h>

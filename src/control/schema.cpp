@@ -1,3 +1,5 @@
+// Compares a message with its schema, member by member; see schema.hpp. Whoever handles a checked message need not
+// ask again whether a member is there or of which type.
 #include "control/schema.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Entries of a hostile client against the session's private layout: each member that can be wrong, wrong by the least
+// possible amount.
 #include "executive/validation.hpp"
 
 #include <limits>

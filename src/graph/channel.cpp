@@ -1,3 +1,4 @@
+// Completions of transfers that move no data; see channel.hpp.
 #include "graph/channel.hpp"
 
 namespace yoke::graph {

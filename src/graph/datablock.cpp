@@ -1,3 +1,4 @@
+// References, shelves of free buffers by size, and the account's budget; see datablock.hpp.
 #include "graph/datablock.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Readiness of a ptask, and the checks of its kernel's arguments when it is opened; see ptask.hpp.
 #include "graph/ptask.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The graphs of an account by name and their channels by number; see runtime.hpp. Readers share one lock, and what
+// happens inside a graph is that graph's business.
 #include "graph/runtime.hpp"
 
 #include <atomic>

@@ -1,3 +1,5 @@
+// Arrays of rings, status page and data area do not overlap and lie inside; a layout of which any byte was changed is
+// refused.
 #include "ring/layout.hpp"
 
 #include <algorithm>

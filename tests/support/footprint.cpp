@@ -1,3 +1,4 @@
+// Reads /proc until two looks agree; see footprint.hpp.
 #include "support/footprint.hpp"
 
 #include <filesystem>

@@ -1,3 +1,5 @@
+// Requests to and answers from the compiler's process as control messages; see compile_request.hpp. What comes back
+// has been near foreign code, so it is checked like a stranger's.
 #include "device/cpu/compile_request.hpp"
 
 #include "base/text.hpp"

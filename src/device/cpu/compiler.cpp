@@ -1,3 +1,5 @@
+// The worker's side of compiling: the cache first, then the spawner; see compiler.hpp. The key holds everything that
+// the binary depends on, the driver's and the machine's identity included.
 #include "device/cpu/compiler.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// OpenCL's error codes with names and errno, and the search for a platform; see opencl.hpp.
 #include "device/cpu/opencl.hpp"
 
 #include <fmt/ranges.h>

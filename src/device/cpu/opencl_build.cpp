@@ -1,3 +1,4 @@
+// Compiles inside yoke-compile: work-group first, then the one launch's machine code; see opencl_build.hpp.
 #include "device/cpu/opencl_build.hpp"
 
 #include <cstdlib>

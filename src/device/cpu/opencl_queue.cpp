@@ -1,3 +1,5 @@
+// Copies, launches and their ends on one in-order queue; see opencl_queue.hpp. Records are pooled, so that nothing is
+// allocated per command.
 #include "device/cpu/opencl_queue.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The directory for PoCL's unpacked binaries, and clearing away those of dead processes; see scratch.hpp.
 #include "device/cpu/scratch.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// The spawner's process: forked early, it keeps two descriptors and nothing else of the worker; see spawner.hpp.
 #include "device/cpu/spawner.hpp"
 
 #include <fcntl.h>
