@@ -1,3 +1,5 @@
+// Finds yoke's own programs; see program.hpp. The folder of the running code is asked from the kernel, not from
+// $PATH: a caller's environment must not decide what a daemon executes.
 #include "base/program.hpp"
 
 #include <sys/stat.h>

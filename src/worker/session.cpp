@@ -8,6 +8,7 @@
 #include "ring/layout.hpp"
 #include "worker/graph_request.hpp"
 #include "worker/key_bytes.hpp"
+#include "worker/locked_heap.hpp"
 #include "worker/session_memory.hpp"
 
 namespace yoke::worker {
@@ -142,7 +143,10 @@ void Session::create_key(control::Message& message) {
         refuse(request, bytes.error());
         return;
     }
-    auto key = services_.executive.add_key(id_, *service, bytes->view());
+    auto key = [&] {
+        const LockedHeap::Scope locked;
+        return services_.executive.add_key(id_, *service, bytes->view());
+    }();
     if (!key) {
         refuse(request, key.error());
         return;

@@ -15,6 +15,7 @@
 #include "base/log.hpp"
 #include "device/cpu/spawner.hpp"
 #include "worker/confinement.hpp"
+#include "worker/locked_heap.hpp"
 #include "worker/server.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -111,6 +112,10 @@ Result<int> serve() {
 }  // namespace yoke::worker
 
 int main() {
+    if (!yoke::worker::LockedHeap::install()) {
+        fmt::print(stderr, "yoke-worker: OpenSSL is in use before main; no key could be kept in locked memory\n");
+        return 1;
+    }
     yoke::worker::speak_for_itself();
     if (const char* levels = std::getenv("YOKE_LOG")) {
         if (auto configured = yoke::configure_log(levels); !configured) {
