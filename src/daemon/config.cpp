@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <variant>
 
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
+
+#include "base/file.hpp"
 
 namespace yoke::daemon {
 namespace {
@@ -195,18 +195,11 @@ Result<Config> parse_config(std::string_view toml, const std::string& file) {
 }
 
 Result<Config> load_config(const std::string& path, bool required) {
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream) {
-        if (!required && errno == ENOENT) {
-            return Config{};
-        }
-        return fail_errno("configuration {} cannot be read", path);
+    const auto text = read_file(path);
+    if (!text && text.error().code == ENOENT && !required) {
+        return Config{};
     }
-    const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-    if (stream.bad()) {
-        return fail_errno("configuration {} cannot be read", path);
-    }
-    return parse_config(text, path);
+    return text ? parse_config(*text, path) : tl::unexpected(text.error());
 }
 
 std::string default_config() {

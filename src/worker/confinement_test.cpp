@@ -18,9 +18,10 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <thread>
+
+#include "base/file.hpp"
 
 #include "support/raw_session.hpp"
 
@@ -232,8 +233,7 @@ TEST(Confinement, HoldsForEveryThreadOfARealWorker) {
     unsigned threads = 0;
     for (const auto& task :
          std::filesystem::directory_iterator(fmt::format("/proc/{}/task", (*session)->connected().worker))) {
-        std::ifstream stream(task.path() / "status");
-        const std::string status{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+        const std::string status = read_file(task.path() / "status").value_or("");
         EXPECT_THAT(status, testing::HasSubstr("NoNewPrivs:\t1\n"));
         EXPECT_THAT(status, testing::HasSubstr("Seccomp:\t2\n"));
         ++threads;
