@@ -373,6 +373,42 @@ TEST_F(CliCall, AnInterruptLeavesNothingBehind) {
     EXPECT_TRUE(files().empty());
 }
 
+TEST_F(CliCall, AnInterruptThatComesTwiceAtOnceIsOne) {
+    Invocation endless = command({"call", "echo", "--place", "caller", "-o", path("out")});
+    endless.input = random_text(3'000'000, 18);
+    endless.hold_input = true;
+    endless.while_running = [&](pid_t pid) {
+        while (files().empty()) {
+            ::usleep(1000);
+        }
+        ::kill(pid, SIGTERM);
+        ::kill(pid, SIGTERM);
+        ::kill(pid, SIGINT);
+    };
+    expect_sentence(run(endless), 130, "interrupted");
+    EXPECT_TRUE(files().empty());
+}
+
+TEST_F(CliCall, StandardStreamsThatAreClosedAreNotTakenForFiles) {
+    const std::string in = write("in", "some text");
+    Invocation mute = command({"call", "echo", "--place", "caller", "-i", in});
+    mute.in_child = [] { ::close(STDOUT_FILENO); };
+    expect_sentence(run(mute), 1, "standard output");
+    EXPECT_EQ(read("in"), "some text");
+    Invocation deaf = command({"call", "echo", "--place", "caller", "-o", path("out")});
+    deaf.in_child = [] { ::close(STDIN_FILENO); };
+    expect_sentence(run(deaf), 1, "standard input");
+    EXPECT_EQ(files(), std::set<std::string>{"in"});
+    Invocation silent = command({"call", "echo", "--place", "caller", "-i", in, "--json"});
+    silent.in_child = [] { ::close(STDERR_FILENO); };
+    const Finished finished = run(silent);
+    EXPECT_EQ(finished.exit, 0);
+    EXPECT_EQ(finished.out, "some text");
+    Invocation version = command({"version"});
+    version.in_child = [] { ::close(STDOUT_FILENO); };
+    expect_sentence(run(version), 1, "standard output");
+}
+
 TEST_F(CliCall, TheSummaryIsJsonOnStandardError) {
     const Finished finished = call({"echo", "--json"}, random_text(2'500'000, 17));
     EXPECT_EQ(finished.out.size(), 2'500'000U);

@@ -188,6 +188,15 @@ Done Output::finish() {
     return {};
 }
 
+void occupy_standard_streams() {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(fd, F_GETFD) < 0) {
+            // The lowest free number is this one. Reading from it, or writing to it, fails with EBADF.
+            static_cast<void>(::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+        }
+    }
+}
+
 Outcome<std::vector<std::byte>> read_small_file(const std::string& path, std::size_t bytes_max, const char* what) {
     auto input = Input::open(path);
     if (!input) {
