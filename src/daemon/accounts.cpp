@@ -164,15 +164,16 @@ void Broker::fail_waiting(Account& account, const Error& error, std::uint64_t re
     }
 }
 
-// What the account may have, less what the others leave of the total.
+// What the account may have, less what the others leave of the total. A worker that says it has more than its account
+// may have is not believed: its lie would use up what is the others'.
 Result<control::Json> Broker::limits_for(const Account& account) const {
     const Config& config = options_.config;
     std::uint64_t other_sessions = 0;
     std::uint64_t other_bytes = 0;
     for (const auto& [uid, other] : accounts_) {
         if (other.worker && uid != account.uid) {
-            other_sessions += other.worker->sessions();
-            other_bytes += other.worker->inventory().arena_bytes();
+            other_sessions += std::min(other.worker->sessions(), config.account_sessions);
+            other_bytes += std::min(other.worker->inventory().arena_bytes(), config.account_arena_bytes);
         }
     }
     const std::uint64_t sessions = account.worker->sessions();

@@ -11,6 +11,7 @@
 #include <toml++/toml.h>
 
 #include "base/file.hpp"
+#include "control/limits.hpp"
 
 namespace yoke::daemon {
 namespace {
@@ -34,14 +35,15 @@ constexpr std::uint64_t day_s = 86'400;
 const std::array options{
     Option{"log", "level", &Config::log_level, 0, 0,
            "Least severe messages that are logged: debug, info, warning, error, off."},
-    Option{"limits.account", "sessions", &Config::account_sessions, 1, count_max,
+    Option{"limits.account", "sessions", &Config::account_sessions, 1, control::account_sessions_max,
            "Sessions that an account may have open."},
     Option{"limits.account", "arena_bytes", &Config::account_arena_bytes, 1 << 20, bytes_max,
            "Bytes of all arenas of an account."},
-    Option{"limits.account", "graphs", &Config::account_graphs, 1, count_max, "Graphs of an account."},
-    Option{"limits.account", "objects", &Config::account_objects, 1, count_max,
+    Option{"limits.account", "graphs", &Config::account_graphs, 1, control::account_graphs_max,
+           "Graphs of an account."},
+    Option{"limits.account", "objects", &Config::account_objects, 1, control::account_objects_max,
            "Ptasks, ports and channels of one graph."},
-    Option{"limits.account", "keys", &Config::account_keys, 1, count_max, "Keys of one session."},
+    Option{"limits.account", "keys", &Config::account_keys, 1, control::session_keys_max, "Keys of one session."},
     Option{"limits.account", "connections", &Config::account_connections, 1, count_max,
            "Connections of one user to yoked itself."},
     Option{"limits.total", "sessions", &Config::total_sessions, 1, count_max, "Sessions of all accounts."},
@@ -73,10 +75,9 @@ const std::array options{
     Option{"supervision", "bar_s", &Config::bar_s, 1, day_s, "Seconds that an account stays barred."},
 };
 
-// As base/log.hpp knows them.
+// As base/log.hpp knows them, less the client's: libyoke speaks in other processes and listens to $YOKE_LOG there.
 constexpr std::array<std::string_view, 5> levels{"debug", "info", "warning", "error", "off"};
-constexpr std::array<std::string_view, 7> topics{"control", "daemon", "worker", "executive",
-                                                 "graph",   "device", "client"};
+constexpr std::array<std::string_view, 6> topics{"control", "daemon", "worker", "executive", "graph", "device"};
 
 template <typename List>
 bool is_one_of(const List& list, std::string_view text) {

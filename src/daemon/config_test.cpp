@@ -67,7 +67,7 @@ TEST(Config, TheDefaultTextNamesEveryOptionAndIsValidWithAndWithoutComments) {
     const Config config;
     EXPECT_EQ(active->total_workers, config.total_workers);
     EXPECT_EQ(active->suspects_window_s, config.suspects_window_s);
-    EXPECT_EQ(active->log_topics.size(), 7U);
+    EXPECT_EQ(active->log_topics.size(), 6U);
     EXPECT_THAT(text, HasSubstr("\n#idle_exit_s = 10\n"));
 }
 
