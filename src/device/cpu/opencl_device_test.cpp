@@ -262,6 +262,27 @@ TEST(OpenclDevice, TakesFromTheCacheWhatWasCompiledOnce) {
     EXPECT_EQ(other.error().code, ETIME);
 }
 
+TEST(OpenclDevice, CompilesAgainWhatIncludesFiles) {
+    const TestDirectory directory;
+    const std::string header = directory.path() + "/base.h";
+    const auto device = open_test_device(test_cache());
+    ASSERT_NE(device, nullptr);
+    const Geometry geometry{{16, 1, 1}, {0, 0, 0}};
+    const Program including{
+        "#include \"base.h\"\n"
+        "kernel void number(global uint* out, uint base) { size_t i = get_global_id(0); out[i] = base + i + MORE; }",
+        "number.cl", "number", "-I " + directory.path(), geometry};
+    std::string log;
+    std::ofstream(header) << "#define MORE 0\n";
+    auto good = device->compile(including, log);
+    ASSERT_TRUE(good) << good.error().message;
+    EXPECT_EQ(launch_and_check(*device, **good, 16), "");
+    std::ofstream(header) << "#define MORE 1\n";
+    auto other = device->compile(including, log);
+    ASSERT_TRUE(other) << other.error().message;
+    EXPECT_NE(launch_and_check(*device, **other, 16), "") << "the header has changed what the kernel does";
+}
+
 TEST(OpenclDevice, CompilesAgainWhatIsCorruptInTheCache) {
     const TestDirectory cache;
     const auto device = open_test_device(cache.path());
