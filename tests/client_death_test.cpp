@@ -90,7 +90,8 @@ TEST_F(ClientDeath, WithoutAWorkerCallsRunHereOrFailTyped) {
     const auto result = session.wait(waiting, 20s);
     ASSERT_TRUE(result);
     EXPECT_EQ(result->status, -ENOTCONN) << "not begun, and no worker to repeat it";
-    const yoke_call raw = call(YOKE_PLACE_WORKER).raw();
+    const Call again = call(YOKE_PLACE_WORKER);
+    const yoke_call raw = again.raw();
     EXPECT_EQ(yoke_call_sync(session.get(), &raw, nullptr), -ENOTCONN);
     EXPECT_EQ(session.call(call(YOKE_PLACE_AUTO)).where, YOKE_WHERE_CALLER);
     ASSERT_TRUE(instance_.start()) << instance_.error();

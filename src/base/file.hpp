@@ -14,8 +14,8 @@ namespace yoke {
 
 inline constexpr std::size_t file_bytes_max = std::size_t{4} * 1024 * 1024;  // more than any text that yoke reads
 
-// Content of a regular file of at most `bytes_max`. EINVAL: not a regular file; EMSGSIZE: longer; errno of open and
-// read.
+// Content of a regular file (or /dev/null) of at most `bytes_max`. EINVAL: not a regular file; EMSGSIZE: longer; errno
+// of open and read.
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max = file_bytes_max);
 
 }  // namespace yoke

@@ -48,6 +48,7 @@ TEST_F(File, WhatCannotBeReadIsNamed) {
     EXPECT_EQ(read_file(folder_ + "/none").error().code, ENOENT);
     EXPECT_EQ(read_file(folder_).error().code, EINVAL);
     EXPECT_EQ(read_file("/dev/zero").error().code, EINVAL);
+    EXPECT_EQ(*read_file("/dev/null"), "");
     ASSERT_EQ(::mkfifo((folder_ + "/fifo").c_str(), 0600), 0);
     EXPECT_EQ(read_file(folder_ + "/fifo").error().code, EINVAL);
     EXPECT_NE(read_file(folder_ + "/none").error().message.find(folder_ + "/none"), std::string::npos);

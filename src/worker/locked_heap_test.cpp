@@ -150,7 +150,9 @@ TEST_F(LockedHeapTest, AWorkerLocksTheKeysOfItsSessions) {
     const auto answer = control::request((*session)->socket(), {{"op", "create_key"}, {"service", "aes-cbc"}},
                                          std::span(&fd, 1), 20'000);
     ASSERT_TRUE(answer) << answer.error().message;
+#ifndef __SANITIZE_ADDRESS__  // which makes mlock() do nothing
     EXPECT_GT(locked_kib_of(worker), 0U);
+#endif
 }
 
 }  // namespace
