@@ -2,6 +2,7 @@
 // libgcrypt. The real program is run, as a user runs it.
 #include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -147,6 +148,37 @@ TEST_F(CliUsage, DoctorSaysThatNoDaemonMayBeStarted) {
     const Finished finished = yoke({"doctor", "-H"});
     EXPECT_EQ(finished.exit, 1);
     EXPECT_TRUE(says(finished.out, "daemon\tmissing\tnone runs, and YOKE_AUTOSTART=0 forbids")) << finished.out;
+}
+
+TEST_F(CliUsage, ASetuidProgramListensToNoEnvironment) {
+    constexpr uid_t owner = 65534;
+    constexpr uid_t caller = 65533;
+    struct statvfs place {};
+    if (::geteuid() != 0 || ::statvfs(directory.c_str(), &place) != 0 || (place.f_flag & ST_NOSUID) != 0) {
+        GTEST_SKIP() << "needs root, and a temporary directory where setuid counts";
+    }
+    if (std::filesystem::exists("/run/yoke/yoke.sock")) {
+        GTEST_SKIP() << "a system instance runs here and would be used";
+    }
+    std::filesystem::permissions(directory, std::filesystem::perms::all);
+    const std::string program = path("yoke-setuid");
+    std::filesystem::copy_file(std::string(YOKE_BIN_DIR) + "/yoke", program);
+    ASSERT_EQ(::chown(program.c_str(), owner, owner), 0);
+    ASSERT_EQ(::chmod(program.c_str(), 04755), 0);
+    Invocation made = command({"call", "echo", "--place", "worker"});
+    made.arguments[0] = program;
+    made.environment.erase("YOKE_AUTOSTART");
+    made.in_child = [] {
+        if (::setgid(caller) != 0 || ::setuid(caller) != 0) {
+            ::_exit(99);
+        }
+    };
+    const Finished finished = run(made);
+    if (finished.exit == 127) {
+        GTEST_SKIP() << "other users cannot load libyoke from " << YOKE_BIN_DIR;
+    }
+    expect_sentence(finished, 3, "/run/yoke/yoke.sock, and a setuid program uses no other");
+    EXPECT_FALSE(says(finished.err, path("run")));
 }
 
 class CliCall : public CliTest {
