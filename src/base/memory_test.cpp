@@ -1,5 +1,5 @@
-// Mappings share bytes, seals hold, and descriptors that are no sealed memory (files, pipes, huge pages, wrong sizes,
-// missing seals) are refused by name.
+// Mappings share bytes and seals hold. Descriptors that are no sealed memory (files, pipes, huge pages, wrong sizes)
+// are refused, and missing seals are named.
 #include "base/memory.hpp"
 
 #include <fcntl.h>

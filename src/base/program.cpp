@@ -1,5 +1,6 @@
-// Finds yoke's own programs; see program.hpp. The folder of the running code is asked from the kernel, not from
-// $PATH: a caller's environment must not decide what a daemon executes.
+// Finds yoke's own programs; see program.hpp. The folder of the running code is asked from the kernel (/proc/self), not
+// from argv or $PATH. The one variable that counts, $YOKE_LIBEXEC_DIR, must be absolute and is ignored in setuid
+// programs.
 #include "base/program.hpp"
 
 #include <sys/stat.h>
