@@ -1,4 +1,5 @@
-// What is a name, of which kind, and what the refusal of anything else says.
+// What is a name and of which kind, and what is none: empty parts, foreign characters, too many separators, "..", one
+// character too many.
 #include "control/name.hpp"
 
 #include <gtest/gtest.h>
