@@ -1,5 +1,6 @@
-// The worker's side of compiling: the cache first, then the spawner; see compiler.hpp. The key holds everything that
-// the binary depends on, the driver's and the machine's identity included.
+// The worker's side of compiling: the cache first, then the spawner; see compiler.hpp. The key is made of the program's
+// text, its launch, and what the driver says of itself and the processor. A program that may read files has no such
+// key, so it is compiled every time.
 #include "device/cpu/compiler.hpp"
 
 #include <algorithm>
