@@ -55,6 +55,8 @@ const std::array options{
            "Seconds without clients and workers after which a private instance ends; 0: at once."},
     Option{"lifetime", "worker_linger_s", &Config::worker_linger_s, 0, day_s,
            "Seconds that a worker without sessions and graphs is kept."},
+    Option{"lifetime", "worker_alone_s", &Config::worker_alone_s, 1, day_s,
+           "Seconds that a worker serves its sessions after yoked died and before the next one takes it."},
     Option{"lifetime", "lease_ms", &Config::lease_ms, 100, 60'000,
            "Milliseconds that a gate stays open when yoked does not renew it."},
     Option{"supervision", "start_timeout_ms", &Config::start_timeout_ms, 100, 600'000,

@@ -21,6 +21,7 @@ TEST(Config, AnEmptyFileGivesTheDefaults) {
     const auto config = parse_config("", "y.toml");
     ASSERT_TRUE(config);
     EXPECT_EQ(config->account_sessions, Config().account_sessions);
+    EXPECT_EQ(config->worker_alone_s, 30U);
     EXPECT_EQ(log_spec(*config), "info");
 }
 
