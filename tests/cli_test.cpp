@@ -151,6 +151,9 @@ TEST_F(CliUsage, DoctorSaysThatNoDaemonMayBeStarted) {
 }
 
 TEST_F(CliUsage, ASetuidProgramListensToNoEnvironment) {
+#if defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "LeakSanitizer fails in a setuid process, which nothing may look into";
+#endif
     constexpr uid_t owner = 65534;
     constexpr uid_t caller = 65533;
     struct statvfs place {};
@@ -168,7 +171,6 @@ TEST_F(CliUsage, ASetuidProgramListensToNoEnvironment) {
     Invocation made = command({"call", "echo", "--place", "worker"});
     made.arguments[0] = program;
     made.environment.erase("YOKE_AUTOSTART");
-    made.environment["ASAN_OPTIONS"] = "detect_leaks=0";  // LeakSanitizer may not look into a setuid process
     made.in_child = [] {
         if (::setgid(caller) != 0 || ::setuid(caller) != 0) {
             ::_exit(99);
