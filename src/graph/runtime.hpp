@@ -81,6 +81,10 @@ class Runtime {
     void push(Transfer transfer) noexcept;
     void pull(Transfer transfer) noexcept;
     void cancel(std::uint32_t session, std::uint64_t key) noexcept;
+    // The session's client has gone and forget() will follow: from now on nobody finds the graphs that it created, so
+    // their names are free for others, and it opens no more (ECANCELED). They count and are listed until they are
+    // terminated. Never waits for the device.
+    void disown(std::uint32_t session) noexcept;
     // The session is gone: its transfers are dropped once the device has let go of their memory (this waits for that),
     // and graphs that it created are terminated.
     void forget(std::uint32_t session) noexcept;

@@ -193,13 +193,23 @@ void Session::graph_request(const std::string& op, control::Json request) {
 
 void Session::on_closed() {
     closed_ = true;
+    disown_graphs();
     if (!working_) {
         close();
     }
 }
 
+// At once, since closing may wait for others: a client that comes after this one gets graphs of its own, not the same
+// names for a moment.
+void Session::disown_graphs() {
+    if (graph::Runtime* runtime = services_.engine.runtime(); runtime != nullptr && open_) {
+        runtime->disown(id_);
+    }
+}
+
 // The executive waits for chunks that run and the runtime for its device, so this is a job too.
 void Session::close() {
+    disown_graphs();  // again: its last request may have opened the device only now
     services_.closing_jobs.submit(
         [this] {
             if (open_) {
