@@ -315,6 +315,7 @@ TEST_F(CliCall, KeysAreCheckedAndNamed) {
     expect_sentence(call({"aes-ecb", "--key-file", write("k65", std::string(65, 'x')), "-i", data}, ""), 1,
                     "longer than 64 bytes");
     expect_sentence(call({"aes-ecb", "--key-file", path("none"), "-i", data}, ""), 1, "No such file");
+    expect_sentence(call({"sha256", "-i", path("none")}, ""), 1, "none: No such file or directory; name a file");
     expect_sentence(call({"aes-xts", "--key-file", write("equal", std::string(64, 'x')), "-i", data}, ""), 1, "halves");
     // From the standard input, when that holds no data.
     const std::string key(16, 'x');

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 
 #include "cli/interrupt.hpp"
@@ -29,7 +30,9 @@ Outcome<Input> Input::open(const std::string& path) {
     }
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return fail_errno("cannot read {}", path);
+        const int code = errno;
+        return fail(exit_of(code), "cannot read {}: {}; name a file that is there and that you may read", path,
+                    std::strerror(code));
     }
     Input input(fd, path);
     struct stat status {};
