@@ -170,6 +170,8 @@ bool Session::await(std::uint32_t index, std::uint64_t until_ns) {
                 const std::uint64_t took = now_ns() - begun;
                 if (spun) {
                     spin_.learn(took <= spin);
+                } else {
+                    spin_.slept(expected);
                 }
                 const std::uint64_t busy = completion.queued_ns + completion.run_ns;
                 if (flights_->count() == 0 && busy < took && ticket.job.opcode == YOKE_OP_CALL) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/log.hpp"
+#include "control/limits.hpp"
 
 namespace yoke::worker {
 namespace {
@@ -42,7 +43,7 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
 }
 
 Status Server::start_parts() {
-    auto executive = executive::Executive::create({}, &streams_);
+    auto executive = executive::Executive::create({.keys_per_session = control::session_keys_max}, &streams_);
     if (!executive) {
         return tl::unexpected(executive.error());
     }
