@@ -19,8 +19,8 @@ constexpr Range inventory_range{0, 65'536};  // objects of one kind
 constexpr Range work_range{0, work_items_max};
 
 // Client to broker.
-constexpr std::array<std::string_view, 9> list_kinds{"workers",  "sessions", "graphs",  "ptasks", "ports",
-                                                     "channels", "services", "devices", "keys"};
+constexpr std::array<std::string_view, 10> list_kinds{"workers",  "sessions", "graphs",  "ptasks", "ports",
+                                                      "channels", "services", "devices", "keys",   "pipes"};
 constexpr std::array<Member, 2> connect_members{{
     {"version", Kind::unsigned_number, true, u32_range},
     {"suspects", Kind::unsigned_number, false, u32_range},
@@ -49,6 +49,19 @@ constexpr std::array<Member, 3> open_port_members{{
     {"name", Kind::name},
     {"direction", Kind::string, true, {}, nullptr, {}, directions},
     {"template", Kind::object, true, {}, &template_schema},
+}};
+constexpr std::array<Member, 5> claim_pipe_members{{
+    {"direction", Kind::string, true, {}, nullptr, {}, directions},
+    {"fd", Kind::unsigned_number, true, {0, INT32_MAX}},
+    {"template", Kind::object, true, {}, &template_schema},
+    {"variable", Kind::boolean},
+    {"raw", Kind::boolean},  // bytes without records
+}};
+constexpr std::array<std::string_view, 3> pipe_states{"pipe", "joining", "joined"};
+constexpr std::array<Member, 3> pipe_state_members{{
+    {"pair", Kind::unsigned_number},
+    {"state", Kind::string, true, {}, nullptr, {}, pipe_states},
+    {"why", Kind::string, true, {0, 255}},
 }};
 constexpr std::array<Member, 6> kernel_members{{
     {"source", Kind::string, true, {1, kernel_bytes_max}},
@@ -125,6 +138,8 @@ constexpr Request requests[] = {
     {Peer::client_to_broker, "connect", {connect_members}},
     {Peer::client_to_broker, "status", {}},
     {Peer::client_to_broker, "list", {list_members}},
+    {Peer::client_to_broker, "claim_pipe", {claim_pipe_members}},
+    {Peer::client_to_broker, "pipe_state", {pipe_state_members}},
     {Peer::client_to_broker, "shutdown", {}},
     {Peer::client_to_worker, "open_session", {open_session_members}},
     {Peer::client_to_worker, "create_key", {create_key_members}},
