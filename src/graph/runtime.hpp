@@ -8,6 +8,7 @@
 // Push and pull arrive from the executive as stream entries and are completed through the sink given here.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -34,13 +35,16 @@ class TransferSink {
     ~TransferSink() = default;
 };
 
-// A push or pull.
+// A push, a pull, or a move between two channels.
 struct Transfer {
     TransferSink* sink = nullptr;
     std::uint32_t channel = 0;
     std::uint32_t session = 0;  // who asks
     std::uint64_t key = 0;      // for cancel() and the sink: unique among the session's transfers in flight
-    std::uint8_t flags = 0;     // push: YOKE_FLAG_END
+    std::uint8_t flags = 0;     // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK, YOKE_FLAG_DRAIN
+    std::uint8_t signals = 0;   // push: YOKE_SIGNALS_PUSHABLE
+    std::uint32_t to = 0;       // move: destination
+    std::array<std::uint64_t, 3> extent{};  // push: zeros: from the length
     std::byte* data = nullptr;
     std::uint32_t length = 0;
     std::uint64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: none
@@ -52,6 +56,13 @@ struct Limits {
     std::uint32_t objects = control::account_objects_max;  // of all graphs
     std::uint32_t capacity_max = 4096;                     // datablocks of one channel
     std::uint64_t device_bytes = 4ULL << 30;               // buffers of all graphs
+};
+
+struct PipeDefinition {
+    std::string name;  // "/pipe-1-2": in the namespace of graphs
+    control::TemplateDefinition form;
+    bool variable = false;
+    std::uint32_t capacity = control::capacity_default;
 };
 
 struct Opened {
@@ -69,17 +80,33 @@ class Runtime {
     Runtime& operator=(const Runtime&) = delete;
 
     // The control calls; `session` is the creator. Errors name the object. Thread-safe.
-    Result<Opened> open_graph(std::uint32_t session, const std::string& name);
+    // `persist`: the graph outlives its creator; EINVAL later for what cannot. `mode`: see GraphDefinition; a graph that
+    // exists keeps its own.
+    Result<Opened> open_graph(std::uint32_t session, const std::string& name, bool persist = false,
+                              std::uint32_t mode = control::mode_default);
     Result<Opened> open_port(std::uint32_t session, const control::PortDefinition& port);
     Result<Opened> open_ptask(std::uint32_t session, const control::PtaskDefinition& ptask);
     Result<Opened> open_channel(std::uint32_t session, const control::ChannelDefinition& channel);
     Status run_graph(std::uint32_t session, const std::string& name);
     Status terminate_graph(std::uint32_t session, const std::string& name);
+    // 0 (least) to 10; of a ptask, or of a graph: of all its ptasks.
+    Status set_priority(std::uint32_t session, const std::string& name, std::uint8_t priority);
+    // Why the graph does not move: [{"object", "reason", "sentence"}], empty when it can or has nothing to do.
+    Result<control::Json> why(std::uint32_t session, const std::string& name) const;
+
+    // Pipes: channels that belong to no graph and to every session that has opened them, the last of which takes them
+    // along. Both push into them and pull from them. EEXIST: with another template.
+    Result<Opened> open_pipe(std::uint32_t session, const PipeDefinition& pipe);
+    Status close_pipe(std::uint32_t session, const std::string& name);
 
     // Never block; complete with ENOENT (detail OBJECT) when there is no such channel, EPIPE or ENODATA at the end of
     // the stream, ETIME at the deadline, ECANCELED when the graph is terminated.
     void push(Transfer transfer) noexcept;
     void pull(Transfer transfer) noexcept;
+    // From the outer end of one graph, or a pipe, to that of another: the datablock itself, not its bytes. Waits for a
+    // datablock and for room; takes nothing before there is room. An end of the stream goes on and completes with
+    // ENODATA.
+    void move(Transfer transfer) noexcept;
     void cancel(std::uint32_t session, std::uint64_t key) noexcept;
     // The session's client has gone and forget() will follow: from now on nobody finds the graphs that it created, so
     // their names are free for others, and it opens no more (ECANCELED). They count and are listed until they are
