@@ -69,7 +69,7 @@ TEST_F(BuildTest, MaliciousNamesAndTemplates) {
         expect(runtime_->open_graph(1, name), EINVAL, "");
     }
     ASSERT_TRUE(runtime_->open_graph(1, "/g"));
-    expect(runtime_->open_port(1, {"/g/p", false, {"i32", {4, 1, 1}, 0}}), EINVAL, "");
+    expect(runtime_->open_port(1, {"/g/p", control::Direction::in, {"i32", {4, 1, 1}, 0}}), EINVAL, "");
     expect(runtime_->open_port(1, {"/h/p:in", control::Direction::in, {"i32", {4, 1, 1}, 0}}), ENOENT, "/h");
     expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i33", {4, 1, 1}, 0}}), EINVAL, "i33");
     expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {0, 1, 1}, 0}}), EINVAL, "/g/p:in");
