@@ -104,7 +104,7 @@ int yoke_open_port(yoke_session* handle, const char* name, int direction, const 
         }
         PortDefinition port;
         port.name = name;
-        port.out = direction == YOKE_OUT;
+        port.direction = direction == YOKE_OUT ? yoke::control::Direction::out : yoke::control::Direction::in;
         port.form.type.assign(form->type, ::strnlen(form->type, sizeof(form->type)));
         std::copy_n(form->extent, 3, port.form.extent.begin());
         port.form.stride = form->stride;

@@ -91,8 +91,8 @@ std::optional<StagePact> StageClaim::take_introduced() {
 
 void StageClaim::tell(std::uint64_t pair, const char* state, const std::string& why) {
     if (socket_) {
-        const auto told =
-            control::send(socket_, {{"op", "pipe_state"}, {"pair", pair}, {"state", state}, {"why", why.substr(0, 255)}});
+        const auto told = control::send(
+            socket_, {{"op", "pipe_state"}, {"pair", pair}, {"state", state}, {"why", why.substr(0, 255)}});
         if (!told) {
             log_debug(Topic::client, "yoked is not told of a pipe", {{"error", told.error().message}});
         }

@@ -1,7 +1,7 @@
 // A stage's claim of one end of a pipe: a connection to yoked that is held as long as the stage may want to join.
 //
-// yoked introduces the stages at both ends to each other, and parts them when a third one comes. A stage without a claim
-// (no yoked, no pipe, YOKE_STAGE=pipe) goes on through its descriptor.
+// yoked introduces the stages at both ends to each other, and parts them when a third one comes. A stage without a
+// claim (no yoked, no pipe, YOKE_STAGE=pipe) goes on through its descriptor.
 #pragma once
 
 #include <memory>

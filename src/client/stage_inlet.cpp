@@ -2,7 +2,7 @@
 #include "client/stage_inlet.hpp"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -14,6 +14,7 @@ namespace yoke::client {
 namespace {
 
 constexpr std::uint64_t none_left_ns = 20'000'000;  // a datablock that is in the channel comes sooner
+constexpr std::size_t page_bytes = 4096;            // a pipe counts in pages, not all of them full
 
 }  // namespace
 
@@ -211,21 +212,25 @@ void StageInlet::put_back() {
     if (!back) {
         return;
     }
-    StageWriter writer(back.get());
-    writer.begin_raw(*known());
     const bool lengths = known()->stream.variable && !raw_;
     std::size_t length = 0;
     while ((!sent_ || taken_ < *sent_) && pull(none_left_ns, length) == 0) {
         ++taken_;
-        // As much as a pipe may hold; a write that would block would block for ever.
-        const std::size_t needed = bytes_in_pipe() + length + sizeof(std::uint64_t);
-        if (needed > static_cast<std::size_t>(std::max(0, ::fcntl(back.get(), F_GETPIPE_SZ))) &&
-            ::fcntl(back.get(), F_SETPIPE_SZ, static_cast<int>(2 * needed)) < 0) {
+        std::vector<std::byte> bytes;
+        if (lengths) {
+            const std::uint64_t written = length;
+            const auto prefix = std::as_bytes(std::span(&written, 1));
+            bytes.assign(prefix.begin(), prefix.end());
+        }
+        bytes.insert(bytes.end(), room().begin(), room().begin() + static_cast<std::ptrdiff_t>(length));
+        // A write that would block would block for ever, so the pipe must hold it; half of a record helps nobody.
+        const std::size_t needed = bytes_in_pipe() + bytes.size() + page_bytes;
+        const int holds = ::fcntl(back.get(), F_GETPIPE_SZ);
+        if ((holds < 0 || needed > static_cast<std::size_t>(holds)) &&
+            ::fcntl(back.get(), F_SETPIPE_SZ, static_cast<int>(std::min<std::size_t>(needed, INT32_MAX))) < 0) {
             return;
         }
-        const std::uint64_t length_written = length;
-        if ((lengths && !writer.write_raw(std::as_bytes(std::span(&length_written, 1)))) ||
-            !writer.write_raw(room().first(length))) {
+        if (::write(back.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
             return;
         }
     }

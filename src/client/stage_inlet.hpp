@@ -28,6 +28,8 @@ class StageInlet : public StageJoint {
     // For a stage whose records the worker moves. Between two records, with no transfer in flight: joins if it can.
     void settle();
     [[nodiscard]] bool pipe_ready() const { return pipe_.ready(); }
+    void add_pipe(std::vector<pollfd>& fds) const { fds.push_back({fd_, POLLIN, 0}); }
+    Result<std::optional<std::size_t>> read_from_pipe(std::span<std::byte> room) { return read_pipe(room); }
     enum class Verdict : std::uint8_t {
         goes_on,    // there may be more in the channel
         exhausted,  // all has been taken

@@ -102,13 +102,13 @@ Status StageJoint::attach(std::uint32_t attempt, bool must_exist) {
     const std::uint64_t capacity = std::clamp(pipe_bytes / record_bytes_ + 1, capacity_min, capacity_max);
     const control::TemplateDefinition& form = options_.stream.form;
     channel_name_ = pact_->channel_name(attempt);
-    auto answer = session_of(session_)->ask_graph(
-        {{"op", "open_pipe"},
-         {"name", channel_name_},
-         {"template", {{"type", form.type}, {"extent", form.extent}, {"stride", 0}}},
-         {"variable", options_.stream.variable},
-         {"capacity", capacity}},
-        request_timeout_ns);
+    auto answer =
+        session_of(session_)->ask_graph({{"op", "open_pipe"},
+                                         {"name", channel_name_},
+                                         {"template", {{"type", form.type}, {"extent", form.extent}, {"stride", 0}}},
+                                         {"variable", options_.stream.variable},
+                                         {"capacity", capacity}},
+                                        request_timeout_ns);
     if (!answer) {
         return tl::unexpected(answer.error());
     }
@@ -123,8 +123,8 @@ Status StageJoint::attach(std::uint32_t attempt, bool must_exist) {
 void StageJoint::detach() {
     if (channel_ != 0) {
         channel_ = 0;
-        const auto closed = session_of(session_)->ask_graph({{"op", "close_pipe"}, {"name", channel_name_}},
-                                                            request_timeout_ns);
+        const auto closed =
+            session_of(session_)->ask_graph({{"op", "close_pipe"}, {"name", channel_name_}}, request_timeout_ns);
         if (!closed) {
             log_debug(Topic::client, "a channel between stages is closed by the end of its sessions only",
                       {{"error", closed.error().message}});

@@ -1,8 +1,8 @@
 // One end of a stage's pipe, and the channel that may stand in for it.
 //
 // The pipe is always there and decides what matters: who reads and writes, and when the stream ends. A joint makes the
-// channel beside it when both ends want that, and comes back to the pipe whenever they cannot agree, so that bytes, order
-// and exit statuses are those of the pipe. The protocol of the two ends is in docs/stage.md.
+// channel beside it when both ends want that, and comes back to the pipe whenever they cannot agree, so that bytes,
+// order and exit statuses are those of the pipe. The protocol of the two ends is in docs/stage.md.
 //
 // What both ends have in common is here: the claim, the pact with the other stage, the session that the channel is
 // opened in, and memory of its arena for one record.

@@ -11,7 +11,7 @@
 namespace yoke::client {
 namespace {
 
-constexpr std::uint64_t progress_ns = 100'000'000;       // DESIGN: as long the reader may leave the pipe as it is
+constexpr std::uint64_t progress_ns = 100'000'000;  // DESIGN: as long the reader may leave the pipe as it is
 constexpr std::uint64_t backoff_first_ns = 20'000'000;
 constexpr std::uint64_t backoff_max_ns = 2'000'000'000;
 constexpr std::uint64_t none_left_ns = 20'000'000;  // a datablock that is in the channel comes sooner
@@ -117,6 +117,17 @@ bool StageOutlet::reader_goes() {
     return joined() && reason_to_leave() == Leave::reader;
 }
 
+bool StageOutlet::must_leave() {
+    if (!joined()) {
+        return false;
+    }
+    static_cast<void>(meet());
+    if (parted() || bytes_in_pipe() != 0) {
+        leave_ = std::max(leave_, Leave::stranger);
+    }
+    return reason_to_leave() != Leave::no;
+}
+
 Status StageOutlet::attend() {
     if (!joined()) {
         return {};
@@ -132,13 +143,7 @@ Status StageOutlet::settle() {
     if (!joined() && !hopeless_ && now_ns() >= next_attempt_ns_) {
         try_to_join();
     }
-    if (!joined()) {
-        return {};
-    }
-    if (parted() || bytes_in_pipe() != 0) {
-        leave_ = std::max(leave_, Leave::stranger);
-    }
-    return attend();
+    return must_leave() ? attend() : Status();
 }
 
 Status StageOutlet::leave(Leave reason) {

@@ -1,8 +1,8 @@
 // The writing end of a stage's pipe.
 //
 // Through the pipe: header and records as the format says. Through the channel: each record is a datablock, pushed from
-// the arena, or moved out of a graph by the worker. Every push has been accepted before the next begins, so that what has
-// been written stays written when the stage ends.
+// the arena, or moved out of a graph by the worker. Every push has been accepted before the next begins, so that what
+// has been written stays written when the stage ends.
 #pragma once
 
 #include <optional>
@@ -23,6 +23,8 @@ class StageOutlet : public StageJoint {
     Status write(std::span<const std::byte> record, bool in_arena = false);
     // Between two records, with no transfer in flight: joins if the reader can, leaves if it must.
     Status settle();
+    // In the channel: whether it must come back to the pipe. Never blocks.
+    bool must_leave();
     // Whether transfers into the channel must be cancelled because nobody takes them. Never blocks.
     bool reader_goes();
     // The same as settle(), for a stage that has nothing to write at the moment: joins nobody.
@@ -47,9 +49,9 @@ class StageOutlet : public StageJoint {
     StageWriter pipe_;
     bool raw_;
     Leave leave_ = Leave::no;
-    std::uint64_t sent_ = 0;                     // into the present channel
-    std::optional<std::uint64_t> taken_;         // of them, as the reader said when it left
-    bool emptied_ = false;                       // the reader has taken all
+    std::uint64_t sent_ = 0;              // into the present channel
+    std::optional<std::uint64_t> taken_;  // of them, as the reader said when it left
+    bool emptied_ = false;                // the reader has taken all
     std::uint64_t next_attempt_ns_ = 0;
     std::uint64_t backoff_ns_ = 0;
 };
