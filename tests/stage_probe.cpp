@@ -84,6 +84,7 @@ void copy(std::uint32_t count, const std::string& word) {
 }
 
 void sink() {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);  // so that a test sees how far it has come
     yoke::Stage stage = yoke::Stage::sink();
     Bytes record(bytes_of(stage.input()));
     for (std::uint32_t k = 0; const auto length = stage.read(record); ++k) {
