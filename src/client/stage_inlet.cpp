@@ -70,6 +70,9 @@ void StageInlet::settle() {
 }
 
 StageInlet::Verdict StageInlet::look() {
+    if (!sent_ && !has_news(strangers_said_ ? 0 : POLLIN)) {
+        return Verdict::goes_on;
+    }
     // The order matters: who is gone has said before all that it will say, and has sent all that it will send.
     const bool alone = pact_->gone() || (pipe_hung_up() && bytes_in_pipe() == 0);
     hear();

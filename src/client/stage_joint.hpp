@@ -44,6 +44,8 @@ class StageJoint {
     [[nodiscard]] yoke_session* session() const { return session_; }
     // Whether there is anybody to listen to beside the pipe.
     [[nodiscard]] bool listening() const { return claim_ != nullptr || pact_; }
+    // Whether anything has happened at those, or at the pipe, of which `events` matter. One system call.
+    [[nodiscard]] bool has_news(short events) const;
     // Descriptors at which news of yoked and of the other stage arrive.
     void add_news(std::vector<pollfd>& fds) const;
 

@@ -114,22 +114,26 @@ StageOutlet::Leave StageOutlet::reason_to_leave() {
 }
 
 bool StageOutlet::reader_goes() {
-    return joined() && reason_to_leave() == Leave::reader;
+    return joined() && (leave_ == Leave::reader || (has_news(0) && reason_to_leave() == Leave::reader));
 }
 
 bool StageOutlet::must_leave() {
     if (!joined()) {
         return false;
     }
+    const bool strangers = bytes_in_pipe() != 0;
+    if (!strangers && leave_ == Leave::no && !has_news(0)) {
+        return false;
+    }
     static_cast<void>(meet());
-    if (parted() || bytes_in_pipe() != 0) {
+    if (parted() || strangers) {
         leave_ = std::max(leave_, Leave::stranger);
     }
     return reason_to_leave() != Leave::no;
 }
 
 Status StageOutlet::attend() {
-    if (!joined()) {
+    if (!joined() || (leave_ == Leave::no && !has_news(0))) {
         return {};
     }
     const Leave reason = reason_to_leave();
@@ -137,7 +141,7 @@ Status StageOutlet::attend() {
 }
 
 Status StageOutlet::settle() {
-    if (!meet()) {
+    if (!joined() && !meet()) {
         return {};
     }
     if (!joined() && !hopeless_ && now_ns() >= next_attempt_ns_) {
