@@ -92,7 +92,7 @@ class StageJoint {
     std::uint32_t channel_ = 0;
     std::string channel_name_;
     std::uint64_t workers_ = 0;  // that had died when the channel was opened
-    std::string told_;  // last state and why
+    std::string told_;           // last state and why
 };
 
 // From a timeout on, how long a wait for a transfer may be before somebody looks at the pipe: short when something has

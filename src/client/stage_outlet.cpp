@@ -21,13 +21,16 @@ constexpr std::size_t length_bytes = 8;             // before a variable record
 }  // namespace
 
 Status StageOutlet::begin(const StageHeader& header, const std::string& socket) {
-    if (raw_) {
-        pipe_.begin_raw(header);
-    } else if (auto done = pipe_.begin(header); !done) {
+    if (auto done = pipe_.begin(header); !done) {
         return done;
     }
-    claim({socket, fd_, StageEnd::writer, header.stream, raw_});
+    claim({socket, fd_, StageEnd::writer, header.stream, false});
     return {};
+}
+
+void StageOutlet::begin_raw(const StageHeader& header, const std::string& socket) {
+    pipe_.begin_raw(header);
+    claim({socket, fd_, StageEnd::writer, header.stream, true});
 }
 
 void StageOutlet::postpone(const std::string& why) {
