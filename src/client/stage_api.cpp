@@ -3,7 +3,6 @@
 
 #include "client/stage.hpp"
 
-using yoke::Error;
 using yoke::Status;
 using yoke::client::Stage;
 

@@ -53,8 +53,10 @@ void StageFlow::start(Transfer& transfer, bool moved, Submit&& submit) {
         ended->ended = true;
         ended->status = result->status;
     };
-    transfer.status = submit(on_end, &transfer, &transfer.ticket);
-    transfer.ended = transfer.ended || transfer.status != 0;
+    if (const int status = submit(on_end, &transfer, &transfer.ticket); status != 0) {
+        transfer.ended = true;
+        transfer.status = status;
+    }
 }
 
 void StageFlow::start_push(Slot& slot) {

@@ -136,7 +136,10 @@ Result<std::string> format_stage_header(const StageHeader& header) {
     std::string text(stage_magic);
     text += form.type + " " + format_extents(form.extent) + (header.stream.variable ? " variable" : " fixed");
     for (const auto& [name, value] : header.parameters) {
-        text += " " + name + "=" + value;
+        text += ' ';
+        text += name;
+        text += '=';
+        text += value;
     }
     text += "\n";
     if (text.size() > stage_header_bytes_max) {

@@ -94,11 +94,11 @@ std::string Pipes::pids(const std::vector<ClaimId>& ids) const {
 control::Json Pipes::list(uid_t account) const {
     control::Json array = control::Json::array();
     for (const auto& [key, pipe] : pipes_) {
-        if (key.account != account) {
+        if (key.first != account) {
             continue;
         }
         const auto& ids = pipe.writers.empty() ? pipe.readers : pipe.writers;
-        array.push_back({{"pipe", key.inode},
+        array.push_back({{"pipe", key.second},
                          {"state", pipe.pair != 0 ? pipe.state : "pipe"},
                          {"why", pipe.pair != 0 ? pipe.why : obstacle(pipe)},
                          {"writer_pid", pids(pipe.writers)},

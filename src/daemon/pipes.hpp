@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/message.hpp"
@@ -57,11 +58,7 @@ class Pipes {
     [[nodiscard]] control::Json list(uid_t account) const;
 
    private:
-    struct Key {
-        uid_t account = 0;
-        std::uint64_t inode = 0;
-        auto operator<=>(const Key&) const = default;
-    };
+    using Key = std::pair<uid_t, std::uint64_t>;  // account and inode
     struct Pipe {
         std::vector<ClaimId> writers;
         std::vector<ClaimId> readers;
