@@ -65,6 +65,8 @@ class TestRuntime {
         runtime_ = std::move(*made);
     }
 
+    explicit TestRuntime(std::unique_ptr<Runtime> runtime) : runtime_(std::move(runtime)) {}
+
     Runtime& operator*() { return *runtime_; }
     Runtime* operator->() { return runtime_.get(); }
 
