@@ -183,6 +183,12 @@ class TestRuntime {
         return {};
     }
 
+    // Frees the flights, all of which must be over.
+    void forget_flights() {
+        const std::lock_guard lock(mutex_);
+        flights_.clear();
+    }
+
     // The same functions in OpenCL C and, by add_test_functions(), in C++.
     static constexpr const char* source = R"(
 kernel void add(global const int* in, global int* out, int n) { size_t i = get_global_id(0); out[i] = in[i] + n; }
