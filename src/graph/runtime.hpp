@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,11 +40,11 @@ class TransferSink {
 struct Transfer {
     TransferSink* sink = nullptr;
     std::uint32_t channel = 0;
-    std::uint32_t session = 0;  // who asks
-    std::uint64_t key = 0;      // for cancel() and the sink: unique among the session's transfers in flight
-    std::uint8_t flags = 0;     // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK, YOKE_FLAG_DRAIN
-    std::uint8_t signals = 0;   // push: YOKE_SIGNALS_PUSHABLE
-    std::uint32_t to = 0;       // move: destination
+    std::uint32_t session = 0;              // who asks
+    std::uint64_t key = 0;                  // for cancel() and the sink: unique among the session's transfers in flight
+    std::uint8_t flags = 0;                 // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK, YOKE_FLAG_DRAIN
+    std::uint8_t signals = 0;               // push: YOKE_SIGNALS_PUSHABLE
+    std::uint32_t to = 0;                   // move: destination
     std::array<std::uint64_t, 3> extent{};  // push: zeros: from the length
     std::byte* data = nullptr;
     std::uint32_t length = 0;
@@ -71,17 +72,31 @@ struct Opened {
     std::string log;            // open_ptask: compiler's messages
 };
 
+// The end of a channel that is a file, FIFO, socket or device.
+struct EndpointBinding {
+    std::string name;  // of the channel
+    std::uint32_t channel = 0;
+    bool source = false;      // data comes from it: to be pushed
+    std::uint64_t bytes = 0;  // of a whole datablock
+    bool variable = false;
+    control::EndpointDefinition definition;
+};
+
 class Runtime {
    public:
+    // Called, on any thread, when a kernel has run beyond its ptask's deadline and does not end: the device is lost to
+    // whatever the kernel holds, and only the end of the process frees it.
+    using Stuck = std::function<void(const std::string& why)>;
+
     // `device` must outlive the runtime.
-    static Result<std::unique_ptr<Runtime>> create(device::Device& device, const Limits& limits);
+    static Result<std::unique_ptr<Runtime>> create(device::Device& device, const Limits& limits, Stuck stuck = {});
     ~Runtime();  // terminates all graphs
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;
 
     // The control calls; `session` is the creator. Errors name the object. Thread-safe.
-    // `persist`: the graph outlives its creator; EINVAL later for what cannot. `mode`: see GraphDefinition; a graph that
-    // exists keeps its own.
+    // `persist`: the graph outlives its creator; EINVAL later for what cannot. `mode`: see GraphDefinition; a graph
+    // that exists keeps its own.
     Result<Opened> open_graph(std::uint32_t session, const std::string& name, bool persist = false,
                               std::uint32_t mode = control::mode_default);
     Result<Opened> open_port(std::uint32_t session, const control::PortDefinition& port);
@@ -93,6 +108,11 @@ class Runtime {
     Status set_priority(std::uint32_t session, const std::string& name, std::uint8_t priority);
     // Why the graph does not move: [{"object", "reason", "sentence"}], empty when it can or has nothing to do.
     Result<control::Json> why(std::uint32_t session, const std::string& name) const;
+
+    // Those of a graph, for whoever serves them.
+    Result<std::vector<EndpointBinding>> endpoints(std::uint32_t session, const std::string& name) const;
+    // An endpoint is gone: the graph fails with `why`, which names the channel and the path.
+    void fail_graph(const std::string& name, const std::string& why);
 
     // Pipes: channels that belong to no graph and to every session that has opened them, the last of which takes them
     // along. Both push into them and pull from them. EEXIST: with another template.
