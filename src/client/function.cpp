@@ -93,19 +93,21 @@ Status Function::add_port(const control::PortDefinition& port, const Graphs::Cli
     input.definition = port;
     input.bytes = *bytes;
     Port output = input;
+    std::size_t arriving = 0;
     for (const auto& [channel, number] : known.channels) {
         if (channel.destination == port.name) {
-            input.channels.push_back(number);
+            input.channel = number;
+            arriving++;
         }
         if (channel.source == port.name) {
-            output.channels.push_back(number);
+            output.channel = number;
         }
     }
-    if ((port.takes() && input.channels.size() != 1) || (port.gives() && output.channels.empty())) {
-        return fail(EINVAL,
-                    "port {} of a function of the client has not the channels that it needs in this session; open "
-                    "{} there before",
-                    in_quotes(port.name), port.takes() ? "the one that ends" : "those that begin");
+    if ((port.takes() && arriving != 1) || (port.gives() && output.channel == 0)) {
+        return fail(EINVAL, "port {} of a function of the client needs {} that this session has opened; open it before",
+                    in_quotes(port.name),
+                    port.takes() && arriving != 1 ? "one channel that ends there, and only one,"
+                                                  : "a channel that begins there");
     }
     if (port.takes()) {
         inputs_.push_back(std::move(input));
@@ -168,7 +170,7 @@ void Function::go_on() {
 bool Function::pull(Input& input) {
     Job job;
     job.opcode = YOKE_OP_PULL;
-    job.channel = input.channels.front();
+    job.channel = input.channel;
     job.prepared.place = YOKE_PLACE_WORKER;
     job.prepared.work.out = static_cast<std::byte*>(input.memory);
     job.prepared.work.shape.out_length = static_cast<std::uint32_t>(input.bytes);
@@ -187,13 +189,13 @@ bool Function::pull(Input& input) {
     return false;
 }
 
-bool Function::push(const Push& push) {
-    const yoke_datablock& block = out_blocks_[push.output];
-    const Port& output = outputs_[push.output];
+bool Function::push(std::size_t index) {
+    const yoke_datablock& block = out_blocks_[index];
+    const Port& output = outputs_[index];
     Job job;
     job.opcode = YOKE_OP_PUSH;
     job.flags = push_flags_;
-    job.channel = push.channel;
+    job.channel = output.channel;
     job.prepared.place = YOKE_PLACE_WORKER;
     service::Work& work = job.prepared.work;
     work.in = static_cast<const std::byte*>(output.memory);
@@ -313,9 +315,7 @@ void Function::queue_outputs(std::uint32_t signals) {
         // A function that makes more than its output has room for has written over other memory already; what is pushed
         // stays within.
         out_blocks_[i].length = std::min(out_blocks_[i].length, outputs_[i].bytes);
-        for (const std::uint32_t channel : outputs_[i].channels) {
-            queued_.push_back({channel, i});
-        }
+        queued_.push_back(i);
     }
     std::ranges::reverse(queued_);  // they are taken from the back
 }

@@ -47,18 +47,14 @@ class Function {
         control::PortDefinition definition;
         std::size_t bytes = 0;
         void* memory = nullptr;  // of the arena; of an in-out port's output: its input's
-        std::vector<std::uint32_t> channels;
+        // To pull from or to push into. A push into one of the channels that leave a port goes to all of them.
+        std::uint32_t channel = 0;
     };
     struct Input : Port {
         enum class State : std::uint8_t { empty, pulling, full };
         State state = State::empty;
         yoke_ticket ticket = 0;
         yoke_datablock block{};
-    };
-    // A push of one output into one channel.
-    struct Push {
-        std::uint32_t channel = 0;
-        std::size_t output = 0;
     };
     // What a ticket is about: an input, or a push.
     struct Handle {
@@ -75,7 +71,7 @@ class Function {
     void pulled(Input& input, const yoke_result& result);
     void pushed(const yoke_result& result);
     [[nodiscard]] bool pull(Input& input);
-    [[nodiscard]] bool push(const Push& push);
+    [[nodiscard]] bool push(std::size_t output);
     void run();
     void queue_outputs(std::uint32_t signals);
     void end_streams();
@@ -90,7 +86,7 @@ class Function {
     std::vector<Port> outputs_;
     std::vector<yoke_datablock> out_blocks_;
     std::vector<std::unique_ptr<Handle>> handles_;  // of the inputs, then one for all pushes
-    std::vector<Push> queued_;                      // not yet submitted
+    std::vector<std::size_t> queued_;               // outputs not yet submitted
     std::uint32_t pushing_ = 0;
     std::uint32_t in_flight_ = 0;
     std::uint8_t push_flags_ = 0;  // of the round
