@@ -15,7 +15,7 @@ Json text_or_null(const std::optional<std::string>& text) {
 Json describe_channel(const Channel& channel) {
     const ChannelCounters& counters = channel.counters;
     return {{"name", channel.definition.name},
-            {"id", channel.id},
+            {"id", channel.outer_source || channel.outer_destination ? channel.id : 0},
             {"source", text_or_null(channel.definition.source)},
             {"destination", text_or_null(channel.definition.destination)},
             {"capacity", channel.definition.capacity},
