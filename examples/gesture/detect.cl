@@ -60,15 +60,15 @@
 #define DEPTH_RANK_PER_M 500.0f // distances from the camera: 2 mm
 #define AREA_PER_M2 1.0e7f      // areas that are summed by atomics: 0.1 mm2
 
-// What detect tells of a frame; the same structure is in event.hpp.
+// What detect tells of a frame; the same structure is in pipeline.hpp.
 typedef struct {
     float4 centre; // of the palm, as a point of the cloud; all 0: there is no hand
     float pixel_x; // the same in the picture
     float pixel_y;
     float radius;  // of the palm, in metres
-    int fingers;   // stretched ones
-    int open;      // 1: an open palm
-    int reserved[7];
+    float fingers; // stretched ones
+    float open;    // 1: an open palm
+    float reserved[7];
 } event;
 
 // What across() looks for; what it looks through; what nobody will ask about.
@@ -89,6 +89,7 @@ typedef struct {
 float gap(float distance) { return FINGER_STEP * distance; }
 
 // Per tile of 8 x 8 pixels: takes the distances out of the cloud, and tells whether there are any.
+// Leaves the cloud as it is and hands it on: several later kernels read it.
 kernel void gather(global const float4 *cloud, global float *seen, global uchar *occupied, int2 size)
 {
     const int2 at = (int2)(get_global_id(0), get_global_id(1));
@@ -355,7 +356,9 @@ kernel void palm(global const float *depth, global const float *circle, global c
     const float score = fmin(radius, PALM_LIMIT_M) / PALM_LIMIT_M * (0.3f + 0.7f * fmin(rims / OUTLINE_FULL_M, 1.0f)) *
                         clamp(1.0f - (depth[i] - front) / DEPTH_FADE_M, 0.0f, 1.0f) *
                         (passes_through(depth, circle, label, i, picture, focal) ? NO_END : 1.0f);
-    atomic_max(&chosen[1], convert_uint_rte(score * RANK_MAX) << INDEX_BITS | (uint)i);
+    const uint rank = convert_uint_rte(score * RANK_MAX);
+    if (rank > 0)
+        atomic_max(&chosen[1], rank << INDEX_BITS | (uint)i);
 }
 
 // Half the width of the widest finger.
@@ -566,7 +569,7 @@ kernel void conclude(global const float4 *cloud, global const hand *found, globa
             told.pixel_y = found->index / size.x;
             told.radius = palm;
             told.fingers = fingers;
-            told.open = fingers == 5;
+            told.open = fingers == 5 ? 1.0f : 0.0f;
         }
         *result = told;
     }

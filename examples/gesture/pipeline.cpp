@@ -10,19 +10,25 @@ constexpr std::int32_t circle_pixels = 127;  // larger circles are not told apar
 constexpr std::int32_t finger_pixels = 48;   // nor wider fingers
 
 Argument in(const char* buffer) {
-    return {Access::In, buffer, {}};
+    return {Access::In, buffer, {}, {}};
 }
 Argument out(const char* buffer) {
-    return {Access::Out, buffer, {}};
+    return {Access::Out, buffer, {}, {}};
 }
 Argument inout(const char* buffer) {
-    return {Access::InOut, buffer, {}};
+    return {Access::InOut, buffer, {}, {}};
 }
-template <typename Value>
-Argument constant(const Value& value) {
-    Argument argument{Access::Constant, {}, std::vector<std::byte>(sizeof value)};
-    std::memcpy(argument.bytes.data(), &value, sizeof value);
+template <typename Scalar, std::size_t count>
+Argument constant(const std::array<Scalar, count>& values) {
+    static_assert(std::is_same_v<Scalar, float> || std::is_same_v<Scalar, std::int32_t>);
+    Argument argument{
+        Access::Constant, {}, std::vector<std::byte>(sizeof values), std::is_same_v<Scalar, float> ? "f32" : "i32"};
+    std::memcpy(argument.bytes.data(), values.data(), sizeof values);
     return argument;
+}
+template <typename Scalar>
+Argument constant(Scalar value) {
+    return constant(std::array<Scalar, 1>{value});
 }
 
 std::size_t bytes_of(const std::string& type) {
@@ -92,7 +98,7 @@ Pipeline detect_pipeline(const Camera& camera) {
     };
     const Argument circle_limit = constant(circle_pixels);
     const Argument finger_limit = constant(finger_pixels);
-    add("gather", "gather", tiles, {in("cloud"), out("seen"), out("occupied"), size});
+    add("gather", "gather", tiles, {inout("cloud"), out("seen"), out("occupied"), size});
     add("close", "close", pixels, {in("seen"), in("occupied"), out("plain"), out("depth"), focal});
     add("outline", "outline", pixels, {in("depth"), out("rim")});
     add("across", "across", pixels, {in("rim"), out("row"), circle_limit});

@@ -20,10 +20,10 @@ struct Event {
     std::array<float, 4> centre{};  // of the palm: x, y, z in the user's frame in metres, and the distance; 0: no hand
     float pixel_x = 0;              // the same in the picture
     float pixel_y = 0;
-    float radius = 0;          // of the palm, in metres
-    std::int32_t fingers = 0;  // stretched ones
-    std::int32_t open = 0;     // 1: an open palm
-    std::array<std::int32_t, 7> reserved{};
+    float radius = 0;   // of the palm, in metres
+    float fingers = 0;  // stretched ones
+    float open = 0;     // 1: an open palm
+    std::array<float, 7> reserved{};
 };
 static_assert(sizeof(Event) == 64);
 
@@ -44,6 +44,7 @@ struct Argument {
     Access access = Access::In;
     std::string buffer;            // name, unless it is a constant
     std::vector<std::byte> bytes;  // value of a constant
+    std::string type;              // and its scalars: "i32" or "f32"
 };
 
 struct Step {
