@@ -21,6 +21,7 @@ struct Options {
     bool loop = false;
     std::uint64_t count = UINT64_MAX;
     std::vector<double> lens;
+    std::vector<float> view;
 };
 
 // Frame by number; nothing at the end. Sets the size of the camera's picture before the first.
@@ -103,6 +104,12 @@ int main(int argc, char** argv) {
     auto* device = app.add_option("--device", options.device, "V4L2 depth camera, e.g. /dev/video0 (Z16 or Y16)");
     auto* seed = app.add_option("--synthetic", options.seed, "renders the film of this seed, without end");
     app.add_option("--truth", options.truth, "file for what the rendered frames show, as CSV")->needs(seed);
+    app.add_option("--view", options.view,
+                   "sees the film from elsewhere: three rows of four numbers, in metres, that take "
+                   "the frame of the camera that it was made for to that of this one")
+        ->expected(12)
+        ->delimiter(',')
+        ->needs(seed);
     app.add_option("--rate", options.rate, "frames a second; default: as fast as they are taken")
         ->check(CLI::NonNegativeNumber);
     app.add_flag("--loop", options.loop, "begins again at the end of DIR")->needs(folder);

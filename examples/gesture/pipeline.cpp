@@ -37,6 +37,34 @@ std::size_t bytes_of(const std::string& type) {
     return sizes.at(type);
 }
 
+// The same pipeline with @suffix behind the names of its steps and buffers.
+Pipeline renamed(Pipeline pipeline, const std::string& suffix) {
+    std::map<std::string, Shape> buffers;
+    for (const auto& [name, shape] : pipeline.buffers) {
+        buffers[name + suffix] = shape;
+    }
+    pipeline.buffers = std::move(buffers);
+    for (Step& step : pipeline.steps) {
+        step.name += suffix;
+        for (Argument& argument : step.arguments) {
+            argument.buffer += argument.access == Access::Constant ? "" : suffix;
+        }
+    }
+    return pipeline;
+}
+
+// One pipeline behind the other.
+Pipeline operator+(Pipeline first, const Pipeline& second) {
+    first.buffers.insert(second.buffers.begin(), second.buffers.end());
+    first.steps.insert(first.steps.end(), second.steps.begin(), second.steps.end());
+    return first;
+}
+
+std::array<float, 4> lens_of(const Camera& camera) {
+    return {static_cast<float>(camera.focal_x), static_cast<float>(camera.focal_y), static_cast<float>(camera.centre_x),
+            static_cast<float>(camera.centre_y)};
+}
+
 }  // namespace
 
 std::size_t Shape::bytes() const {
@@ -47,8 +75,6 @@ Pipeline transform_pipeline(const Camera& camera, const Pose& pose) {
     const std::array<std::size_t, 2> pixels{camera.width, camera.height};
     const std::array<std::int32_t, 2> size{static_cast<std::int32_t>(camera.width),
                                            static_cast<std::int32_t>(camera.height)};
-    const std::array<float, 4> lens{static_cast<float>(camera.focal_x), static_cast<float>(camera.focal_y),
-                                    static_cast<float>(camera.centre_x), static_cast<float>(camera.centre_y)};
     Pipeline pipeline;
     pipeline.buffers = {{"frame", {"u16", pixels}}, {"smooth", {"f32", pixels}}, {"cloud", {"f32x4", pixels}}};
     pipeline.steps = {
@@ -64,7 +90,27 @@ Pipeline transform_pipeline(const Camera& camera, const Pose& pose) {
          "transform",
          pixels,
          0,
-         {in("smooth"), out("cloud"), constant(lens), constant(pose)}}};
+         {in("smooth"), out("cloud"), constant(lens_of(camera)), constant(pose)}}};
+    return pipeline;
+}
+
+Pipeline fuse_pipeline(const Camera& camera, const Pose& rigid, const Pose& pose) {
+    const std::array<std::size_t, 2> pixels{camera.width, camera.height};
+    const Argument lens = constant(lens_of(camera));
+    Pipeline pipeline;
+    pipeline.buffers = {{"cloud-1", {"f32x4", pixels}},
+                        {"cloud-2", {"f32x4", pixels}},
+                        {"nearest", {"u32", pixels}},
+                        {"cloud", {"f32x4", pixels}}};
+    pipeline.steps = {
+        {"blank", "fuse.cl", "blank", pixels, 0, {inout("cloud-2"), out("nearest")}},
+        {"project",
+         "fuse.cl",
+         "project",
+         pixels,
+         0,
+         {in("cloud-2"), inout("nearest"), lens, constant(after(inverse(pose), rigid))}},
+        {"fuse", "fuse.cl", "fuse", pixels, 0, {in("cloud-1"), in("nearest"), out("cloud"), lens, constant(pose)}}};
     return pipeline;
 }
 
@@ -134,6 +180,16 @@ Pipeline detect_pipeline(const Camera& camera) {
     add("conclude", "conclude", one,
         {in("cloud"), in("hand"), in("reach"), in("area"), in("base"), in("last-pass"), out("event"), size});
     return pipeline;
+}
+
+Pipeline gesture_pipeline(const Camera& camera) {
+    return transform_pipeline(camera) + detect_pipeline(camera);
+}
+
+Pipeline gesture_pipeline(const Camera& camera, const Pose& view) {
+    const Pose rigid = after(facing, after(inverse(view), inverse(facing)));
+    return renamed(transform_pipeline(camera), "-1") + renamed(transform_pipeline(camera), "-2") +
+           fuse_pipeline(camera, rigid) + detect_pipeline(camera);
 }
 
 }  // namespace gesture

@@ -69,14 +69,18 @@ struct Pipeline {
     std::vector<Step> steps;
 };
 
-// Rows of the matrix that takes the camera's frame to the user's, and the last row (0, 0, 0, 1).
-using Pose = std::array<float, 16>;
-// The user faces the camera: x to their right, y up, z away from the camera.
-constexpr Pose facing{-1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
-
 // Frame ("frame") to point cloud ("cloud").
 Pipeline transform_pipeline(const Camera& camera, const Pose& pose = facing);
+// Two clouds to one ("cloud-1", "cloud-2" to "cloud"): what the second camera sees, put where the first one has no
+// reading.
+// @camera and @pose are those of the first cloud; @rigid takes the frame of the second cloud to that of the first one.
+Pipeline fuse_pipeline(const Camera& camera, const Pose& rigid, const Pose& pose = facing);
 // Point cloud ("cloud") to event ("event").
 Pipeline detect_pipeline(const Camera& camera);
+
+// Frame ("frame") to event ("event").
+Pipeline gesture_pipeline(const Camera& camera);
+// Frames of two such cameras ("frame-1", "frame-2") to event. @view takes the first camera's frame to the second one's.
+Pipeline gesture_pipeline(const Camera& camera, const Pose& view);
 
 }  // namespace gesture
