@@ -23,7 +23,7 @@ class Gesture : public testing::Test {
     void SetUp() override { ASSERT_EQ(runner_.error(), ""); }
 
     gesture::Camera camera_;
-    GestureRunner runner_{camera_};
+    GestureRunner runner_{gesture::gesture_pipeline(camera_)};
 };
 
 // Recorded frames lie beside the repository where they are at all; they are not the project's own.
@@ -167,6 +167,74 @@ TEST_F(Gesture, RenderedHandsAreFoundAndRead) {
     EXPECT_GE(gestures, frames * 95 / 100);
     RecordProperty("centres", static_cast<int>(centres));
     RecordProperty("gestures", static_cast<int>(gestures));
+}
+
+// Two cameras that see a hand from two sides.
+class GestureFused : public testing::Test {
+   protected:
+    void SetUp() override { ASSERT_EQ(runner_.error(), ""); }
+    void show(std::uint64_t seed, std::uint64_t number, gesture::Truth& truth) {
+        const gesture::Depth first = gesture::Synthetic(seed, camera_).frame(number, truth);
+        const gesture::Depth second = gesture::Synthetic(seed, camera_, gesture::beside).frame(number, truth);
+        runner_.write("frame-1", std::as_bytes(std::span(first)));
+        runner_.write("frame-2", std::as_bytes(std::span(second)));
+    }
+
+    gesture::Camera camera_;
+    GestureRunner runner_{gesture::gesture_pipeline(camera_, gesture::beside)};
+};
+
+TEST_F(GestureFused, EachKernelComputesWhatPlainCppDoes) {
+    gesture::Truth truth;
+    show(42, 30, truth);
+    for (const gesture::Step& step : runner_.steps()) {
+        EXPECT_EQ(compare_step(runner_, step, camera_), "") << step.name;
+    }
+}
+
+TEST_F(GestureFused, TheSecondCameraFillsWhatTheFirstDoesNotSeeAndIsPutWhereItBelongs) {
+    gesture::Truth truth;
+    show(42, 30, truth);
+    runner_.conclude();
+    const auto first = runner_.read<float>("cloud-1");
+    const auto fused = runner_.read<float>("cloud");
+    const auto nearest = runner_.read<std::uint32_t>("nearest");
+    std::size_t readings = 0;
+    std::size_t both = 0;
+    std::size_t agree = 0;
+    std::size_t filled = 0;
+    for (std::size_t i = 0; i < nearest.size(); ++i) {
+        readings += first[4 * i + 3] > 0 ? 1 : 0;
+        filled += first[4 * i + 3] <= 0 && fused[4 * i + 3] > 0 ? 1 : 0;
+        if (first[4 * i + 3] > 0 && nearest[i] != UINT32_MAX) {
+            ++both;
+            agree += std::abs(first[4 * i + 3] - static_cast<float>(nearest[i]) / 100000.0F) < 0.005F ? 1 : 0;
+        }
+    }
+    EXPECT_GT(both, readings / 2) << "both cameras see the same person";
+    EXPECT_GT(agree, both * 8 / 10) << "the rest is what one of them sees past an edge";
+    EXPECT_GT(filled, readings / 100);
+}
+
+TEST_F(GestureFused, RenderedHandsAreFoundAndRead) {
+    std::size_t frames = 0;
+    std::size_t centres = 0;
+    std::size_t gestures = 0;
+    for (const std::uint64_t seed : {91001U, 91002U, 91003U, 91004U, 91005U}) {
+        for (std::uint64_t number = 0; number < 300; number += 15) {
+            gesture::Truth truth;
+            show(seed, number, truth);
+            const gesture::Event event = runner_.conclude();
+            const double off =
+                std::hypot(static_cast<double>(event.pixel_x) - truth.x, static_cast<double>(event.pixel_y) - truth.y);
+            ++frames;
+            centres += off <= 10 ? 1 : 0;
+            gestures += (event.open == 1) == truth.open ? 1 : 0;
+        }
+    }
+    ASSERT_EQ(frames, 100U);
+    EXPECT_GE(centres, 95U);
+    EXPECT_GE(gestures, 95U);
 }
 
 TEST_F(Gesture, RecordedOpenPalmsAreOpenPalmsAndOthersAreNot) {

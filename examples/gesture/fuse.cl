@@ -3,6 +3,8 @@
 
 #define STEPS_PER_M 100000.0f  // distances that are compared by atomics: 0.01 mm
 #define NOTHING UINT_MAX
+#define RIM_PIXELS 12          // how far from a hole its rim is looked for
+#define BEHIND_M 0.030f        // what lies farther behind the rim does not belong into the hole
 
 // Leaves the cloud as it is and hands it on; it says only that a frame has come.
 kernel void blank(global const float4 *second, global uint *nearest)
@@ -33,13 +35,33 @@ kernel void project(global const float4 *second, volatile global uint *nearest, 
     atomic_min(&nearest[high.y * size.x + high.x], distance);
 }
 
+// Distance of the nearest reading of the first camera around a hole. What it read nothing of may still hide what is behind
+// it: the second camera looks past a hand, and what it sees there must not be put into a hole of that hand.
+float rim_of(global const float4 *first, int2 at, int2 size)
+{
+    float rim = INFINITY;
+    for (int way = 0; way < 9; ++way) {
+        const int2 step = (int2)(way % 3 - 1, way / 3 - 1);
+        float found = 0.0f;
+        for (int i = 1; i <= RIM_PIXELS && found <= 0.0f; ++i) {
+            const int2 there = at + i * step;
+            if (any(there < 0) || any(there >= size))
+                break;
+            found = first[there.y * size.x + there.x].w;
+        }
+        rim = found > 0.0f ? fmin(rim, found) : rim;
+    }
+    return rim;
+}
+
 // @pose is that of the first cloud, as in transform.cl.
 kernel void fuse(global const float4 *first, global const uint *nearest, global float4 *cloud, float4 lens, float16 pose)
 {
-    const int x = get_global_id(0), y = get_global_id(1), i = y * get_global_size(0) + x;
+    const int2 size = (int2)(get_global_size(0), get_global_size(1));
+    const int x = get_global_id(0), y = get_global_id(1), i = y * size.x + x;
     float4 point = first[i];
-    if (point.w <= 0.0f && nearest[i] != NOTHING) {
-        const float d = nearest[i] / STEPS_PER_M;
+    const float d = nearest[i] / STEPS_PER_M;
+    if (point.w <= 0.0f && nearest[i] != NOTHING && d <= rim_of(first, (int2)(x, y), size) + BEHIND_M) {
         const float4 seen = (float4)((x - lens.z) * d / lens.x, (y - lens.w) * d / lens.y, d, 1.0f);
         point = (float4)(dot(pose.s0123, seen), dot(pose.s4567, seen), dot(pose.s89ab, seen), d);
     }

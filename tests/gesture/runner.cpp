@@ -7,11 +7,7 @@
 
 namespace yoke::test {
 
-GestureRunner::GestureRunner(const gesture::Camera& camera) {
-    for (const gesture::Pipeline& part : {gesture::transform_pipeline(camera), gesture::detect_pipeline(camera)}) {
-        shapes_.insert(part.buffers.begin(), part.buffers.end());
-        steps_.insert(steps_.end(), part.steps.begin(), part.steps.end());
-    }
+GestureRunner::GestureRunner(const gesture::Pipeline& pipeline) : shapes_(pipeline.buffers), steps_(pipeline.steps) {
     cl_platform_id platform = nullptr;
     check(::clGetPlatformIDs(1, &platform, nullptr), "platform");
     check(::clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device_, nullptr), "device");
@@ -94,6 +90,10 @@ void GestureRunner::run(const gesture::Step& step) {
 
 gesture::Event GestureRunner::detect(const gesture::Depth& frame) {
     write("frame", std::as_bytes(std::span(frame)));
+    return conclude();
+}
+
+gesture::Event GestureRunner::conclude() {
     for (const gesture::Step& step : steps_) {
         run(step);
     }
