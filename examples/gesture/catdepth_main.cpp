@@ -1,9 +1,7 @@
 // catdepth: depth frames from a folder of 16-bit PNG files, from a V4L2 depth camera, or rendered, to a stream.
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <thread>
 
 #include "gesture/depth_camera.hpp"
 #include "gesture/folder.hpp"
@@ -17,6 +15,7 @@ struct Options {
     std::string device;
     std::optional<std::uint64_t> seed;
     std::string truth;
+    std::string times;
     double rate = 0;  // frames a second, 0: as fast as they are read
     bool loop = false;
     std::uint64_t count = UINT64_MAX;
@@ -80,16 +79,13 @@ void send(const Options& options) {
     yoke::Stage stage = yoke::Stage::source();
     gesture::set_camera(stage, camera);
     stage.output(yoke::Records(yoke::Form("u16", {camera.width, camera.height})));
-    const auto begin = std::chrono::steady_clock::now();
+    gesture::Beat beat(options.rate, options.times);
     for (std::uint64_t number = 0; number < options.count; ++number) {
         const auto frame = source(number);
         if (!frame) {
             return;
         }
-        if (options.rate > 0) {
-            std::this_thread::sleep_until(begin + std::chrono::nanoseconds(static_cast<std::int64_t>(
-                                                      static_cast<double>(number) * 1e9 / options.rate)));
-        }
+        beat.wait(number);
         stage.write(*frame);
     }
 }
@@ -112,6 +108,7 @@ int main(int argc, char** argv) {
         ->needs(seed);
     app.add_option("--rate", options.rate, "frames a second; default: as fast as they are taken")
         ->check(CLI::NonNegativeNumber);
+    app.add_option("--times", options.times, "file for the time of each frame, CLOCK_MONOTONIC in ns");
     app.add_flag("--loop", options.loop, "begins again at the end of DIR")->needs(folder);
     app.add_option("--count", options.count, "ends after so many frames");
     app.add_option("--camera", options.lens,

@@ -2,7 +2,15 @@
 // pixels, and unit, the metres of one step of a pixel's value. They are passed on from program to program.
 #pragma once
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
 #include <string>
+#include <thread>
 
 #include <yoke/stage.hpp>
 
@@ -42,5 +50,58 @@ inline Camera read_camera(yoke::Stage& stage, const std::string& type) {
     }
     return camera;
 }
+
+// A stage that reads a file or FIFO instead of the standard input, and writes nothing.
+class FileStage {
+   public:
+    explicit FileStage(const std::string& path)
+        : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), stage_(open(fd_, path)) {}
+    FileStage(const FileStage&) = delete;
+    FileStage& operator=(const FileStage&) = delete;
+    ~FileStage() { ::close(fd_); }
+    yoke::Stage* operator->() { return &stage_; }
+    yoke::Stage& operator*() { return stage_; }
+
+   private:
+    static yoke::Stage open(int fd, const std::string& path) {
+        if (fd < 0) {
+            throw yoke::error(errno, "cannot read " + path + ": " + std::strerror(errno));
+        }
+        yoke_stage_options options{};
+        options.flags = YOKE_STAGE_SINK;
+        options.input = fd;
+        return yoke::Stage(options);
+    }
+
+    int fd_;
+    yoke::Stage stage_;
+};
+
+// Waits for the time of each frame and writes it down, for who measures how long an event takes.
+class Beat {
+   public:
+    // @rate: frames a second, 0: without waiting. @times: file for CLOCK_MONOTONIC in ns, a line per frame; "": none.
+    Beat(double rate, const std::string& times) : rate_(rate) {
+        if (!times.empty()) {
+            times_.open(times);
+            written_ = true;
+        }
+    }
+    void wait(std::uint64_t number) {
+        if (rate_ > 0) {
+            const double after = static_cast<double>(number) * 1e9 / rate_;
+            std::this_thread::sleep_until(begin_ + std::chrono::nanoseconds(static_cast<std::int64_t>(after)));
+        }
+        if (written_ && !(times_ << std::chrono::steady_clock::now().time_since_epoch().count() << std::endl)) {
+            throw yoke::error(EIO, "cannot write the times of frames; see the free space and the permissions");
+        }
+    }
+
+   private:
+    double rate_;
+    std::ofstream times_;
+    bool written_ = false;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
 
 }  // namespace gesture
