@@ -89,13 +89,16 @@ enum yoke_opcode {
 	YOKE_OP_PUSH = 2, /* object: channel id; input becomes a datablock; completes when the channel has accepted it */
 	YOKE_OP_PULL = 3, /* object: channel id; completes with a datablock copied to the output */
 	YOKE_OP_SKIP = 4, /* passes over a slot that is still busy; never completed */
+	YOKE_OP_MOVE = 5, /* object, aux_offset: channel ids; the next datablock of the one goes to the other, by reference */
 };
 
 /* struct yoke_submission.flags */
 #define YOKE_FLAG_PARAMS (1u << 0)  /* the slot's parameter line is valid and carries the same tag */
 #define YOKE_FLAG_DECRYPT (1u << 1) /* ciphers: decrypt instead of encrypt */
 #define YOKE_FLAG_END (1u << 2)     /* push: end of stream; the input may be empty */
-#define YOKE_FLAGS_ALL (YOKE_FLAG_PARAMS | YOKE_FLAG_DECRYPT | YOKE_FLAG_END)
+#define YOKE_FLAG_PEEK (1u << 3)    /* pull: leaves the datablock where it is */
+#define YOKE_FLAG_DRAIN (1u << 4)   /* pull: drops all datablocks that wait; detail says how many */
+#define YOKE_FLAGS_ALL (YOKE_FLAG_PARAMS | YOKE_FLAG_DECRYPT | YOKE_FLAG_END | YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN)
 
 /* Service ids. Never reused. */
 enum yoke_service {
@@ -188,7 +191,7 @@ struct yoke_submission {
 	__u32 in_length;   /* bytes */
 	__u32 out_length;  /* bytes that the output range can take */
 	__u64 deadline_ns; /* CLOCK_MONOTONIC; 0: none */
-	__u64 aux_offset;  /* second input, its length is in the parameters (AES-GCM: IV, then AAD) */
+	__u64 aux_offset;  /* second input, its length is in the parameters (AES-GCM: IV, then AAD); move: destination channel */
 };
 
 /* Payload of a completion. */
@@ -201,11 +204,20 @@ struct yoke_completion {
 	__u64 out_length; /* bytes written; with EMSGSIZE the bytes needed */
 	__u64 queued_ns;  /* from taken to begun */
 	__u64 run_ns;     /* from begun to done */
-	__u64 detail;     /* enum yoke_member or a count, see the status code */
+	__u64 detail;     /* enum yoke_member or a count, see the status code; pull and move: extents 0 and 1, 32 bits each */
 	__u64 sequence;   /* pull: number of the datablock in its channel, from 0 */
 };
 
-#define YOKE_SIGNAL_END (1u << 0) /* end of stream */
+/* Control signals: what travels with a datablock beside its bytes. */
+#define YOKE_SIGNAL_END (1u << 0)             /* pull: the last datablock of the stream; pushed as YOKE_FLAG_END */
+#define YOKE_SIGNAL_BEGIN (1u << 1)           /* begin of a stream */
+#define YOKE_SIGNAL_ITERATION_BEGIN (1u << 2) /* first run of an iteration */
+#define YOKE_SIGNAL_ITERATION_END (1u << 3)   /* last run of an iteration */
+#define YOKE_SIGNAL_DROP (1u << 4)            /* without content: ptasks pass it on instead of running */
+#define YOKE_SIGNAL_USER_1 (1u << 5)
+#define YOKE_SIGNAL_USER_2 (1u << 6)
+#define YOKE_SIGNALS_PUSHABLE (YOKE_SIGNAL_BEGIN | YOKE_SIGNAL_DROP | YOKE_SIGNAL_USER_1 | YOKE_SIGNAL_USER_2 | \
+			       YOKE_SIGNAL_ITERATION_BEGIN | YOKE_SIGNAL_ITERATION_END)
 
 /* Parameters, as payload of the slot's parameter line. Bytes not named are zero. */
 struct yoke_params_aes_iv { /* CBC, CTR: iv is the IV or the initial counter block (big-endian counter) */
@@ -229,6 +241,12 @@ struct yoke_params_aes_gcm { /* aux = IV then AAD; the tag follows the ciphertex
 struct yoke_params_sha256 { /* digests of in_length / message consecutive messages; 0: one message of in_length bytes */
 	__u32 message;
 	__u8 zero[44];
+};
+
+struct yoke_params_push { /* push: what goes with the datablock; without parameters: no signals, extents of the template */
+	__u64 extent[3]; /* variable port: extents, at most the template's; all 0: from the length, in whole rows if possible */
+	__u32 signals;   /* YOKE_SIGNALS_PUSHABLE */
+	__u8 zero[20];
 };
 
 /*
@@ -344,6 +362,10 @@ YOKE_ABI_AT(yoke_params_aes_gcm, zero, 12);
 YOKE_ABI_SIZE(yoke_params_sha256, YOKE_PAYLOAD_BYTES);
 YOKE_ABI_AT(yoke_params_sha256, message, 0);
 YOKE_ABI_AT(yoke_params_sha256, zero, 4);
+YOKE_ABI_SIZE(yoke_params_push, YOKE_PAYLOAD_BYTES);
+YOKE_ABI_AT(yoke_params_push, extent, 0);
+YOKE_ABI_AT(yoke_params_push, signals, 24);
+YOKE_ABI_AT(yoke_params_push, zero, 28);
 YOKE_ABI_SIZE(yoke_ring_layout, 48);
 YOKE_ABI_AT(yoke_ring_layout, slots, 0);
 YOKE_ABI_AT(yoke_ring_layout, reserved, 4);

@@ -8,7 +8,9 @@
 // Push and pull arrive from the executive as stream entries and are completed through the sink given here.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,13 +36,16 @@ class TransferSink {
     ~TransferSink() = default;
 };
 
-// A push or pull.
+// A push, a pull, or a move between two channels.
 struct Transfer {
     TransferSink* sink = nullptr;
     std::uint32_t channel = 0;
-    std::uint32_t session = 0;  // who asks
-    std::uint64_t key = 0;      // for cancel() and the sink: unique among the session's transfers in flight
-    std::uint8_t flags = 0;     // push: YOKE_FLAG_END
+    std::uint32_t session = 0;              // who asks
+    std::uint64_t key = 0;                  // for cancel() and the sink: unique among the session's transfers in flight
+    std::uint8_t flags = 0;                 // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK, YOKE_FLAG_DRAIN
+    std::uint8_t signals = 0;               // push: YOKE_SIGNALS_PUSHABLE
+    std::uint32_t to = 0;                   // move: destination
+    std::array<std::uint64_t, 3> extent{};  // push: zeros: from the length
     std::byte* data = nullptr;
     std::uint32_t length = 0;
     std::uint64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: none
@@ -54,32 +59,74 @@ struct Limits {
     std::uint64_t device_bytes = 4ULL << 30;               // buffers of all graphs
 };
 
+struct PipeDefinition {
+    std::string name;  // "/pipe-1-2": in the namespace of graphs
+    control::TemplateDefinition form;
+    bool variable = false;
+    std::uint32_t capacity = control::capacity_default;
+};
+
 struct Opened {
     bool created = false;
     std::uint32_t channel = 0;  // open_channel: id for push and pull; 0: inner
     std::string log;            // open_ptask: compiler's messages
 };
 
+// The end of a channel that is a file, FIFO, socket or device.
+struct EndpointBinding {
+    std::string name;  // of the channel
+    std::uint32_t channel = 0;
+    bool source = false;      // data comes from it: to be pushed
+    std::uint64_t bytes = 0;  // of a whole datablock
+    bool variable = false;
+    control::EndpointDefinition definition;
+};
+
 class Runtime {
    public:
+    // Called, on any thread, when a kernel has run beyond its ptask's deadline and does not end: the device is lost to
+    // whatever the kernel holds, and only the end of the process frees it.
+    using Stuck = std::function<void(const std::string& why)>;
+
     // `device` must outlive the runtime.
-    static Result<std::unique_ptr<Runtime>> create(device::Device& device, const Limits& limits);
+    static Result<std::unique_ptr<Runtime>> create(device::Device& device, const Limits& limits, Stuck stuck = {});
     ~Runtime();  // terminates all graphs
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;
 
     // The control calls; `session` is the creator. Errors name the object. Thread-safe.
-    Result<Opened> open_graph(std::uint32_t session, const std::string& name);
+    // `persist`: the graph outlives its creator; EINVAL later for what cannot. `mode`: see GraphDefinition; a graph
+    // that exists keeps its own.
+    Result<Opened> open_graph(std::uint32_t session, const std::string& name, bool persist = false,
+                              std::uint32_t mode = control::mode_default);
     Result<Opened> open_port(std::uint32_t session, const control::PortDefinition& port);
     Result<Opened> open_ptask(std::uint32_t session, const control::PtaskDefinition& ptask);
     Result<Opened> open_channel(std::uint32_t session, const control::ChannelDefinition& channel);
     Status run_graph(std::uint32_t session, const std::string& name);
     Status terminate_graph(std::uint32_t session, const std::string& name);
+    // 0 (least) to 10; of a ptask, or of a graph: of all its ptasks.
+    Status set_priority(std::uint32_t session, const std::string& name, std::uint8_t priority);
+    // Why the graph does not move: [{"object", "reason", "sentence"}], empty when it can or has nothing to do.
+    Result<control::Json> why(std::uint32_t session, const std::string& name) const;
+
+    // Those of a graph, for whoever serves them.
+    Result<std::vector<EndpointBinding>> endpoints(std::uint32_t session, const std::string& name) const;
+    // An endpoint is gone: the graph fails with `why`, which names the channel and the path.
+    void fail_graph(const std::string& name, const std::string& why);
+
+    // Pipes: channels that belong to no graph and to every session that has opened them, the last of which takes them
+    // along. Both push into them and pull from them. EEXIST: with another template.
+    Result<Opened> open_pipe(std::uint32_t session, const PipeDefinition& pipe);
+    Status close_pipe(std::uint32_t session, const std::string& name);
 
     // Never block; complete with ENOENT (detail OBJECT) when there is no such channel, EPIPE or ENODATA at the end of
     // the stream, ETIME at the deadline, ECANCELED when the graph is terminated.
     void push(Transfer transfer) noexcept;
     void pull(Transfer transfer) noexcept;
+    // From the outer end of one graph, or a pipe, to that of another: the datablock itself, not its bytes. Waits for a
+    // datablock and for room; takes nothing before there is room. An end of the stream goes on and completes with
+    // ENODATA.
+    void move(Transfer transfer) noexcept;
     void cancel(std::uint32_t session, std::uint64_t key) noexcept;
     // The session's client has gone and forget() will follow: from now on nobody finds the graphs that it created, so
     // their names are free for others, and it opens no more (ECANCELED). They count and are listed until they are
