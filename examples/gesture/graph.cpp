@@ -29,7 +29,7 @@ std::string text_of(const std::string& path) {
 }
 
 int direction_of(Access access) {
-    return access == Access::In ? YOKE_IN : access == Access::Out ? YOKE_OUT : YOKE_IN | YOKE_OUT;
+    return access == Access::In ? YOKE_IN : access == Access::Out ? YOKE_OUT : YOKE_IN_OUT;
 }
 
 const char* direction_name(Access access) {

@@ -98,13 +98,15 @@ int yoke_open_port(yoke_session* handle, const char* name, int direction, const 
         if (name == nullptr || form == nullptr) {
             return missing(session, name == nullptr ? "name" : "template");
         }
-        if (direction != YOKE_IN && direction != YOKE_OUT) {
+        if (direction != YOKE_IN && direction != YOKE_OUT && direction != YOKE_IN_OUT) {
             return session.refuse(
-                {EINVAL, fmt::format("direction {} of port {} is neither YOKE_IN nor YOKE_OUT", direction, name)});
+                {EINVAL, fmt::format("direction {} of port {} is none of enum yoke_direction", direction, name)});
         }
         PortDefinition port;
         port.name = name;
-        port.out = direction == YOKE_OUT;
+        port.direction = direction == YOKE_IN    ? yoke::control::Direction::in
+                         : direction == YOKE_OUT ? yoke::control::Direction::out
+                                                 : yoke::control::Direction::in_out;
         port.form.type.assign(form->type, ::strnlen(form->type, sizeof(form->type)));
         std::copy_n(form->extent, 3, port.form.extent.begin());
         port.form.stride = form->stride;
