@@ -76,7 +76,7 @@ class GestureBaseline {
     };
 
     void build(const gesture::Step& step, const char* options) {
-        cl_program& program = programs_[step.file];
+        cl_program& program = programs_[step.file + " " + step.options];
         cl_int status = CL_SUCCESS;
         if (program == nullptr) {
             std::ifstream stream(std::string(YOKE_GESTURE_DIR "/") + step.file);
@@ -84,7 +84,9 @@ class GestureBaseline {
             const char* source = text.c_str();
             program = ::clCreateProgramWithSource(context_, 1, &source, nullptr, &status);
             opencl_must(status, "program");
-            opencl_must(::clBuildProgram(program, 1, &device_, options, nullptr, nullptr), "build");
+            opencl_must(
+                ::clBuildProgram(program, 1, &device_, (step.options + " " + options).c_str(), nullptr, nullptr),
+                "build");
         }
         kernels_.push_back(::clCreateKernel(program, step.function.c_str(), &status));
         opencl_must(status, "kernel");

@@ -62,6 +62,7 @@ void open_step(yoke_session* session, const std::string& ptask, const Pipeline& 
     kernel.source = source.c_str();
     kernel.source_name = step.file.c_str();
     kernel.function = step.function.c_str();
+    kernel.options = step.options.c_str();
     std::copy(step.geometry.begin(), step.geometry.end(), kernel.geometry);
     kernel.geometry[2] = 1;
     if (step.local != 0) {
@@ -102,6 +103,9 @@ std::string ptask_text(const Pipeline& pipeline, const Step& step) {
     }
     std::string text = fmt::format("\n[ptask.{}]\nkernel = \"{}\"\nfunction = \"{}\"\ngeometry = [{}]\n", step.name,
                                    step.file, step.function, fmt::join(step.geometry, ", "));
+    if (!step.options.empty()) {
+        text += fmt::format("options = \"{}\"\n", step.options);
+    }
     if (step.local != 0) {
         text += fmt::format("local = [{}, 1]\n", step.local);
     }

@@ -1,6 +1,8 @@
 // See pipeline.hpp.
 #include "gesture/pipeline.hpp"
 
+#include <algorithm>
+
 namespace gesture {
 namespace {
 
@@ -60,6 +62,11 @@ Pipeline operator+(Pipeline first, const Pipeline& second) {
     return first;
 }
 
+std::string upper(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
+    return text;
+}
+
 std::array<float, 4> lens_of(const Camera& camera) {
     return {static_cast<float>(camera.focal_x), static_cast<float>(camera.focal_y), static_cast<float>(camera.centre_x),
             static_cast<float>(camera.centre_y)};
@@ -84,13 +91,15 @@ Pipeline transform_pipeline(const Camera& camera, const Pose& pose) {
          pixels,
          0,
          {in("frame"), out("smooth"), constant(size), constant(static_cast<float>(camera.metres_per_unit)),
-          constant(std::int32_t{2}), constant(1.5F), constant(0.006F)}},
+          constant(std::int32_t{2}), constant(1.5F), constant(0.006F)},
+         {}},
         {"transform",
          "transform.cl",
          "transform",
          pixels,
          0,
-         {in("smooth"), out("cloud"), constant(lens_of(camera)), constant(pose)}}};
+         {in("smooth"), out("cloud"), constant(lens_of(camera)), constant(pose)},
+         {}}};
     return pipeline;
 }
 
@@ -103,14 +112,15 @@ Pipeline fuse_pipeline(const Camera& camera, const Pose& rigid, const Pose& pose
                         {"nearest", {"u32", pixels}},
                         {"cloud", {"f32x4", pixels}}};
     pipeline.steps = {
-        {"blank", "fuse.cl", "blank", pixels, 0, {inout("cloud-2"), out("nearest")}},
+        {"blank", "fuse.cl", "blank", pixels, 0, {inout("cloud-2"), out("nearest")}, {}},
         {"project",
          "fuse.cl",
          "project",
          pixels,
          0,
-         {in("cloud-2"), inout("nearest"), lens, constant(after(inverse(pose), rigid))}},
-        {"fuse", "fuse.cl", "fuse", pixels, 0, {in("cloud-1"), in("nearest"), out("cloud"), lens, constant(pose)}}};
+         {in("cloud-2"), inout("nearest"), lens, constant(after(inverse(pose), rigid))},
+         {}},
+        {"fuse", "fuse.cl", "fuse", pixels, 0, {in("cloud-1"), in("nearest"), out("cloud"), lens, constant(pose)}, {}}};
     return pipeline;
 }
 
@@ -139,8 +149,8 @@ Pipeline detect_pipeline(const Camera& camera) {
     }
     const auto add = [&](const char* name, const char* function, const std::array<std::size_t, 2>& geometry,
                          std::vector<Argument> arguments) {
-        pipeline.steps.push_back(
-            {name, "detect.cl", function, geometry, geometry == one ? group : 0, std::move(arguments)});
+        pipeline.steps.push_back({name, "detect.cl", function, geometry, geometry == one ? group : 0,
+                                  std::move(arguments), "-D ONLY=" + upper(function)});
     };
     const Argument circle_limit = constant(circle_pixels);
     const Argument finger_limit = constant(finger_pixels);

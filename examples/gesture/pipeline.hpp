@@ -54,6 +54,7 @@ struct Step {
     std::array<std::size_t, 2> geometry{};  // work items
     std::size_t local = 0;                  // work items of the only group, 0: the runtime chooses
     std::vector<Argument> arguments;
+    std::string options;  // for the compiler
 };
 
 // Elements of a buffer: type as in yoke templates, and how many.

@@ -34,14 +34,14 @@ std::size_t GestureRunner::elements(const std::string& buffer) const {
 
 bool GestureRunner::build(const gesture::Step& step) {
     cl_int status = CL_SUCCESS;
-    auto& program = programs_[step.file];
+    auto& program = programs_[step.file + " " + step.options];
     if (!program) {
         std::ifstream stream(std::string(YOKE_GESTURE_DIR "/") + step.file);
         const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
         const char* source = text.c_str();
         program.reset(::clCreateProgramWithSource(context_.get(), 1, &source, nullptr, &status));
         check(status, step.file);
-        if (::clBuildProgram(program.get(), 1, &device_, "", nullptr, nullptr) != CL_SUCCESS) {
+        if (::clBuildProgram(program.get(), 1, &device_, step.options.c_str(), nullptr, nullptr) != CL_SUCCESS) {
             std::string log(65536, '\0');
             ::clGetProgramBuildInfo(program.get(), device_, CL_PROGRAM_BUILD_LOG, log.size(), log.data(), nullptr);
             error_ = step.file + ": " + log.c_str();
