@@ -250,7 +250,7 @@ TEST_F(GesturePipeline, OneGraphTellsWhatFourProgramsTell) {
               "YOKESTREAM 1 f32 16 fixed unit=0.000125 focal_x=476.007 focal_y=476.007 center_x=313.683 "
               "center_y=242.755 width=640 height=480\n");
     ASSERT_EQ(records_of(events).size(), 20 * sizeof(gesture::Event));
-    EXPECT_EQ(events_of(folder + "/gesture.toml", {{"frames", records_of(frames)}}), records_of(events));
+    EXPECT_TRUE(events_of(folder + "/gesture.toml", {{"frames", records_of(frames)}}) == records_of(events));
 }
 
 TEST_F(GesturePipeline, TwoCamerasSeeOneHand) {
@@ -262,7 +262,7 @@ TEST_F(GesturePipeline, TwoCamerasSeeOneHand) {
     environment["VIEW"] = numbers;
     const std::string first = well("catdepth --synthetic 94001 --count 40 --truth $D/truth");
     const std::string second = well("catdepth --synthetic 94001 --count 40 --view=$VIEW");
-    EXPECT_NE(first, second);
+    EXPECT_TRUE(first != second);
     const std::string events =
         events_of(folder + "/gesture2.toml", {{"frames", records_of(first)}, {"frames-2", records_of(second)}});
     const std::string lines = well("hidinput --print", "YOKESTREAM 1 f32 16 fixed width=640 height=480\n" + events);
@@ -330,7 +330,7 @@ TEST_F(GesturePipeline, FramesRepeatAndEndAsAsked) {
     const std::string once = records_of(well("catdepth '" + recorded("open-palm").string() + "'"));
     const std::string more = records_of(well("catdepth '" + recorded("open-palm").string() + "' --loop --count 6"));
     ASSERT_EQ(once.size(), 4 * frame_bytes);
-    EXPECT_EQ(more, once + once.substr(0, 2 * frame_bytes));
+    EXPECT_TRUE(more == once + once.substr(0, 2 * frame_bytes));
 }
 
 TEST_F(GesturePipeline, MistakesAreNamed) {

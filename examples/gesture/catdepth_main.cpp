@@ -38,7 +38,9 @@ Source rendered(const Options& options, const gesture::Camera& camera) {
     if (truths) {
         *truths << "frame,x,y,distance,fingers,open\n";
     }
-    return [=, film = gesture::Synthetic(*options.seed, camera),
+    gesture::Pose view = gesture::same_place;
+    std::copy(options.view.begin(), options.view.end(), view.begin());
+    return [=, film = gesture::Synthetic(*options.seed, camera, view),
             frame = gesture::Depth()](std::uint64_t number) mutable -> std::optional<std::span<const std::byte>> {
         gesture::Truth truth;
         frame = film.frame(number, truth);
