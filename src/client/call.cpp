@@ -14,7 +14,7 @@ std::string what_of(const Job& job) {
     if (job.prepared.service != nullptr) {
         return fmt::format("service {}", job.prepared.service->name());
     }
-    return job.opcode == YOKE_OP_PUSH ? "push" : "pull";
+    return job.opcode == YOKE_OP_PUSH ? "push" : job.opcode == YOKE_OP_PULL ? "pull" : "move";
 }
 
 std::string what_of(const yoke_call& call) {
@@ -205,13 +205,15 @@ int Session::admit_stream(Job& job, yoke_result& result) {
     if (!reach_worker(job.prepared.deadline_ns)) {
         return set(result, lost_error_.code, YOKE_MEMBER_NONE);
     }
-    if (!graphs_.knows(job.channel)) {
+    const bool moves = job.opcode == YOKE_OP_MOVE;
+    if (!graphs_.knows(job.channel) || (moves && !graphs_.knows(job.to))) {
         return set(result, ENOENT, YOKE_MEMBER_OBJECT);
     }
     if (graphs_.stale()) {
         constexpr std::uint64_t patience_ns = 30'000'000'000;  // kernels are compiled again, or read from the cache
         const std::uint64_t deadline_ns = job.prepared.deadline_ns;
-        if (!reopen_graphs(deadline_ns != 0 ? deadline_ns : now_ns() + patience_ns) || !graphs_.remote(job.channel)) {
+        if (!reopen_graphs(deadline_ns != 0 ? deadline_ns : now_ns() + patience_ns) || !graphs_.remote(job.channel) ||
+            (moves && !graphs_.remote(job.to))) {
             return set(result, EIO, YOKE_MEMBER_OBJECT);
         }
     }
@@ -319,6 +321,11 @@ int Session::start(std::uint32_t index) {
     } else {
         entry.object = graphs_.remote(job.channel)
                            .value_or(0);  // always by the bulk ring: datablocks of one channel keep their order
+        if (job.opcode == YOKE_OP_MOVE) {
+            entry.in_offset = 0;
+            entry.out_offset = 0;
+            entry.aux_offset = graphs_.remote(job.to).value_or(0);
+        }
     }
     const void* params = (work.shape.flags & YOKE_FLAG_PARAMS) != 0 ? work.shape.params.data() : nullptr;
     ticket.ring = express ? YOKE_RING_EXPRESS : YOKE_RING_BULK;

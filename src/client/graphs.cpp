@@ -42,6 +42,19 @@ Status Graphs::keep(const Json& body, Json& answer) {
         graphs_.erase(graph);
         return {};
     }
+    // A pipe's datablocks die with the worker, and nobody opens it again.
+    if (op == "close_pipe") {
+        std::erase_if(channels_, [&](const auto& channel) { return channel.second.graph == graph; });
+        return {};
+    }
+    if (op == "open_pipe") {
+        auto remote = channel_in(answer);
+        if (!remote) {
+            return tl::unexpected(remote.error());
+        }
+        answer["channel"] = number_for(graph, *remote);
+        return {};
+    }
     Request request{.graph = graph, .body = body};
     if (op == "open_channel") {
         auto remote = channel_in(answer);

@@ -13,11 +13,12 @@
 
 namespace yoke::client {
 
-// A call, push or pull as it was asked for.
+// A call, push, pull or move as it was asked for.
 struct Job {
     std::uint8_t opcode = YOKE_OP_CALL;
     std::uint8_t flags = 0;     // push: YOKE_FLAG_END
-    std::uint32_t channel = 0;  // push, pull
+    std::uint32_t channel = 0;  // push, pull, move
+    std::uint32_t to = 0;       // move: the other channel
     Prepared prepared;          // service == nullptr for push and pull, which only use work.in/out and lengths
 };
 

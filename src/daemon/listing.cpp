@@ -76,7 +76,7 @@ void Broker::on_list(ClientId id, const control::Json& request) {
             continue;
         }
         listing.accounts.insert(uid);
-        if (kind == "workers" || !account.worker || account.worker->state() == Worker::State::ending) {
+        if (kind == "workers" || kind == "pipes" || !account.worker || account.worker->state() == Worker::State::ending) {
             continue;
         }
         listing.awaited.insert(uid);
@@ -146,6 +146,15 @@ void Broker::finish_listing(const Listing& listing) {
             for (control::Json object : account.worker->inventory().of(kind)) {
                 object["account"] = uid;
                 array.push_back(std::move(object));
+            }
+        }
+    }
+    if (wanted.empty() || wanted == "pipes") {
+        control::Json& array = body["pipes"] = control::Json::array();
+        for (const uid_t uid : listing.accounts) {
+            for (control::Json pipe : pipes_.list(uid)) {
+                pipe["account"] = uid;
+                array.push_back(std::move(pipe));
             }
         }
     }
