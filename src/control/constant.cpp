@@ -19,6 +19,13 @@ static_assert(std::endian::native == std::endian::little, "constants are written
 
 using Bytes = std::vector<std::uint8_t>;
 
+struct Rules {
+    std::size_t bytes_max;
+    bool fill_up;  // a vector of 3 to 4
+};
+constexpr Rules of_argument{constant_bytes_max, true};
+constexpr Rules of_element{initial_bytes_max, false};
+
 template <typename T>
 void append(Bytes& bytes, T value) {
     const std::size_t at = bytes.size();
@@ -76,8 +83,8 @@ Append append_of(std::string_view type) {
     return nullptr;
 }
 
-Bytes encode_hex_constant(TomlReader& reader, const toml::node& node) {
-    auto bytes = decode_hex(reader.string(&node, "hex", 2 * constant_bytes_max));
+Bytes encode_hex_constant(TomlReader& reader, const toml::node& node, const Rules& rules) {
+    auto bytes = decode_hex(reader.string(&node, "hex", 2 * rules.bytes_max));
     if (!bytes) {
         reader.fail_at(node.source(), "{}", bytes.error().message);
         return {};
@@ -88,7 +95,8 @@ Bytes encode_hex_constant(TomlReader& reader, const toml::node& node) {
     return *bytes;
 }
 
-Bytes encode_vector(TomlReader& reader, const toml::array& numbers, Append append_one, std::string_view type) {
+Bytes encode_vector(TomlReader& reader, const toml::array& numbers, Append append_one, std::string_view type,
+                    const Rules& rules) {
     Bytes bytes;
     const std::size_t lanes = numbers.size();
     if (lanes != 2 && lanes != 3 && lanes != 4 && lanes != 8 && lanes != 16) {
@@ -98,19 +106,17 @@ Bytes encode_vector(TomlReader& reader, const toml::array& numbers, Append appen
     for (const toml::node& number : numbers) {
         append_one(reader, bytes, number, type);
     }
-    if (lanes == 3) {
+    if (lanes == 3 && rules.fill_up) {
         bytes.resize(bytes.size() / 3 * 4);
     }
-    if (bytes.size() > constant_bytes_max) {
+    if (bytes.size() > rules.bytes_max) {
         reader.fail_at(numbers.source(), "a constant has {} bytes; at most {} are allowed", bytes.size(),
-                       constant_bytes_max);
+                       rules.bytes_max);
     }
     return bytes;
 }
 
-}  // namespace
-
-Bytes encode_constant(TomlReader& reader, const toml::table& constant) {
+Bytes encode(TomlReader& reader, const toml::table& constant, const Rules& rules) {
     if (constant.size() != 1) {
         reader.fail_at(constant.source(), "a constant has one type; write for example {{ i32 = 640 }}");
         return {};
@@ -119,7 +125,7 @@ Bytes encode_constant(TomlReader& reader, const toml::table& constant) {
     const std::string_view type = member->first.str();
     const toml::node& node = member->second;
     if (type == "hex") {
-        return encode_hex_constant(reader, node);
+        return encode_hex_constant(reader, node, rules);
     }
     const Append append_one = append_of(type);
     if (append_one == nullptr) {
@@ -128,11 +134,21 @@ Bytes encode_constant(TomlReader& reader, const toml::table& constant) {
         return {};
     }
     if (const toml::array* const numbers = node.as_array()) {
-        return encode_vector(reader, *numbers, append_one, type);
+        return encode_vector(reader, *numbers, append_one, type, rules);
     }
     Bytes bytes;
     append_one(reader, bytes, node, type);
     return bytes;
+}
+
+}  // namespace
+
+Bytes encode_constant(TomlReader& reader, const toml::table& constant) {
+    return encode(reader, constant, of_argument);
+}
+
+Bytes encode_element(TomlReader& reader, const toml::table& constant) {
+    return encode(reader, constant, of_element);
 }
 
 }  // namespace yoke::control

@@ -27,12 +27,15 @@ inline constexpr std::size_t options_bytes_max = 4096;
 inline constexpr std::uint64_t work_items_max = UINT32_MAX;  // of one dimension
 inline constexpr std::size_t graph_file_bytes_max = std::size_t{4} * 1024 * 1024;
 
-inline constexpr std::size_t initial_bytes_max = 128;   // the largest element: an f64x16
+inline constexpr std::size_t initial_bytes_max = 128;  // the largest element: an f64x16
 inline constexpr std::size_t endpoint_path_bytes_max = 4095;
 inline constexpr std::uint32_t iterations_max = 1U << 20U;  // of one datablock, in one meta datablock
 inline constexpr std::uint8_t priority_max = 10;
 inline constexpr std::uint8_t priority_default = 5;
 inline constexpr std::uint32_t mode_default = 0700;
+inline constexpr std::uint32_t mode_max = 0777;
+inline constexpr std::size_t forms_max = 8;                                 // of one ptask, beside the first
+inline constexpr std::uint64_t ptask_deadline_ns_max = 86'400'000'000'000;  // a day: more is none
 
 enum class Direction : std::uint8_t { in, out, in_out };  // in_out: the kernel changes the datablock, which goes on
 
@@ -81,14 +84,14 @@ struct KernelDefinition {
     std::string source_name;  // for messages
     std::string function;     // service: its name
     std::string options;
-    std::array<std::uint64_t, 3> geometry{};      // zeros: estimated, see geometry_from
-    std::array<std::uint64_t, 3> local{};         // zeros: the runtime chooses
-    std::string form = "opencl";                  // "opencl", "cuda", "ptx", "cubin", "service", "client"
-    std::array<std::string, 3> geometry_from{};   // per dimension: "first-input", "largest-input", "first-output" or a
-                                                  // port in full, whose extent in that dimension it is; "": first input
-    std::vector<std::uint8_t> parameters;         // service: struct yoke_params_*
-    bool decrypt = false;                         // service: YOKE_FLAG_DECRYPT
-    std::uint32_t key = 0;                        // service: key of the session that opens the ptask
+    std::array<std::uint64_t, 3> geometry{};     // zeros: estimated, see geometry_from
+    std::array<std::uint64_t, 3> local{};        // zeros: the runtime chooses
+    std::string form = "opencl";                 // "opencl", "cuda", "ptx", "cubin", "service", "client"
+    std::array<std::string, 3> geometry_from{};  // per dimension: "first-input", "largest-input", "first-output" or a
+                                                 // port in full, whose extent in that dimension it is; "": first input
+    std::vector<std::uint8_t> parameters;        // service: struct yoke_params_*
+    bool decrypt = false;                        // service: YOKE_FLAG_DECRYPT
+    std::uint32_t key = 0;                       // service: key of the session that opens the ptask
 
     bool operator==(const KernelDefinition&) const = default;
 };
@@ -135,9 +138,9 @@ struct ChannelDefinition {
     std::optional<std::string> source;       // port, or nothing: pushed from outside
     std::optional<std::string> destination;  // port, or nothing: pulled from outside
     std::uint32_t capacity = capacity_default;
-    bool back = false;          // back edge: may close a circle
-    Predicate source_when;      // what does not pass does not enter the channel
-    Predicate destination_when; // what does not pass is dropped when its turn comes
+    bool back = false;                           // back edge: may close a circle
+    Predicate source_when;                       // what does not pass does not enter the channel
+    Predicate destination_when;                  // what does not pass is dropped when its turn comes
     std::optional<EndpointDefinition> endpoint;  // of the end that is no port
 
     bool operator==(const ChannelDefinition&) const = default;
@@ -148,7 +151,7 @@ struct GraphDefinition {
     std::vector<PortDefinition> ports;
     std::vector<PtaskDefinition> ptasks;
     std::vector<ChannelDefinition> channels;
-    bool persist = false;             // outlives its creator
+    bool persist = false;               // outlives its creator
     std::uint32_t mode = mode_default;  // for other sessions of the account: 0400 pull and look, 0200 push and change,
                                         // 0100 run and terminate
 
@@ -170,6 +173,9 @@ Result<GraphDefinition> load_graph(const std::string& path);
 PortDefinition port_from(const Json& message);
 PtaskDefinition ptask_from(const Json& message);
 ChannelDefinition channel_from(const Json& message);
+TemplateDefinition template_from(const Json& message);  // of the member "template"
+Json message_of(const TemplateDefinition& form);
+Json graph_message_of(const GraphDefinition& graph);  // open_graph
 Json message_of(const PortDefinition& port);
 Json message_of(const PtaskDefinition& ptask);
 Json message_of(const ChannelDefinition& channel);

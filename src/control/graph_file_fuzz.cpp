@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "control/definition.hpp"
 #include "control/graph_file.hpp"
 #include "control/schema.hpp"
 
@@ -31,19 +32,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(graph.error().message.starts_with("fuzz.toml:"));
         return 0;
     }
-    require(passes({{"op", "open_graph"}, {"name", graph->name}}));
+    require(passes(graph_message_of(*graph)));
     for (const PortDefinition& port : graph->ports) {
         const Json message = message_of(port);
         require(passes(message) && port_from(message) == port);
-        require(template_bytes(port.form).has_value());
+        require(template_bytes(port.form).has_value() && check_port(port).has_value());
     }
     for (const PtaskDefinition& ptask : graph->ptasks) {
         const Json message = message_of(ptask);
-        require(passes(message) && ptask_from(message) == ptask);
+        require(passes(message) && ptask_from(message) == ptask && check_ptask(ptask).has_value());
     }
     for (const ChannelDefinition& channel : graph->channels) {
         const Json message = message_of(channel);
-        require(passes(message) && channel_from(message) == channel);
+        require(passes(message) && channel_from(message) == channel && check_channel(channel).has_value());
     }
     return 0;
 }

@@ -113,8 +113,13 @@ TEST(GraphFile, ExampleOfTheDocumentation) {
     EXPECT_EQ(graph->ports[3].name, "/depth/project:points");
     EXPECT_EQ(graph->ports[3].form, (TemplateDefinition{"f32x4", {640, 480, 1}, 0}));
     ASSERT_THAT(graph->channels, SizeIs(3));
-    EXPECT_EQ(graph->channels[0], (ChannelDefinition{"/depth/frames", std::nullopt, "/depth/filter:in", 4}));
-    EXPECT_EQ(graph->channels[1], (ChannelDefinition{"/depth/smooth", "/depth/filter:out", "/depth/project:depth", 8}));
+    EXPECT_EQ(graph->channels[0].name, "/depth/frames");
+    EXPECT_EQ(graph->channels[0].source, std::nullopt);
+    EXPECT_EQ(graph->channels[0].destination, "/depth/filter:in");
+    EXPECT_EQ(graph->channels[0].capacity, 4);
+    EXPECT_EQ(graph->channels[1].source, "/depth/filter:out");
+    EXPECT_EQ(graph->channels[1].destination, "/depth/project:depth");
+    EXPECT_EQ(graph->channels[1].capacity, 8);
 }
 
 TEST(GraphFile, ObjectsKeepTheOrderOfTheFile) {
@@ -221,7 +226,8 @@ TEST(GraphFile, EachMistakeHasItsPlace) {
          "g.toml:5:32: a constant has 128 bytes; at most 64 are allowed"},
         {"[\"i\", \"o\"]", "[\"i\", \"o\", { hex = \"abc\" }]", "g.toml:5:32: hexadecimal text has an odd number"},
         {"[\"i\", \"o\"]", "[\"i\", \"o\", { hex = \"\" }]", "g.toml:5:32: a constant must have at least one byte"},
-        {"direction = \"in\"", "direction = \"up\"", "g.toml:7:13: direction \"up\" must be \"in\" or \"out\""},
+        {"direction = \"in\"", "direction = \"up\"",
+         "g.toml:7:13: direction \"up\" must be \"in\", \"out\" or \"in-out\""},
         {"direction = \"in\"\n", "", "g.toml:6:1: port \"i\" has no direction; add it"},
         {"type = \"i32\"", "type = \"i33\"", "g.toml:8:8: \"i33\" is no element type; use i8"},
         {"extent = [4]", "extent = [0]", "g.toml:9:11: extent is 0; 1 to"},
@@ -242,8 +248,8 @@ TEST(GraphFile, EachMistakeHasItsPlace) {
          "g.toml:14:10: source \"/g/a:i\" of channel \"/g/x\" is an in port; name an out port"},
         {"[channel.y]\nsource = \"a:o\"", "",
          "g.toml:10:15: port \"/g/a:o\" has no channel; add a channel that begins"},
-        {"source = \"a:o\"", "source = \"a:o\"\n[channel.z]\nsource = \"a:o\"",
-         "g.toml:18:10: port \"/g/a:o\" has channel \"/g/y\" already; give channel \"/g/z\" another port"},
+        {"destination = \"a:i\"", "destination = \"a:i\"\n[channel.z]\ndestination = \"a:i\"",
+         "g.toml:16:10: port \"/g/a:i\" has channel \"/g/x\" already; give channel \"/g/z\" another port"},
         {"destination = \"a:i\"", "destination = \"a:i\"\ncapacity = 0", "g.toml:16:12: capacity is 0; 1 to 4096"},
         {"destination = \"a:i\"\n[channel.y]\nsource = \"a:o\"", "destination = \"a:i\"\nsource = \"a:o\"",
          "g.toml:14:10: channel \"/g/x\" closes a circle of ptasks"},
@@ -267,6 +273,270 @@ TEST(GraphFile, MistakesOfTheWholeFile) {
     EXPECT_EQ(error_of(std::string(graph_file_bytes_max + 1, ' ')).code, EMSGSIZE);
 }
 
+// A mistake in what the second half of the format says; each case is one change to the smallest graph.
+TEST(GraphFile, EachMistakeOfAnUnusualGraphHasItsPlace) {
+    struct Case {
+        std::string_view from;
+        std::string_view to;
+        std::string message;
+    };
+    const std::string_view in = "direction = \"in\"";
+    const std::string_view out = "direction = \"out\"";
+    const std::string_view function = "function = \"f\"";
+    const std::string_view x = "destination = \"a:i\"";
+    const std::string_view y = "source = \"a:o\"";
+    const std::vector<Case> cases{
+        {"name = \"/g\"", "name = \"/g\"\npersist = 1", "g.toml:2:11: persist must be true or false, not integer"},
+        {"name = \"/g\"", "name = \"/g\"\nmode = \"0800\"", "g.toml:2:8: mode \"0800\" is none; write octal digits"},
+        {"name = \"/g\"", "name = \"/g\"\nmode = \"1777\"", "g.toml:2:8: mode \"1777\" is none"},
+        {"name = \"/g\"", "name = \"/g\"\nmode = \"\"", "g.toml:2:8: mode \"\" is none"},
+        {in, "direction = \"in\"\nsticky = \"yes\"", "g.toml:8:10: sticky must be true or false, not string"},
+        {out, "direction = \"out\"\nsticky = true", "g.toml:10:15: port \"/g/a:o\" is sticky but no in port"},
+        {out, "direction = \"out\"\nhold = true", "g.toml:10:15: port \"/g/a:o\" has hold but is no in port"},
+        {out, "direction = \"out\"\ninit = true", "g.toml:10:15: port \"/g/a:o\" has init but takes no datablocks"},
+        {in, "direction = \"in\"\nsticky = true\nhold = true", "g.toml:6:15: port \"/g/a:i\" is sticky and has hold"},
+        {in, "direction = \"in\"\ninit = true",
+         "g.toml:6:15: port \"/g/a:i\" has init, so it makes its datablocks itself, and the channel \"/g/x\" brings"},
+        {in, "direction = \"in\"\ninitial = { i32 = 1 }", "g.toml:6:15: port \"/g/a:i\" has an initial value but no"},
+        {in, "direction = \"in\"\ninit = true\ninitial = 1", "g.toml:9:11: initial must be a constant"},
+        {in, "direction = \"in\"\ninit = true\ninitial = { i64 = 1 }",
+         "g.toml:6:15: port \"/g/a:i\" has an initial value of another size than its element"},
+        {in, "direction = \"in\"\nmeta = \"shape\"", "g.toml:8:8: meta \"shape\" must be \"size\" or \"iterations\""},
+        {in, "direction = \"in\"\nmeta = \"size\"", "g.toml:8:8: meta size needs of, the out port"},
+        {in, "direction = \"in\"\nof = \"o\"", "g.toml:8:6: of is for meta ports only"},
+        {in, "direction = \"in\"\nmeta = \"iterations\"", "g.toml:5:14: argument \"i\" is a meta or descriptor port"},
+        {out, "direction = \"out\"\nmeta = \"iterations\"", "g.toml:10:15: port \"/g/a:o\" is a meta port but no in"},
+        {out, "direction = \"out\"\ndescriptor = \"i\"", "g.toml:5:19: argument \"o\" is a meta or descriptor port"},
+        {in, "direction = \"in\"\ndescriptor = \"o\"", "g.toml:6:15: port \"/g/a:i\" is a descriptor port but no out"},
+        {out, "direction = \"out\"\ndescriptor = \"o o\"", "g.toml:12:14: \"/g/a:o o\" is no name of an object"},
+        {"[\"i\", \"o\"]", "[\"i\", \"o\", { count = \"p\" }]", "g.toml:5:34: argument \"p\" is no port of this ptask"},
+        {"[\"i\", \"o\"]", "[\"i\", { extent = \"o\" }]", "g.toml:5:13: port \"/g/a:o\" is not among the arguments"},
+        {function, "function = \"f\"\nform = \"spirv\"", "g.toml:5:8: form \"spirv\" must be \"opencl\""},
+        {function, "function = \"f\"\nform = \"service\"", "g.toml:5:8: form \"service\" must be"},
+        {function, "function = \"f\"\nform = \"client\"", "g.toml:3:10: ptask \"a\" is a service or a function of the"},
+        {function, "function = \"f\"\nservice = \"sha256\"", "g.toml:3:10: ptask \"a\" is a service or a function"},
+        {function, "function = \"f\"\nparams = [{ u32 = 1 }]", "g.toml:5:10: params is for services only"},
+        {function, "function = \"f\"\ndecrypt = true", "g.toml:5:11: decrypt is for services only"},
+        {function, "function = \"f\"\ngeometry_from = \"p p\"", "g.toml:5:17: \"/g/a:p p\" is no name of an object"},
+        {function, "function = \"f\"\ngeometry_from = []", "g.toml:5:17: geometry_from has 0 elements"},
+        {function, "function = \"f\"\ngeometry = [4]\ngeometry_from = \"i\"", "g.toml:6:17: geometry is given too"},
+        {function, "function = \"f\"\npriority = 11", "g.toml:5:12: priority is 11; 0 to 10 are allowed"},
+        {function, "function = \"f\"\ndeadline = 0", "g.toml:5:12: deadline is 0; 1 to 86400000 are allowed"},
+        {function, "function = \"f\"\nform = [1]", "g.toml:5:9: form must be tables; write [[ptask.NAME.form]]"},
+        {function, "function = \"f\"\nform = [{ sauce = \"x\" }]", "g.toml:5:11: \"sauce\" is unknown in a form of"},
+        {function, "function = \"f\"\nform = [{ options = \"x\" }]", "g.toml:5:9: ptask \"a\" must have either kernel"},
+        {x, "destination = \"a:i\"\nback = true", "g.toml:14:10: channel \"/g/x\" is marked back but has an outer end"},
+        {x, "destination = \"a:i\"\nwhen = \"on start\"", "g.toml:16:8: \"start\" is no control signal; known are"},
+        {x, "destination = \"a:i\"\nwhen = \"never\"\nsource_when = \"never\"", "g.toml:16:8: when is the same as"},
+        {x, "destination = \"a:i\"\nsource = { fifo = 1 }", "g.toml:16:19: fifo must be a string, not integer"},
+        {x, "destination = \"a:i\"\nsource = { pipe = \"p\" }",
+         "g.toml:16:12: \"pipe\" is unknown in source; known are"},
+        {x, "destination = \"a:i\"\nsource = { }", "g.toml:16:10: source names no endpoint; write for example"},
+        {x, "destination = \"a:i\"\nsource = { fifo = \"a\", file = \"b\" }", "g.toml:16:"},
+        {x, "destination = \"a:i\"\nsource = { fifo = \"a\", repeat = true }",
+         "g.toml:14:10: channel \"/g/x\" repeats what is no file to be read"},
+        {x, "destination = \"a:i\"\nsource = { uinput = \"a\" }", "g.toml:14:10: channel \"/g/x\" begins at uinput"},
+        {x, "destination = { file = \"a\" }\nsource = { file = \"b\" }",
+         "g.toml:15:15: channel \"/g/x\" has an endpoint at either end"},
+        {y, "source = \"a:o\"\ndestination = { v4l2 = \"a\" }", "g.toml:16:10: channel \"/g/y\" ends at a V4L2 device"},
+    };
+    for (const Case& wrong : cases) {
+        const Error error = error_of(changed(wrong.from, wrong.to));
+        EXPECT_EQ(error.code, EINVAL) << wrong.to;
+        EXPECT_THAT(error.message, StartsWith(wrong.message)) << wrong.to;
+    }
+}
+
+// Two ptasks in a loop, with a circle that tests change.
+constexpr std::string_view loop = R"(name = "/g"
+[ptask.a]
+source = "x"
+function = "f"
+arguments = ["i", "o"]
+port.i = { direction = "in", type = "i32", extent = [4] }
+port.o = { direction = "out", type = "i32", extent = [4] }
+[ptask.b]
+source = "x"
+function = "f"
+arguments = ["i", "o", { count = "i" }, { extent = "o" }]
+port.i = { direction = "in", type = "i32", extent = [4] }
+port.o = { direction = "out", type = "i32", extent = [4] }
+[channel.in]
+destination = "a:i"
+[channel.forward]
+source = "a:o"
+destination = "b:i"
+[channel.again]
+source = "b:o"
+destination = "a:i"
+back = true
+when = "unless iteration-end"
+[channel.out]
+source = "b:o"
+source_when = "on iteration-end"
+destination_when = "close-on end|user-1"
+)";
+
+TEST(GraphFile, LoopsAndSeveralChannelsFromOnePort) {
+    auto graph = parse_graph(loop, "g.toml", "");
+    ASSERT_TRUE(graph) << graph.error().message;
+    EXPECT_TRUE(graph->channels[2].back);
+    EXPECT_EQ(predicate_text(graph->channels[2].source_when), "unless iteration-end");
+    EXPECT_EQ(predicate_text(graph->channels[3].source_when), "on iteration-end");
+    EXPECT_EQ(predicate_text(graph->channels[3].destination_when), "close-on end|user-1");
+    EXPECT_EQ(graph->ptasks[1].arguments[2].tells, ArgumentDefinition::Tells::count);
+    EXPECT_EQ(graph->ptasks[1].arguments[3].tells, ArgumentDefinition::Tells::extent);
+    EXPECT_EQ(graph->ptasks[1].arguments[3].port, "/g/b:o");
+}
+
+std::string changed_loop(std::string_view from, std::string_view to) {
+    std::string text(loop);
+    const std::size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return text.replace(at, from.size(), to);
+}
+
+TEST(GraphFile, LoopsThatAreNone) {
+    EXPECT_THAT(error_of(changed_loop("back = true\n", "")).message,
+                HasSubstr("19:10: port \"/g/a:i\" has channel \"/g/in\" already"));
+    EXPECT_THAT(error_of(changed_loop("destination = \"b:i\"\n", "destination = \"b:i\"\nback = true\n")).message,
+                HasSubstr("port \"/g/b:i\" has only the channel \"/g/forward\", which is marked back"));
+    EXPECT_THAT(error_of(changed_loop("[channel.in]\ndestination = \"a:i\"\n", "")).message,
+                StartsWith("g.toml:6:6: port \"/g/a:i\" has only the channel \"/g/again\", which is marked back"));
+    EXPECT_THAT(
+        error_of(changed_loop("source = \"b:o\"\ndestination = \"a:i\"\nback", "source = \"b:o\"\nback")).message,
+        HasSubstr("channel \"/g/again\" is marked back but has an outer end"));
+    // A loop that makes its first datablock itself.
+    std::string own = changed_loop("[channel.in]\ndestination = \"a:i\"\n", "");
+    own.replace(own.find("\"in\", type"), 4, "\"in\", init = true, initial = { i32 = -1 }");
+    auto graph = parse_graph(own, "g.toml", "");
+    ASSERT_TRUE(graph) << graph.error().message;
+    EXPECT_THAT(graph->ports[0].initial, ElementsAre(255, 255, 255, 255));
+}
+
+TEST(GraphFile, AChannelMarkedBackMustCloseACircle) {
+    std::string text = changed_loop("source = \"a:o\"\ndestination = \"b:i\"\n", "source = \"a:o\"\n") +
+                       "[channel.feed]\ndestination = \"b:i\"\n";
+    EXPECT_THAT(error_of(text).message, HasSubstr("channel \"/g/again\" is marked back but closes no circle"));
+}
+
+TEST(GraphFile, FormsOfAPtask) {
+    const Folder folder;
+    folder.write("f.cl", "kernel void f() {}");
+    folder.write("f.cu", "__global__ void f() {}");
+    folder.write("f.cubin", std::string_view("\x7f"
+                                             "ELF\0\xff",
+                                             6));
+    auto graph = load_graph(folder.write("g.toml", R"(name = "/g"
+persist = true
+mode = "0640"
+[ptask.a]
+kernel = "f.cl"
+function = "f"
+geometry_from = ["o", "largest-input"]
+arguments = ["i", "o", "x"]
+priority = 8
+deadline = 250
+port.i = { direction = "in", type = "u8", extent = [64], sticky = true, variable = true }
+port.x = { direction = "in-out", type = "f32x3", extent = [4], init = true, initial = { f32 = [1, 2, 3] } }
+port.o = { direction = "out", type = "u8", extent = [64], variable = true }
+port.n = { direction = "in", type = "u32", extent = [1], meta = "size", of = "o" }
+port.k = { direction = "in", type = "u32", extent = [1], meta = "iterations" }
+port.d = { direction = "out", type = "u64", extent = [4], descriptor = "i" }
+[[ptask.a.form]]
+kernel = "f.cu"
+[[ptask.a.form]]
+kernel = "f.cubin"
+function = "_Z1f"
+geometry = [1]
+[ptask.h]
+service = "sha256"
+params = [{ u32 = 64 }]
+port.in = { direction = "in", type = "u8", extent = [64], variable = true }
+port.out = { direction = "out", type = "u8", extent = [32] }
+[channel.i]
+source = { file = "/dev/zero", repeat = true }
+destination = "a:i"
+[channel.n]
+destination = "a:n"
+[channel.k]
+destination = "a:k"
+[channel.x]
+source = "a:x"
+[channel.d]
+source = "a:d"
+[channel.o]
+source = "a:o"
+destination = "h:in"
+[channel.hash]
+source = "h:out"
+destination = { fifo = "/run/hash" }
+)"));
+    ASSERT_TRUE(graph) << graph.error().message;
+    EXPECT_TRUE(graph->persist);
+    EXPECT_EQ(graph->mode, 0640U);
+    const PtaskDefinition& a = graph->ptasks[0];
+    EXPECT_EQ(a.kernel.form, "opencl");
+    EXPECT_THAT(a.kernel.geometry_from, ElementsAre("/g/a:o", "largest-input", ""));
+    EXPECT_EQ(a.priority, 8);
+    EXPECT_EQ(a.deadline_ns, 250'000'000U);
+    ASSERT_THAT(a.others, SizeIs(2));
+    EXPECT_EQ(a.others[0].form, "cuda");
+    EXPECT_EQ(a.others[0].function, "f");
+    EXPECT_EQ(a.others[0].geometry_from, a.kernel.geometry_from);
+    EXPECT_EQ(a.others[1].form, "cubin");
+    EXPECT_EQ(a.others[1].source, std::string("\x7f"
+                                              "ELF\0\xff",
+                                              6));
+    EXPECT_EQ(a.others[1].function, "_Z1f");
+    EXPECT_THAT(a.others[1].geometry, ElementsAre(1, 1, 1));
+    EXPECT_EQ(a.others[1].geometry_from[0], "");
+    EXPECT_THAT(graph->ports[1].initial, SizeIs(12)) << "an element is packed";
+    EXPECT_EQ(graph->ports[3].of, "/g/a:o");
+    EXPECT_EQ(graph->ports[5].of, "/g/a:i");
+    const PtaskDefinition& h = graph->ptasks[1];
+    EXPECT_EQ(h.kernel.form, "service");
+    EXPECT_EQ(h.kernel.function, "sha256");
+    EXPECT_EQ(h.kernel.parameters.size(), 48U);
+    EXPECT_EQ(h.kernel.parameters[0], 64);
+    EXPECT_THAT(h.arguments, SizeIs(2)) << "without arguments: its ports in their order";
+    EXPECT_EQ(graph->channels[0].endpoint, (EndpointDefinition{EndpointDefinition::Kind::file, "/dev/zero", true}));
+    EXPECT_EQ(graph->channels[6].endpoint, (EndpointDefinition{EndpointDefinition::Kind::fifo, "/run/hash", false}));
+    for (const PtaskDefinition& ptask : graph->ptasks) {
+        auto passes = check_request(Peer::client_to_worker, message_of(ptask));
+        EXPECT_TRUE(passes) << passes.error().message;
+        EXPECT_EQ(ptask_from(message_of(ptask)), ptask);
+    }
+    for (const PortDefinition& port : graph->ports) {
+        auto passes = check_request(Peer::client_to_worker, message_of(port));
+        EXPECT_TRUE(passes) << passes.error().message;
+        EXPECT_EQ(port_from(message_of(port)), port);
+    }
+    for (const ChannelDefinition& channel : graph->channels) {
+        auto passes = check_request(Peer::client_to_worker, message_of(channel));
+        EXPECT_TRUE(passes) << passes.error().message;
+        EXPECT_EQ(channel_from(message_of(channel)), channel);
+    }
+    EXPECT_TRUE(check_request(Peer::client_to_worker, graph_message_of(*graph)));
+}
+
+TEST(GraphFile, WhatCannotPersist) {
+    const auto persistent = [](const std::string& text) { return "persist = true\n" + text; };
+    std::string function(small);
+    const std::size_t at = function.find("source = ");
+    function.replace(at, function.find("arguments") - at, "form = \"client\"\n");
+    ASSERT_TRUE(parse_graph(function, "g.toml", ""));
+    EXPECT_THAT(error_of(persistent(function)).message,
+                StartsWith("g.toml:3:8: ptask \"/g/a\" is a function of its client's process, which a graph that"));
+    const std::string endpoint = changed("destination = \"a:i\"", "destination = \"a:i\"\nsource = { fifo = \"f\" }");
+    EXPECT_THAT(error_of(persistent(endpoint)).message,
+                StartsWith("g.toml:17:19: the path \"f\" of a persistent graph's endpoint must begin with /"));
+    const Folder folder;
+    auto graph = load_graph(folder.write("g.toml", endpoint));
+    ASSERT_TRUE(graph) << graph.error().message;
+    EXPECT_EQ(graph->channels[0].endpoint->path, std::filesystem::absolute(folder.path() + "/f").lexically_normal());
+}
+
 TEST(GraphFile, TemplatesOfAnInnerChannelMustBeEqual) {
     const auto joined = [](std::string_view port) {
         return std::string(small.substr(0, small.find("[channel.y]"))) + R"([ptask.b]
@@ -280,6 +550,9 @@ direction = "in"
     };
     EXPECT_TRUE(parse_graph(joined("type = \"i32\"\nextent = [4]"), "g.toml", ""));
     EXPECT_TRUE(parse_graph(joined("type = \"i32\"\nextent = [4]\nstride = 16"), "g.toml", ""));
+    std::string variable = joined("type = \"i32\"\nextent = [4]");
+    variable.replace(variable.find("\"out\""), 5, "\"out\"\nvariable = true");
+    EXPECT_THAT(error_of(variable).message, HasSubstr("/g/a:o is variable, /g/b:i is not; make it variable too"));
     EXPECT_THAT(
         error_of(joined("type = \"u32\"\nextent = [4]")).message,
         testing::EndsWith("channel \"/g/y\" joins ports with different templates: /g/a:o is i32 4, /g/b:i is u32 4"));

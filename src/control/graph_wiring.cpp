@@ -1,12 +1,14 @@
-// Checks that every port has its channel, that templates agree and that no ptasks wait for each other in a circle; see
-// graph_wiring.hpp. Circles are what is left when ptasks that wait for nobody are taken away; maps by name make all of
-// it n log n, which is enough for a graph that is checked once.
+// Checks that every port has its channels, that templates agree and that ptasks wait for each other in a circle only
+// over a channel marked back; see graph_wiring.hpp. Circles are found by circle.hpp; maps by name make all of it n log
+// n, which is enough for a graph that is checked once.
 #include "control/graph_wiring.hpp"
 
+#include <algorithm>
 #include <map>
-#include <set>
 
 #include "base/text.hpp"
+#include "control/circle.hpp"
+#include "control/definition.hpp"
 #include "control/name.hpp"
 
 namespace yoke::control {
@@ -14,6 +16,18 @@ namespace yoke::control {
 namespace {
 
 using Kind = Miswiring::Kind;
+
+constexpr std::size_t no_circle = SIZE_MAX;
+
+// Numbers for ptasks, from 0.
+class Nodes {
+   public:
+    std::size_t at(const std::string& name) { return numbers_.emplace(name, numbers_.size()).first->second; }
+    [[nodiscard]] std::size_t count() const { return numbers_.size(); }
+
+   private:
+    std::map<std::string, std::size_t> numbers_;
+};
 
 class Wiring {
    public:
@@ -30,23 +44,42 @@ class Wiring {
             }
         }
         for (std::size_t i = 0; i < graph_.ports.size(); ++i) {
-            if (!channel_of_.contains(graph_.ports[i].name)) {
-                return Miswiring{
-                    Kind::port, i,
-                    fmt::format("port {} has no channel; add a channel that {}", in_quotes(graph_.ports[i].name),
-                                graph_.ports[i].out ? "begins there" : "ends there")};
+            if (auto wrong = check_port_channels(i)) {
+                return wrong;
+            }
+            if (auto wrong = check_other_port(i)) {
+                return wrong;
+            }
+        }
+        for (std::size_t i = 0; i < graph_.ptasks.size(); ++i) {
+            if (auto wrong = check_persist(i)) {
+                return wrong;
             }
         }
         return check_circles();
     }
 
    private:
+    // The channels of one port, as indices.
+    struct Channels {
+        std::optional<std::size_t> forward;  // that end there
+        std::optional<std::size_t> back;
+        bool leaving = false;
+    };
+
+    static Miswiring wrong_channel(std::size_t index, std::string message) {
+        return {Kind::channel, index, std::move(message)};
+    }
+    static Miswiring wrong_port(std::size_t index, std::string message) {
+        return {Kind::port, index, std::move(message)};
+    }
+
     std::optional<Miswiring> check_channel(std::size_t index) {
         const ChannelDefinition& channel = graph_.channels[index];
         if (!channel.source && !channel.destination) {
-            return Miswiring{Kind::channel, index,
-                             fmt::format("channel {} has neither source nor destination; name a port for one of them",
-                                         in_quotes(channel.name))};
+            return wrong_channel(
+                index, fmt::format("channel {} has neither source nor destination; name a port for one of them",
+                                   in_quotes(channel.name)));
         }
         if (auto wrong = check_end(index, channel.source, true)) {
             return wrong;
@@ -54,16 +87,33 @@ class Wiring {
         if (auto wrong = check_end(index, channel.destination, false)) {
             return wrong;
         }
-        if (!channel.source || !channel.destination) {
-            return std::nullopt;
+        if (auto checked = control::check_channel(channel); !checked) {
+            return wrong_channel(index, checked.error().message);
         }
+        if (graph_.persist && channel.endpoint && !channel.endpoint->path.starts_with('/')) {
+            return wrong_channel(index,
+                                 fmt::format("channel {} has the endpoint {}, but the graph persists; give a path "
+                                             "that begins with /",
+                                             in_quotes(channel.name), in_quotes(channel.endpoint->path)));
+        }
+        return channel.source && channel.destination ? check_templates(index) : std::nullopt;
+    }
+
+    std::optional<Miswiring> check_templates(std::size_t index) {
+        const ChannelDefinition& channel = graph_.channels[index];
         const PortDefinition& from = graph_.ports[ports_.at(*channel.source)];
         const PortDefinition& to = graph_.ports[ports_.at(*channel.destination)];
         if (!same_form(from.form, to.form)) {
-            return Miswiring{Kind::channel, index,
-                             fmt::format("channel {} joins ports with different templates: {} is {}, {} is {}",
-                                         in_quotes(channel.name), from.name, template_text(from.form), to.name,
-                                         template_text(to.form))};
+            return wrong_channel(index,
+                                 fmt::format("channel {} joins ports with different templates: {} is {}, {} is {}",
+                                             in_quotes(channel.name), from.name, template_text(from.form), to.name,
+                                             template_text(to.form)));
+        }
+        if (from.variable && !to.variable) {
+            return wrong_channel(index,
+                                 fmt::format("channel {} joins ports with different templates: {} is variable, {} "
+                                             "is not; make it variable too",
+                                             in_quotes(channel.name), from.name, to.name));
         }
         return std::nullopt;
     }
@@ -72,61 +122,132 @@ class Wiring {
         if (!end) {
             return std::nullopt;
         }
-        const auto wrong = [&](std::string message) { return Miswiring{Kind::channel, index, std::move(message)}; };
         const char* const side = source ? "source" : "destination";
-        const std::string& channel = graph_.channels[index].name;
-        const auto port = ports_.find(*end);
-        if (port == ports_.end()) {
-            return wrong(
-                fmt::format("{} {} of channel {} is no port of this graph", side, in_quotes(*end), in_quotes(channel)));
+        const ChannelDefinition& channel = graph_.channels[index];
+        const auto found = ports_.find(*end);
+        if (found == ports_.end()) {
+            return wrong_channel(index, fmt::format("{} {} of channel {} is no port of this graph", side,
+                                                    in_quotes(*end), in_quotes(channel.name)));
         }
-        if (graph_.ports[port->second].out != source) {
-            return wrong(fmt::format("{} {} of channel {} is an {} port; name an {} port", side, in_quotes(*end),
-                                     in_quotes(channel), source ? "in" : "out", source ? "out" : "in"));
+        const PortDefinition& port = graph_.ports[found->second];
+        if (source ? !port.gives() : !port.takes()) {
+            return wrong_channel(
+                index, fmt::format("{} {} of channel {} is an {} port; name an {} port", side, in_quotes(*end),
+                                   in_quotes(channel.name), source ? "in" : "out", source ? "out" : "in"));
         }
-        const auto [other, fresh] = channel_of_.emplace(*end, index);
-        if (!fresh) {
-            return wrong(fmt::format("port {} has channel {} already; give channel {} another port", in_quotes(*end),
-                                     in_quotes(graph_.channels[other->second].name), in_quotes(channel)));
+        Channels& channels = channels_[*end];
+        if (source) {
+            channels.leaving = true;
+            return std::nullopt;
+        }
+        std::optional<std::size_t>& place = channel.back ? channels.back : channels.forward;
+        if (place) {
+            return wrong_channel(
+                index, fmt::format("port {} has channel {} already; give channel {} another port", in_quotes(*end),
+                                   in_quotes(graph_.channels[*place].name), in_quotes(channel.name)));
+        }
+        place = index;
+        return std::nullopt;
+    }
+
+    std::optional<Miswiring> check_port_channels(std::size_t index) {
+        const PortDefinition& port = graph_.ports[index];
+        if (auto checked = check_port(port); !checked) {
+            return wrong_port(index, checked.error().message);
+        }
+        const Channels& channels = channels_[port.name];
+        if (port.takes() && !channels.forward && !port.init) {
+            return wrong_port(
+                index,
+                channels.back
+                    ? fmt::format("port {} has only the channel {}, which is marked back; add a "
+                                  "channel that ends there or set init",
+                                  in_quotes(port.name), in_quotes(graph_.channels[*channels.back].name))
+                    : fmt::format("port {} has no channel; add a channel that ends there", in_quotes(port.name)));
+        }
+        if (port.init && channels.forward) {
+            return wrong_port(index,
+                              fmt::format("port {} has init, so it makes its datablocks itself, and the channel {} "
+                                          "brings some; mark that back or leave init out",
+                                          in_quotes(port.name), in_quotes(graph_.channels[*channels.forward].name)));
+        }
+        if (port.gives() && !channels.leaving) {
+            return wrong_port(
+                index, fmt::format("port {} has no channel; add a channel that begins there", in_quotes(port.name)));
         }
         return std::nullopt;
     }
 
-    // Takes away, again and again, the ptasks that wait for nobody (Kahn, "Topological sorting of large networks",
-    // 1962). A channel between two that stay is part of a circle or leads out of one.
-    std::optional<Miswiring> check_circles() {
-        std::map<std::string, std::size_t> waits_for;   // ptask: its inner channels not yet fed
-        std::multimap<std::string, std::string> feeds;  // ptask: ptasks behind its outputs
+    // The port whose size a port tells, or that it describes.
+    std::optional<Miswiring> check_other_port(std::size_t index) {
+        const PortDefinition& port = graph_.ports[index];
+        if (port.of.empty()) {
+            return std::nullopt;
+        }
+        const auto found = ports_.find(port.of);
+        const bool gives = port.meta == Meta::size;
+        if (found != ports_.end() &&
+            (gives ? graph_.ports[found->second].gives() : graph_.ports[found->second].takes())) {
+            return std::nullopt;
+        }
+        return wrong_port(index, fmt::format("port {} is about {}, which is no {} port of this ptask; name one",
+                                             in_quotes(port.name), in_quotes(port.of), gives ? "out" : "in"));
+    }
+
+    std::optional<Miswiring> check_persist(std::size_t index) {
+        const PtaskDefinition& ptask = graph_.ptasks[index];
+        if (graph_.persist && ptask.kernel.form == "client") {
+            return Miswiring{Kind::ptask, index,
+                             fmt::format("ptask {} is a function of its client's process, which a graph that persists "
+                                         "cannot have; leave persist out or give it a kernel",
+                                         in_quotes(ptask.name))};
+        }
+        const auto keyed = [](const KernelDefinition& kernel) { return kernel.key != 0; };
+        if (graph_.persist && (keyed(ptask.kernel) || std::ranges::any_of(ptask.others, keyed))) {
+            return Miswiring{Kind::ptask, index,
+                             fmt::format("ptask {} has a key, which ends with its session, so that its graph cannot "
+                                         "persist; leave persist out",
+                                         in_quotes(ptask.name))};
+        }
+        return std::nullopt;
+    }
+
+    // Ptasks that reach each other, over all channels or only those that are not marked back, are in one circle.
+    [[nodiscard]] std::vector<std::size_t> circles(bool with_back) const {
+        Nodes nodes;
+        std::vector<Arrow> arrows;
         for (const ChannelDefinition& channel : graph_.channels) {
-            if (channel.source && channel.destination) {
-                feeds.emplace(ptask_of(*channel.source), ptask_of(*channel.destination));
-                ++waits_for[ptask_of(*channel.destination)];
+            if (channel.source && channel.destination && (with_back || !channel.back)) {
+                arrows.push_back({nodes.at(ptask_of(*channel.source)), nodes.at(ptask_of(*channel.destination))});
             }
         }
-        std::vector<std::string> free;
-        for (const PtaskDefinition& ptask : graph_.ptasks) {
-            if (!waits_for.contains(ptask.name)) {
-                free.push_back(ptask.name);
-            }
-        }
-        while (!free.empty()) {
-            const std::string ptask = free.back();
-            free.pop_back();
-            const auto [begin, end] = feeds.equal_range(ptask);
-            for (auto fed = begin; fed != end; ++fed) {
-                if (--waits_for[fed->second] == 0) {
-                    waits_for.erase(fed->second);
-                    free.push_back(fed->second);
-                }
-            }
-        }
+        const std::vector<std::size_t> circle = find_circles(nodes.count(), arrows);
+        std::vector<std::size_t> of_channel(graph_.channels.size(), no_circle);
+        std::size_t arrow = 0;
         for (std::size_t i = 0; i < graph_.channels.size(); ++i) {
             const ChannelDefinition& channel = graph_.channels[i];
-            if (channel.source && channel.destination && waits_for.contains(ptask_of(*channel.source)) &&
-                waits_for.contains(ptask_of(*channel.destination))) {
-                return Miswiring{Kind::channel, i,
-                                 fmt::format("channel {} closes a circle of ptasks that wait for each other; break it",
-                                             in_quotes(channel.name))};
+            if (channel.source && channel.destination && (with_back || !channel.back)) {
+                const auto [from, to] = arrows[arrow++];
+                of_channel[i] = circle[from] == circle[to] ? circle[from] : no_circle;
+            }
+        }
+        return of_channel;
+    }
+
+    [[nodiscard]] std::optional<Miswiring> check_circles() const {
+        const std::vector<std::size_t> undeclared = circles(false);
+        const std::vector<std::size_t> all = circles(true);
+        for (std::size_t i = 0; i < graph_.channels.size(); ++i) {
+            const ChannelDefinition& channel = graph_.channels[i];
+            if (undeclared[i] != no_circle) {
+                return wrong_channel(i,
+                                     fmt::format("channel {} closes a circle of ptasks that wait for each other; mark "
+                                                 "one of its channels back, or break it",
+                                                 in_quotes(channel.name)));
+            }
+            if (channel.back && all[i] == no_circle) {
+                return wrong_channel(i, fmt::format("channel {} is marked back but closes no circle; leave back out",
+                                                    in_quotes(channel.name)));
             }
         }
         return std::nullopt;
@@ -134,7 +255,7 @@ class Wiring {
 
     const GraphDefinition& graph_;
     std::map<std::string, std::size_t> ports_;
-    std::map<std::string, std::size_t> channel_of_;
+    std::map<std::string, Channels> channels_;
 };
 
 }  // namespace

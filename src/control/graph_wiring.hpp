@@ -11,15 +11,17 @@ namespace yoke::control {
 
 // A mistake and whose it is, so that a file's reader can say where that stands.
 struct Miswiring {
-    enum class Kind : std::uint8_t { port, channel };
+    enum class Kind : std::uint8_t { port, ptask, channel };
     Kind kind = Kind::channel;
-    std::size_t index = 0;  // in GraphDefinition::ports or ::channels
+    std::size_t index = 0;  // in GraphDefinition::ports, ::ptasks or ::channels
     std::string message;
 };
 
 // Nothing, or the first of: a channel with both ends outside, or at a port that there is not, at a port of the wrong
-// direction, between ports whose templates differ, at a port that has a channel already; a port without a channel;
-// ptasks that wait for each other in a circle. Templates must be valid.
+// direction, between ports whose templates differ, at a port that has a channel already; an endpoint without absolute
+// path in a persistent graph; a port without a channel that it needs; a meta or descriptor port whose other port does
+// not fit; ptasks that wait for each other in a circle of channels none of which is marked back; a channel marked back
+// that closes no circle; in a persistent graph a function or a key of the client. Templates must be valid.
 std::optional<Miswiring> find_miswiring(const GraphDefinition& graph);
 
 }  // namespace yoke::control

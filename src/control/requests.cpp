@@ -4,6 +4,7 @@
 #include <array>
 
 #include "control/graph_file.hpp"
+#include "control/name.hpp"
 #include "control/schema.hpp"
 
 namespace yoke::control {
@@ -44,35 +45,85 @@ constexpr std::array<Member, 3> template_members{{
     {"stride", Kind::unsigned_number, true, {0, extent_max}},
 }};
 constexpr Schema template_schema{template_members};
-constexpr std::array<std::string_view, 2> directions{"in", "out"};
-constexpr std::array<Member, 3> open_port_members{{
+constexpr Range mode_range{0, mode_max};
+constexpr Range form_range{1, 15};
+constexpr Range from_range{0, name_bytes_max};  // of each dimension of geometry_from
+constexpr Range priority_range{0, priority_max};
+constexpr std::array<Member, 3> open_graph_members{{
+    {"name", Kind::name},
+    {"persist", Kind::boolean, false},
+    {"mode", Kind::unsigned_number, false, mode_range},
+}};
+constexpr std::array<Member, 2> set_priority_members{{
+    {"name", Kind::name},
+    {"priority", Kind::unsigned_number, true, priority_range},
+}};
+constexpr std::array<std::string_view, 3> directions{"in", "out", "in-out"};
+constexpr std::array<std::string_view, 2> metas{"size", "iterations"};
+constexpr std::array<Member, 11> open_port_members{{
     {"name", Kind::name},
     {"direction", Kind::string, true, {}, nullptr, {}, directions},
     {"template", Kind::object, true, {}, &template_schema},
+    {"sticky", Kind::boolean, false},
+    {"init", Kind::boolean, false},
+    {"hold", Kind::boolean, false},
+    {"variable", Kind::boolean, false},
+    {"descriptor", Kind::boolean, false},
+    {"meta", Kind::string, false, {}, nullptr, {}, metas},
+    {"of", Kind::name, false},
+    {"initial", Kind::hex, false, {1, initial_bytes_max}},
 }};
-constexpr std::array<Member, 6> kernel_members{{
-    {"source", Kind::string, true, {1, kernel_bytes_max}},
-    {"source_name", Kind::string, true, {0, source_name_bytes_max}},
-    {"function", Kind::string, true, {1, function_bytes_max}},
-    {"options", Kind::string, true, {0, options_bytes_max}},
-    {"geometry", Kind::array, true, {3, 3}, nullptr, work_range},
-    {"local", Kind::array, true, {3, 3}, nullptr, work_range},
+constexpr std::array<Member, 12> kernel_members{{
+    {"form", Kind::string, false, form_range},
+    {"source", Kind::string, false, {1, kernel_bytes_max}},
+    {"source_hex", Kind::hex, false, {1, kernel_bytes_max}},
+    {"source_name", Kind::string, false, {0, source_name_bytes_max}},
+    {"function", Kind::string, false, {0, function_bytes_max}},
+    {"options", Kind::string, false, {0, options_bytes_max}},
+    {"geometry", Kind::array, false, {3, 3}, nullptr, work_range},
+    {"geometry_from", Kind::strings, false, {3, 3}, nullptr, from_range},
+    {"local", Kind::array, false, {3, 3}, nullptr, work_range},
+    {"parameters", Kind::hex, false, {1, YOKE_PAYLOAD_BYTES}},
+    {"decrypt", Kind::boolean, false},
+    {"key", Kind::unsigned_number, false, {1, UINT32_MAX}},
 }};
 constexpr Schema kernel_schema{kernel_members};
-constexpr std::array<Member, 2> argument_members{{
+constexpr std::array<Member, 4> argument_members{{
     {"port", Kind::name, false},
+    {"count", Kind::name, false},
+    {"extent", Kind::name, false},
     {"constant", Kind::hex, false, {1, constant_bytes_max}},
 }};
 constexpr Schema argument_schema{argument_members, true};
-constexpr std::array<Member, 3> open_ptask_members{{
+constexpr std::array<Member, 6> open_ptask_members{{
     {"name", Kind::name},
     {"kernel", Kind::object, true, {}, &kernel_schema},
     {"arguments", Kind::array, true, {0, arguments_max}, &argument_schema},
+    {"others", Kind::array, false, {1, forms_max}, &kernel_schema},
+    {"priority", Kind::unsigned_number, false, priority_range},
+    {"deadline_ns", Kind::unsigned_number, false, {0, ptask_deadline_ns_max}},
 }};
-constexpr std::array<Member, 4> open_channel_members{{
+constexpr std::array<std::string_view, 5> endpoint_kinds{"file", "fifo", "socket", "v4l2", "uinput"};
+constexpr std::array<Member, 3> endpoint_members{{
+    {"kind", Kind::string, true, {}, nullptr, {}, endpoint_kinds},
+    {"path", Kind::string, true, {1, endpoint_path_bytes_max}},
+    {"repeat", Kind::boolean, false},
+}};
+constexpr Schema endpoint_schema{endpoint_members};
+constexpr std::array<Member, 8> open_channel_members{{
     {"name", Kind::name},
     {"source", Kind::name_or_null},
     {"destination", Kind::name_or_null},
+    {"capacity", Kind::unsigned_number, true, {1, capacity_max}},
+    {"back", Kind::boolean, false},
+    {"source_when", Kind::predicate, false},
+    {"destination_when", Kind::predicate, false},
+    {"endpoint", Kind::object, false, {}, &endpoint_schema},
+}};
+constexpr std::array<Member, 4> open_pipe_members{{
+    {"name", Kind::name},
+    {"template", Kind::object, true, {}, &template_schema},
+    {"variable", Kind::boolean, false},
     {"capacity", Kind::unsigned_number, true, {1, capacity_max}},
 }};
 
@@ -129,12 +180,16 @@ constexpr Request requests[] = {
     {Peer::client_to_worker, "open_session", {open_session_members}},
     {Peer::client_to_worker, "create_key", {create_key_members}},
     {Peer::client_to_worker, "destroy_key", {destroy_key_members}},
-    {Peer::client_to_worker, "open_graph", {name_members}},
+    {Peer::client_to_worker, "open_graph", {open_graph_members}},
     {Peer::client_to_worker, "open_port", {open_port_members}},
     {Peer::client_to_worker, "open_ptask", {open_ptask_members}},
     {Peer::client_to_worker, "open_channel", {open_channel_members}},
     {Peer::client_to_worker, "run_graph", {name_members}},
     {Peer::client_to_worker, "terminate_graph", {name_members}},
+    {Peer::client_to_worker, "set_priority", {set_priority_members}},
+    {Peer::client_to_worker, "why", {name_members}},
+    {Peer::client_to_worker, "open_pipe", {open_pipe_members}},
+    {Peer::client_to_worker, "close_pipe", {name_members}},
     {Peer::worker_to_broker, "register", {register_members}},
     {Peer::worker_to_broker, "inventory", {inventory_message_members}},
     {Peer::broker_to_worker, "adopt", {adopt_members}},

@@ -6,6 +6,7 @@
 
 #include "base/hex.hpp"
 #include "base/text.hpp"
+#include "control/graph_file.hpp"
 #include "control/name.hpp"
 
 namespace yoke::control {
@@ -126,6 +127,31 @@ Status check_record(const Json& value, const std::string& path, unsigned depth) 
 
 Status check_object(const Json& object, const Schema& schema, const std::string& path, bool request);
 
+Status check_strings(const Json& value, const Member& member, const std::string& path) {
+    if (!value.is_array()) {
+        return misfit(path, "must be an array");
+    }
+    if (auto sized = check_range(value.size(), member.range, path, " elements long"); !sized) {
+        return sized;
+    }
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        if (auto checked = check_string(value[i], member.values, fmt::format("{}[{}]", path, i)); !checked) {
+            return checked;
+        }
+    }
+    return {};
+}
+
+Status check_predicate(const Json& value, const std::string& path) {
+    if (!value.is_string()) {
+        return misfit(path, "must be a predicate");
+    }
+    if (auto parsed = parse_predicate(value.get_ref<const std::string&>()); !parsed) {
+        return misfit(path, fmt::format("is wrong: {}", parsed.error().message));
+    }
+    return {};
+}
+
 Status check_array(const Json& value, const Member& member, const std::string& path) {
     if (!value.is_array()) {
         return misfit(path, "must be an array");
@@ -162,6 +188,10 @@ Status check_member(const Json& value, const Member& member, const std::string& 
             return check_object(value, *member.element, path, false);
         case Kind::array:
             return check_array(value, member, path);
+        case Kind::strings:
+            return check_strings(value, member, path);
+        case Kind::predicate:
+            return check_predicate(value, path);
         case Kind::record:
             return value.is_object() ? check_record(value, path, 0) : Status(misfit(path, "must be an object"));
     }

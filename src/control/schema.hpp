@@ -21,7 +21,9 @@ enum class Kind : std::uint8_t {
     name_or_null,
     object,
     array,
-    record,  // an object that describes something and is only shown: any members, a few values in each
+    strings,    // an array of strings, each with as many bytes as `values` says
+    predicate,  // of a channel's end (graph_file.hpp)
+    record,     // an object that describes something and is only shown: any members, a few values in each
 };
 
 struct Range {
@@ -37,7 +39,7 @@ struct Member {
     bool required = true;
     Range range{};                    // of the number; of the bytes of a string or hex; of the elements of an array
     const Schema* element = nullptr;  // of an object, or of each element of an array
-    Range values{};                   // of each number of an array without `element`
+    Range values{};                   // of each number of an array without `element`, of the bytes of each string
     std::span<const std::string_view> choices{};  // of a string: what it may be; empty: anything
 };
 

@@ -27,8 +27,12 @@ std::vector<Good> good_requests() {
          {"sessions", "graphs", "ptasks", "ports", "channels", "keys", "devices", "services"}) {
         inventory[kind] = Json::array({record, Json::object()});
     }
-    const Json kernel{{"source", "kernel void f() {}"}, {"source_name", "f.cl"}, {"function", "f"}, {"options", ""},
-                      {"geometry", {640, 480, 1}},      {"local", {0, 0, 0}}};
+    const Json kernel{{"form", "opencl"},          {"source", "kernel void f() {}"},
+                      {"source_hex", "7f454c46"},  {"source_name", "f.cl"},
+                      {"function", "f"},           {"options", ""},
+                      {"geometry", {640, 480, 1}}, {"geometry_from", {"/g/p:i", "first-output", ""}},
+                      {"local", {0, 0, 0}},        {"parameters", "40000000"},
+                      {"decrypt", true},           {"key", 1}};
     const Json form{{"type", "f32x4"}, {"extent", {640, 480, 1}}, {"stride", 0}};
     using enum Peer;
     return {
@@ -46,17 +50,49 @@ std::vector<Good> good_requests() {
          {}},
         {client_to_worker, {{"op", "create_key"}, {"service", "aes-xts"}}, {}},
         {client_to_worker, {{"op", "destroy_key"}, {"key", 1}}, {}},
-        {client_to_worker, {{"op", "open_graph"}, {"name", "/g"}}, {}},
-        {client_to_worker, {{"op", "open_port"}, {"name", "/g/p:i"}, {"direction", "in"}, {"template", form}}, {}},
+        {client_to_worker,
+         {{"op", "open_graph"}, {"name", "/g"}, {"persist", true}, {"mode", 0640}},
+         {"persist", "mode"}},
+        {client_to_worker,
+         {{"op", "open_port"},
+          {"name", "/g/p:i"},
+          {"direction", "in-out"},
+          {"template", form},
+          {"sticky", true},
+          {"init", true},
+          {"hold", true},
+          {"variable", true},
+          {"descriptor", false},
+          {"meta", "size"},
+          {"of", "/g/p:o"},
+          {"initial", "00000000"}},
+         {"sticky", "init", "hold", "variable", "descriptor", "meta", "of", "initial"}},
         {client_to_worker,
          {{"op", "open_ptask"},
           {"name", "/g/p"},
           {"kernel", kernel},
-          {"arguments", Json::array({{{"port", "/g/p:i"}}, {{"constant", "0000803f"}}})}},
-         {}},
+          {"arguments", Json::array({{{"port", "/g/p:i"}}, {{"constant", "0000803f"}}, {{"count", "/g/p:i"}}})},
+          {"others", Json::array({kernel, Json::object()})},
+          {"priority", 5},
+          {"deadline_ns", 1}},
+         {"others", "priority", "deadline_ns"}},
         {client_to_worker,
-         {{"op", "open_channel"}, {"name", "/g/c"}, {"source", nullptr}, {"destination", "/g/p:i"}, {"capacity", 8}},
-         {}},
+         {{"op", "open_channel"},
+          {"name", "/g/c"},
+          {"source", nullptr},
+          {"destination", "/g/p:i"},
+          {"capacity", 8},
+          {"back", false},
+          {"source_when", "on begin|end"},
+          {"destination_when", "always"},
+          {"endpoint", {{"kind", "file"}, {"path", "/dev/zero"}, {"repeat", true}}}},
+         {"back", "source_when", "destination_when", "endpoint"}},
+        {client_to_worker, {{"op", "set_priority"}, {"name", "/g/p"}, {"priority", 10}}, {}},
+        {client_to_worker, {{"op", "why"}, {"name", "/g"}}, {}},
+        {client_to_worker,
+         {{"op", "open_pipe"}, {"name", "/pipe-1-2"}, {"template", form}, {"variable", true}, {"capacity", 8}},
+         {"variable"}},
+        {client_to_worker, {{"op", "close_pipe"}, {"name", "/pipe-1-2"}}, {}},
         {client_to_worker, {{"op", "run_graph"}, {"name", "/g"}}, {}},
         {client_to_worker, {{"op", "terminate_graph"}, {"name", "/g"}}, {}},
         {worker_to_broker,
@@ -169,10 +205,10 @@ TEST(Schema, EachMemberMissing) {
         request["template"].erase(member);
         EXPECT_THAT(refusal_of(peer, request), HasSubstr(std::string("template.") + member + " of the control"));
     }
-    for (const char* const member : {"source", "source_name", "function", "options", "geometry", "local"}) {
-        auto [peer, request] = changed("open_ptask", "/id", 1);
-        request["kernel"].erase(member);
-        EXPECT_THAT(refusal_of(peer, request), HasSubstr(std::string("kernel.") + member + " of the control"));
+    for (const char* const member : {"kind", "path"}) {
+        auto [peer, request] = changed("open_channel", "/id", 1);
+        request["endpoint"].erase(member);
+        EXPECT_THAT(refusal_of(peer, request), HasSubstr(std::string("endpoint.") + member + " of the control"));
     }
 }
 
@@ -199,10 +235,10 @@ TEST(Schema, WrongTypesOfEachMember) {
         for (const auto& item : good.request.items()) {
             for (const Json& value : values) {
                 const bool may = (value.is_null() && (item.key() == "source" || item.key() == "destination")) ||
-                                 (value.is_boolean() && item.key() == "handover") ||
+                                 (value.is_boolean() && item.value().is_boolean()) ||
                                  (value.is_string() && item.key() == "service") ||
                                  (value == Json::array() && item.key() == "arguments") ||
-                                 (value == Json::object() && item.key() == "limits");
+                                 (value == Json::object() && (item.key() == "limits" || item.key() == "kernel"));
                 Json request = good.request;
                 request[item.key()] = value;
                 EXPECT_EQ(check_request(good.peer, request).has_value(), may) << request.dump().substr(0, 300);
@@ -235,11 +271,19 @@ TEST(Schema, Ranges) {
         {"open_port", "/template/type", "u8", text(15), "u", text(16)},
         {"open_ptask", "/kernel/source", "x", text(1U << 20U), "", text((1U << 20U) + 1)},
         {"open_ptask", "/kernel/source_name", "", text(255), 1, text(256)},
-        {"open_ptask", "/kernel/function", "f", text(255), "", text(256)},
+        {"open_ptask", "/kernel/function", "", text(255), 1, text(256)},
         {"open_ptask", "/kernel/options", "", text(4096), 1, text(4097)},
         {"open_ptask", "/kernel/geometry/2", 0, UINT32_MAX, -1, 1ULL << 32U},
         {"open_ptask", "/kernel/local/0", 0, UINT32_MAX, -1, 1ULL << 32U},
         {"open_ptask", "/arguments/1/constant", "00", std::string(128, '0'), "", std::string(130, '0')},
+        {"open_graph", "/mode", 0, 0777, -1, 01000},
+        {"set_priority", "/priority", 0, 10, -1, 11},
+        {"open_port", "/initial", "00", std::string(256, '0'), "", std::string(258, '0')},
+        {"open_ptask", "/kernel/parameters", "00", std::string(96, '0'), "", std::string(98, '0')},
+        {"open_ptask", "/kernel/geometry_from/1", "", text(192), 1, text(193)},
+        {"open_ptask", "/deadline_ns", 0, 86'400'000'000'000, -1, 86'400'000'000'001},
+        {"open_channel", "/endpoint/path", "x", text(4095), "", text(4096)},
+        {"open_pipe", "/capacity", 1, 4096, 0, 4097},
         {"open_graph", "/name", "/x", name(63), "/", name(64)},
         {"adopt", "/client_pid", 0, INT32_MAX, -1, 1ULL << 31U},
         {"register", "/pid", 1, INT32_MAX, 0, 1ULL << 31U},
@@ -261,7 +305,7 @@ TEST(Schema, MisfitsAreNamedByTheirPath) {
     EXPECT_EQ(refusal_of_change("open_port", "/template/extent/3", 1),
               "member template.extent of the control message is 4 elements long; exactly 3 are allowed");
     EXPECT_EQ(refusal_of_change("open_port", "/direction", "up"),
-              "member direction of the control message is \"up\"; it must be one of in, out");
+              "member direction of the control message is \"up\"; it must be one of in, out, in-out");
     EXPECT_THAT(refusal_of_change("list", "/kind", "secrets"), HasSubstr("it must be one of workers, sessions"));
     EXPECT_EQ(refusal_of_change("open_ptask", "/arguments/1/port", "/g/p:i"),
               "member arguments[1] of the control message must have exactly one member; it has 2");
@@ -270,6 +314,10 @@ TEST(Schema, MisfitsAreNamedByTheirPath) {
     EXPECT_THAT(refusal_of_change("open_ptask", "/arguments/1/constant", "0g"), HasSubstr("character 2 of the"));
     EXPECT_THAT(refusal_of_change("open_ptask", "/arguments/1/constant", "000"), HasSubstr("odd number of digits"));
     EXPECT_THAT(refusal_of_change("open_ptask", "/kernel/options", std::string("-D\0", 3)), HasSubstr("NUL"));
+    EXPECT_THAT(refusal_of_change("open_channel", "/source_when", "on start"), HasSubstr("\"start\" is no control"));
+    EXPECT_THAT(refusal_of_change("open_channel", "/source_when", 3), HasSubstr("must be a predicate"));
+    EXPECT_THAT(refusal_of_change("open_channel", "/endpoint/kind", "pipe"), HasSubstr("must be one of file, fifo"));
+    EXPECT_THAT(refusal_of_change("open_ptask", "/kernel/geometry_from", "x"), HasSubstr("must be an array"));
     EXPECT_THAT(refusal_of_change("open_channel", "/source", "g"), HasSubstr("\"g\" is no name of an object"));
     EXPECT_THAT(refusal_of_change("adopt", "/limits/gpus", 1), HasSubstr("member limits.gpus"));
 }

@@ -103,6 +103,17 @@ std::uint64_t TomlReader::number(const toml::node* node, std::string_view name, 
     return static_cast<std::uint64_t>(number);
 }
 
+bool TomlReader::boolean(const toml::node* node, std::string_view name) {
+    if (node == nullptr) {
+        return false;
+    }
+    const auto* const value = node->as_boolean();
+    if (value == nullptr) {
+        fail_at(node->source(), "{} must be true or false, not {}", name, type_name(*node));
+    }
+    return value != nullptr && value->get();
+}
+
 std::vector<std::pair<const toml::key*, const toml::table*>> TomlReader::tables(const toml::table& parent,
                                                                                 std::string_view key) {
     std::vector<std::pair<const toml::key*, const toml::table*>> members;

@@ -45,6 +45,7 @@ class TomlReader {
     // Without NUL, at most `bytes_max` long.
     std::string string(const toml::node* node, std::string_view name, std::size_t bytes_max);
     std::uint64_t number(const toml::node* node, std::string_view name, std::uint64_t min, std::uint64_t max);
+    bool boolean(const toml::node* node, std::string_view name);  // false
     // Members of the table `key`, which must be tables, in the order in which they stand in the file.
     std::vector<std::pair<const toml::key*, const toml::table*>> tables(const toml::table& parent,
                                                                         std::string_view key);
