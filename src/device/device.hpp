@@ -7,8 +7,8 @@
 // A Device may be used by any thread at any time. Of a Queue and of a Kernel, the runtime that owns them serialises the
 // use. A buffer may be used again as soon as the last command that needs it has been queued, by commands of that queue.
 //
-// TRADE-OFF. Ends of commands are reported through a plain interface, not through std::function, and constants by
-// reference: nothing is allocated per command.
+// TRADE-OFF. Ends of commands are reported through a plain interface, not through std::function: nothing is allocated
+// per command.
 #pragma once
 
 #include <array>
@@ -33,7 +33,7 @@ class Buffer {
     [[nodiscard]] virtual std::size_t bytes() const = 0;
 };
 
-// One argument of a launch: a buffer, or the bytes of a constant. Constants must stay until the kernel has run.
+// One argument of a launch: a buffer, or the bytes of a constant, which the launch copies.
 struct Argument {
     Buffer* buffer = nullptr;
     std::span<const std::uint8_t> constant;
@@ -85,6 +85,9 @@ class Fence {
     Fence(const Fence&) = delete;
     Fence& operator=(const Fence&) = delete;
     virtual ~Fence() = default;
+    [[nodiscard]] virtual bool reached() const = 0;
+    // Returns when it is reached.
+    virtual void wait() const = 0;
 };
 
 // Is told the end of a command: 0 or -errno. Called once, on a thread of the device, or on the caller's before the

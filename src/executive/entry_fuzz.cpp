@@ -110,9 +110,17 @@ bool serve(Session& session, ring::Consumer& consumer, unsigned ring, bool leave
             continue;
         }
         yoke_completion completion{};
-        if (entry.submission.opcode == YOKE_OP_PUSH || entry.submission.opcode == YOKE_OP_PULL) {
+        const std::uint8_t opcode = entry.submission.opcode;
+        if (opcode == YOKE_OP_PUSH || opcode == YOKE_OP_PULL || opcode == YOKE_OP_MOVE) {
             executive::StreamEntry stream;
             completion.status = executive::check_stream(entry, ring, bounds, stream).status;
+            if (completion.status == 0 && (stream.signals & ~YOKE_SIGNALS_PUSHABLE) != 0) {
+                std::abort();
+            }
+            if (completion.status == 0 && opcode == YOKE_OP_MOVE &&
+                (stream.channel == 0 || stream.to == 0 || stream.data != nullptr)) {
+                std::abort();
+            }
             if (completion.status == 0 && stream.length != 0) {
                 // As a sink would: the whole range must be there.
                 std::memset(stream.data, 0, stream.length);

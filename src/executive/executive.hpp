@@ -1,14 +1,15 @@
 // The executive: takes entries from the rings of all sessions of a worker, validates them, executes and completes them.
 //
 // Sessions are described by a table that clients cannot write. An entry is copied once, the copy is checked against the
-// table, and only the copy is used. Calls go to services, chunk by chunk; push and pull go to the StreamSink (the graph
-// runtime), which completes them later through complete().
+// table, and only the copy is used. Calls go to services, chunk by chunk; push, pull and move go to the StreamSink (the
+// graph runtime), which completes them later through complete().
 //
 // Threads: one express thread polls the express rings of the hot sessions and runs small calls to their end; bulk
 // threads share the chunks of larger calls. A ring without entries for a while goes cold: its `asleep` word is set and
 // its client must ring the session's eventfd, which the express thread watches edge-triggered and never reads.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -32,24 +33,29 @@ struct Ticket {
     std::uint32_t tag = 0;
 };
 
-// A checked push or pull.
+// A checked push, pull or move.
 struct StreamEntry {
     Ticket ticket;
-    std::uint32_t channel = 0;  // id as the client gave it: the sink checks that this session may use it
-    std::uint8_t flags = 0;
-    std::byte* data = nullptr;  // push: input; pull: output; inside the arena, hostile memory
+    std::uint8_t op = YOKE_OP_NONE;         // YOKE_OP_PUSH, PULL or MOVE
+    std::uint8_t flags = 0;                 // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK or YOKE_FLAG_DRAIN
+    std::uint8_t signals = 0;               // push: YOKE_SIGNALS_PUSHABLE
+    std::uint32_t channel = 0;              // id as the client gave it: the sink checks that this session may use it
+    std::uint32_t to = 0;                   // move: id of the destination, as the client gave it
+    std::array<std::uint64_t, 3> extent{};  // push: as the client gave it; zeros: from the length
+    std::byte* data = nullptr;              // push: input; pull: output; inside the arena, hostile memory; move: null
     std::uint32_t length = 0;
     std::uint64_t deadline_ns = 0;
 };
 
-// Who serves push and pull. Called on an executive thread: must not block. Every entry must be completed once, through
-// Executive::complete, from any thread, also from inside the call.
+// Who serves push, pull and move. Called on an executive thread: must not block. Every entry must be completed once,
+// through Executive::complete, from any thread, also from inside the call.
 class StreamSink {
    public:
     virtual ~StreamSink() = default;
     virtual void push(const StreamEntry& entry) noexcept = 0;
     virtual void pull(const StreamEntry& entry) noexcept = 0;
-    // The client asked to cancel an entry that push() or pull() got and that is not completed.
+    virtual void move(const StreamEntry& entry) noexcept = 0;
+    // The client asked to cancel an entry that push(), pull() or move() got and that is not completed.
     virtual void cancel(const Ticket& ticket) noexcept = 0;
     // The session closes; afterwards its memory is not touched any more. Complete or forget its entries.
     virtual void forget(SessionId session) noexcept = 0;
@@ -86,7 +92,7 @@ struct SessionReport {
 
 class Executive {
    public:
-    // `sink` may be null: push and pull are then answered with ENOSYS. It must outlive the executive.
+    // `sink` may be null: push, pull and move are then answered with ENOSYS. It must outlive the executive.
     static Result<std::unique_ptr<Executive>> create(const Limits& limits, StreamSink* sink);
     ~Executive();  // stops the threads; entries in flight are dropped
     Executive(const Executive&) = delete;

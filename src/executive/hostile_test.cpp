@@ -141,6 +141,7 @@ TEST_P(Hostile, Malicious_an_entry_on_a_busy_slot_ends_the_session_alone) {
        public:
         void push(const StreamEntry&) noexcept override {}
         void pull(const StreamEntry&) noexcept override {}
+        void move(const StreamEntry&) noexcept override {}
         void cancel(const Ticket&) noexcept override {}
         void forget(SessionId) noexcept override {}
     } sink;

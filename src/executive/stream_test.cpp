@@ -15,8 +15,9 @@ namespace {
 // Holds every entry until the test completes it.
 class HoldingSink : public StreamSink {
    public:
-    void push(const StreamEntry& entry) noexcept override { hold(entry, true); }
-    void pull(const StreamEntry& entry) noexcept override { hold(entry, false); }
+    void push(const StreamEntry& entry) noexcept override { hold(entry, YOKE_OP_PUSH); }
+    void pull(const StreamEntry& entry) noexcept override { hold(entry, YOKE_OP_PULL); }
+    void move(const StreamEntry& entry) noexcept override { hold(entry, YOKE_OP_MOVE); }
     void cancel(const Ticket& ticket) noexcept override {
         const std::lock_guard lock(mutex_);
         cancelled_.push_back(ticket);
@@ -29,7 +30,7 @@ class HoldingSink : public StreamSink {
 
     struct Held {
         StreamEntry entry;
-        bool push = false;
+        std::uint8_t op = YOKE_OP_NONE;  // which function got it
     };
     std::vector<Held> held() {
         const std::lock_guard lock(mutex_);
@@ -49,9 +50,9 @@ class HoldingSink : public StreamSink {
     }
 
    private:
-    void hold(const StreamEntry& entry, bool push) {
+    void hold(const StreamEntry& entry, std::uint8_t op) {
         const std::lock_guard lock(mutex_);
-        held_.push_back({entry, push});
+        held_.push_back({entry, op});
     }
     std::mutex mutex_;
     std::vector<Held> held_;
@@ -83,12 +84,12 @@ TEST_P(Streams, reach_the_sink_checked_and_complete_from_any_thread) {
     ASSERT_TRUE(pushed == 0 && pulled == 1);
     ASSERT_TRUE(client.wait_for([&] { return sink.held().size() == 2; }));
     const auto held = sink.held();
-    EXPECT_TRUE(held[0].push);
+    EXPECT_EQ(held[0].op, YOKE_OP_PUSH);
     EXPECT_EQ(held[0].entry.channel, 11U);
     EXPECT_EQ(held[0].entry.length, 100U);
     EXPECT_EQ(held[0].entry.flags, YOKE_FLAG_END);
     EXPECT_EQ(held[0].entry.ticket.session, 5U);
-    EXPECT_FALSE(held[1].push);
+    EXPECT_EQ(held[1].op, YOKE_OP_PULL);
     EXPECT_EQ(held[1].entry.length, 200U);
     EXPECT_EQ(executive->report(5).in_flight, 2U);
     EXPECT_TRUE(producer.running(1));
@@ -113,12 +114,47 @@ TEST_P(Streams, reach_the_sink_checked_and_complete_from_any_thread) {
     EXPECT_EQ(executive->report(5).completed, 2U);
 }
 
+TEST_P(Streams, carry_signals_extents_and_destinations) {
+    HoldingSink sink;
+    auto executive = make_executive({.bulk_threads = 2}, &sink);
+    TestClient client;
+    ASSERT_TRUE(executive->add_session(5, client.take_worker_side()));
+    ring::Producer& producer = client.producer(GetParam());
+    yoke_submission push = stream_entry(client, YOKE_OP_PUSH, 11, 100);
+    push.flags = YOKE_FLAG_PARAMS | YOKE_FLAG_END;
+    yoke_params_push params{};
+    params.signals = YOKE_SIGNAL_BEGIN | YOKE_SIGNAL_USER_1;
+    params.extent[0] = 10;
+    params.extent[1] = 5;
+    params.extent[2] = 2;
+    ASSERT_EQ(producer.submit(push, &params), 0);
+    yoke_submission move = stream_entry(client, YOKE_OP_MOVE, 12, 0);
+    move.aux_offset = 13;
+    ASSERT_EQ(producer.submit(move, nullptr), 1);
+    ASSERT_TRUE(client.wait_for([&] { return sink.held().size() == 2; }));
+    const auto held = sink.held();
+    EXPECT_EQ(held[0].entry.signals, YOKE_SIGNAL_BEGIN | YOKE_SIGNAL_USER_1);
+    EXPECT_EQ(held[0].entry.extent, (std::array<std::uint64_t, 3>{10, 5, 2}));
+    EXPECT_EQ(held[0].entry.flags, YOKE_FLAG_END);
+    EXPECT_EQ(held[1].op, YOKE_OP_MOVE);
+    EXPECT_EQ(held[1].entry.channel, 12U);
+    EXPECT_EQ(held[1].entry.to, 13U);
+    yoke_completion c{};
+    c.detail = 7;
+    executive->complete(held[1].entry.ticket, c);
+    ASSERT_TRUE(client.wait(GetParam(), 1, c));
+    EXPECT_EQ(c.detail, 7U);
+}
+
 TEST_P(Streams, without_a_sink_are_not_served) {
     auto executive = make_executive();
     TestClient client;
     ASSERT_TRUE(executive->add_session(5, client.take_worker_side()));
-    for (const std::uint8_t opcode : {std::uint8_t{YOKE_OP_PUSH}, std::uint8_t{YOKE_OP_PULL}}) {
-        const auto c = client.call(GetParam(), stream_entry(client, opcode, 1, 10));
+    for (const std::uint8_t opcode :
+         {std::uint8_t{YOKE_OP_PUSH}, std::uint8_t{YOKE_OP_PULL}, std::uint8_t{YOKE_OP_MOVE}}) {
+        yoke_submission s = stream_entry(client, opcode, 1, 10);
+        s.aux_offset = 2;
+        const auto c = client.call(GetParam(), s);
         EXPECT_EQ(c.status, -YOKE_ENOSYS);
         EXPECT_EQ(c.detail, YOKE_MEMBER_OPCODE);
     }
@@ -174,6 +210,7 @@ class EagerSink : public StreamSink {
     Executive* executive = nullptr;
     void push(const StreamEntry& entry) noexcept override { executive->complete(entry.ticket, {}); }
     void pull(const StreamEntry& entry) noexcept override { executive->complete(entry.ticket, {}); }
+    void move(const StreamEntry& entry) noexcept override { executive->complete(entry.ticket, {}); }
     void cancel(const Ticket&) noexcept override {}
     void forget(SessionId) noexcept override {}
 };

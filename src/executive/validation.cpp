@@ -2,7 +2,10 @@
 // overflows.
 #include "executive/validation.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bit>
+#include <cstdint>
 
 namespace yoke::executive {
 namespace {
@@ -77,6 +80,48 @@ Verdict check_ranges(const yoke_submission& s, const service::Plan& plan, unsign
     return {};
 }
 
+// Each opcode has flags of its own; looking at a datablock and dropping it exclude each other.
+Verdict check_stream_flags(const ring::Entry& entry) {
+    const yoke_submission& s = entry.submission;
+    const unsigned allowed = s.opcode == YOKE_OP_PUSH   ? YOKE_FLAG_END | YOKE_FLAG_PARAMS
+                             : s.opcode == YOKE_OP_PULL ? YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN
+                                                        : 0U;
+    constexpr unsigned both = YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN;
+    if ((s.flags & ~allowed) != 0 || (s.flags & both) == both) {
+        return refuse(YOKE_EINVAL, YOKE_MEMBER_FLAGS);
+    }
+    if ((s.flags & YOKE_FLAG_PARAMS) != 0 && !entry.params_valid) {
+        return refuse(YOKE_EINVAL, YOKE_MEMBER_PARAMS);
+    }
+    return {};
+}
+
+Verdict check_push_params(const ring::Entry& entry, StreamEntry& stream) {
+    const auto params = std::bit_cast<yoke_params_push>(entry.params);
+    const bool zero = std::ranges::all_of(params.zero, [](std::uint8_t byte) { return byte == 0; });
+    if ((params.signals & ~static_cast<std::uint32_t>(YOKE_SIGNALS_PUSHABLE)) != 0 || !zero) {
+        return refuse(YOKE_EINVAL, YOKE_MEMBER_PARAMS);
+    }
+    stream.signals = static_cast<std::uint8_t>(params.signals);
+    std::ranges::copy(params.extent, stream.extent.begin());
+    return {};
+}
+
+// A move names a second channel where a call has its second input, and no memory.
+Verdict check_move(const yoke_submission& s, StreamEntry& stream) {
+    if (s.in_length != 0) {
+        return refuse(YOKE_EINVAL, YOKE_MEMBER_INPUT);
+    }
+    if (s.out_length != 0) {
+        return refuse(YOKE_EINVAL, YOKE_MEMBER_OUTPUT);
+    }
+    if (s.aux_offset == 0 || s.aux_offset > UINT32_MAX) {
+        return refuse(YOKE_EINVAL, YOKE_MEMBER_AUX);
+    }
+    stream.to = static_cast<std::uint32_t>(s.aux_offset);
+    return {};
+}
+
 }  // namespace
 
 Verdict check_call(const ring::Entry& entry, unsigned ring, const Bounds& bounds, KeyTable& keys,
@@ -126,9 +171,8 @@ Verdict check_call(const ring::Entry& entry, unsigned ring, const Bounds& bounds
 
 Verdict check_stream(const ring::Entry& entry, unsigned ring, const Bounds& bounds, StreamEntry& stream) noexcept {
     const yoke_submission& s = entry.submission;
-    const bool push = s.opcode == YOKE_OP_PUSH;
-    if ((s.flags & ~(push ? YOKE_FLAG_END : 0U)) != 0) {
-        return refuse(YOKE_EINVAL, YOKE_MEMBER_FLAGS);
+    if (const Verdict verdict = check_stream_flags(entry); verdict.status != 0) {
+        return verdict;
     }
     if (s.service != YOKE_SERVICE_NONE) {
         return refuse(YOKE_EINVAL, YOKE_MEMBER_SERVICE);
@@ -136,6 +180,20 @@ Verdict check_stream(const ring::Entry& entry, unsigned ring, const Bounds& boun
     if (s.object == 0) {
         return refuse(YOKE_EINVAL, YOKE_MEMBER_OBJECT);
     }
+    stream = {};
+    stream.op = s.opcode;
+    stream.flags = s.flags & static_cast<std::uint8_t>(~YOKE_FLAG_PARAMS);
+    stream.channel = s.object;
+    stream.deadline_ns = s.deadline_ns;
+    if (s.opcode == YOKE_OP_MOVE) {
+        return check_move(s, stream);
+    }
+    if ((s.flags & YOKE_FLAG_PARAMS) != 0) {
+        if (const Verdict verdict = check_push_params(entry, stream); verdict.status != 0) {
+            return verdict;
+        }
+    }
+    const bool push = s.opcode == YOKE_OP_PUSH;
     const yoke_member member = push ? YOKE_MEMBER_INPUT : YOKE_MEMBER_OUTPUT;
     const std::uint64_t offset = push ? s.in_offset : s.out_offset;
     const std::uint32_t length = push ? s.in_length : s.out_length;
@@ -145,11 +203,8 @@ Verdict check_stream(const ring::Entry& entry, unsigned ring, const Bounds& boun
     if (!inside(bounds, offset, length)) {
         return refuse(YOKE_EFAULT, member);
     }
-    stream.channel = s.object;
-    stream.flags = s.flags;
     stream.data = at(bounds, offset, length);
     stream.length = length;
-    stream.deadline_ns = s.deadline_ns;
     return {};
 }
 

@@ -44,7 +44,7 @@ inline constexpr std::uint32_t express_tag_bytes = 64;
 // the output to express_tag_bytes more (EMSGSIZE).
 [[nodiscard]] Verdict check_call(const ring::Entry& entry, unsigned ring, const Bounds& bounds, KeyTable& keys,
                                  CheckedCall& call) noexcept;
-// Of an entry with opcode PUSH or PULL. Fills all of `stream` but the ticket.
+// Of an entry with opcode PUSH, PULL or MOVE. Fills all of `stream` but the ticket.
 [[nodiscard]] Verdict check_stream(const ring::Entry& entry, unsigned ring, const Bounds& bounds,
                                    StreamEntry& stream) noexcept;
 

@@ -277,5 +277,103 @@ TEST_F(Validation, streams_check_the_range_that_they_use) {
     refused(wrong, YOKE_EMSGSIZE, YOKE_MEMBER_INPUT, YOKE_RING_BULK);
 }
 
+class StreamValidation : public Validation {
+   protected:
+    static ring::Entry entry(std::uint8_t opcode) {
+        ring::Entry e;
+        e.submission.opcode = opcode;
+        e.submission.object = 3;
+        return e;
+    }
+    void refused(const ring::Entry& e, yoke_member member) {
+        const Verdict verdict = check_stream(e, YOKE_RING_BULK, bounds_, stream_);
+        EXPECT_EQ(verdict.status, -YOKE_EINVAL);
+        EXPECT_EQ(verdict.detail, static_cast<std::uint64_t>(member));
+    }
+    StreamEntry stream_;
+};
+
+TEST_F(StreamValidation, push_takes_only_signals_that_may_be_pushed) {
+    for (unsigned bit = 0; bit < 32; ++bit) {
+        ring::Entry e = entry(YOKE_OP_PUSH);
+        yoke_params_push params{};
+        params.signals = 1U << bit;
+        set_params(e, params);
+        if ((params.signals & YOKE_SIGNALS_PUSHABLE) != 0) {
+            ASSERT_EQ(check_stream(e, YOKE_RING_BULK, bounds_, stream_).status, 0) << bit;
+            EXPECT_EQ(stream_.signals, params.signals);
+        } else {
+            refused(e, YOKE_MEMBER_PARAMS);
+        }
+    }
+}
+
+TEST_F(StreamValidation, push_checks_every_zero_byte_and_that_parameters_are_there) {
+    yoke_params_push params{};
+    for (std::uint8_t& byte : params.zero) {
+        byte = 1;
+        ring::Entry e = entry(YOKE_OP_PUSH);
+        set_params(e, params);
+        refused(e, YOKE_MEMBER_PARAMS);
+        byte = 0;
+    }
+    ring::Entry torn = entry(YOKE_OP_PUSH);
+    set_params(torn, params);
+    torn.params_valid = false;
+    refused(torn, YOKE_MEMBER_PARAMS);
+}
+
+TEST_F(StreamValidation, each_opcode_has_its_flags) {
+    for (unsigned flags = 0; flags < 256; ++flags) {
+        ring::Entry e = entry(YOKE_OP_PULL);
+        e.submission.flags = static_cast<std::uint8_t>(flags);
+        e.params_valid = true;
+        if (flags == 0 || flags == YOKE_FLAG_PEEK || flags == YOKE_FLAG_DRAIN) {
+            ASSERT_EQ(check_stream(e, YOKE_RING_BULK, bounds_, stream_).status, 0) << flags;
+            EXPECT_EQ(stream_.flags, flags);
+        } else {
+            refused(e, YOKE_MEMBER_FLAGS);
+        }
+        e.submission.opcode = YOKE_OP_MOVE;
+        e.submission.aux_offset = 4;
+        if (flags != 0) {
+            refused(e, YOKE_MEMBER_FLAGS);
+        }
+        e.submission.opcode = YOKE_OP_PUSH;
+        if ((flags & ~(YOKE_FLAG_END | YOKE_FLAG_PARAMS)) != 0) {
+            refused(e, YOKE_MEMBER_FLAGS);
+        } else {
+            EXPECT_EQ(check_stream(e, YOKE_RING_BULK, bounds_, stream_).status, 0) << flags;
+        }
+    }
+}
+
+TEST_F(StreamValidation, move_names_two_channels_and_no_memory) {
+    ring::Entry good = entry(YOKE_OP_MOVE);
+    good.submission.aux_offset = UINT32_MAX;
+    good.submission.deadline_ns = 5;
+    good.submission.in_offset = huge;  // no memory, so these are nothing
+    good.submission.out_offset = huge;
+    ASSERT_EQ(check_stream(good, YOKE_RING_EXPRESS, bounds_, stream_).status, 0);
+    EXPECT_EQ(stream_.op, YOKE_OP_MOVE);
+    EXPECT_EQ(stream_.channel, 3U);
+    EXPECT_EQ(stream_.to, UINT32_MAX);
+    EXPECT_EQ(stream_.data, nullptr);
+    EXPECT_EQ(stream_.length, 0U);
+    EXPECT_EQ(stream_.deadline_ns, 5U);
+    const auto changed = [&](auto&& change) {
+        ring::Entry e = good;
+        change(e.submission);
+        return e;
+    };
+    refused(changed([](yoke_submission& s) { s.object = 0; }), YOKE_MEMBER_OBJECT);
+    refused(changed([](yoke_submission& s) { s.aux_offset = 0; }), YOKE_MEMBER_AUX);
+    refused(changed([](yoke_submission& s) { s.aux_offset = 1ULL << 32U; }), YOKE_MEMBER_AUX);
+    refused(changed([](yoke_submission& s) { s.aux_offset = huge; }), YOKE_MEMBER_AUX);
+    refused(changed([](yoke_submission& s) { s.in_length = 1; }), YOKE_MEMBER_INPUT);
+    refused(changed([](yoke_submission& s) { s.out_length = 1; }), YOKE_MEMBER_OUTPUT);
+    refused(changed([](yoke_submission& s) { s.service = YOKE_SERVICE_ECHO; }), YOKE_MEMBER_SERVICE);
+}
+
 }  // namespace
 }  // namespace yoke::executive

@@ -25,10 +25,10 @@ class BuildTest : public testing::Test {
 TEST_F(BuildTest, OpensOrCreates) {
     EXPECT_TRUE(runtime_->open_graph(1, "/g")->created);
     EXPECT_FALSE(runtime_->open_graph(2, "/g")->created);
-    const control::PortDefinition port{"/g/p:in", false, {"i32", {4, 1, 1}, 0}};
+    const control::PortDefinition port{"/g/p:in", control::Direction::in, {"i32", {4, 1, 1}, 0}};
     EXPECT_TRUE(runtime_->open_port(1, port)->created);
     EXPECT_FALSE(runtime_->open_port(1, port)->created);
-    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:out", true, {"i32", {4, 1, 1}, 0}}));
+    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:out", control::Direction::out, {"i32", {4, 1, 1}, 0}}));
     control::PtaskDefinition ptask{
         "/g/p", {"", "", "add", "", {}, {}}, {{"/g/p:in", {}}, {"out", {}}, {std::nullopt, {1, 0, 0, 0}}}};
     EXPECT_TRUE(runtime_->open_ptask(1, ptask)->created);
@@ -50,9 +50,9 @@ TEST_F(BuildTest, NamesWhatDiffers) {
     ASSERT_TRUE(runtime_->open_graph(1, "/g"));
     runtime_.must(runtime_.open_ptask("/g/p", "add", 4, {"in", "=out"}, {1}));
     ASSERT_TRUE(runtime_.open_channel("/g/c", std::nullopt, "/g/p:in"));
-    expect(runtime_->open_port(1, {"/g/p:in", true, {"i32", {4, 1, 1}, 0}}), EEXIST, "direction");
-    expect(runtime_->open_port(1, {"/g/p:in", false, {"f32", {4, 1, 1}, 0}}), EEXIST, "template");
-    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {5, 1, 1}, 0}}), EEXIST, "template");
+    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::out, {"i32", {4, 1, 1}, 0}}), EEXIST, "direction");
+    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"f32", {4, 1, 1}, 0}}), EEXIST, "template");
+    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {5, 1, 1}, 0}}), EEXIST, "template");
     expect(runtime_.open_ptask("/g/p", "sum", 4, {"in", "=out"}, {1}), EEXIST, "function");
     expect(runtime_.open_ptask("/g/p", "add", 4, {"in", "=out"}, {2}), EEXIST, "argument 3");
     expect(runtime_.open_ptask("/g/p", "add", 4, {"in", "=out"}), EEXIST, "number of arguments");
@@ -70,12 +70,12 @@ TEST_F(BuildTest, MaliciousNamesAndTemplates) {
     }
     ASSERT_TRUE(runtime_->open_graph(1, "/g"));
     expect(runtime_->open_port(1, {"/g/p", false, {"i32", {4, 1, 1}, 0}}), EINVAL, "");
-    expect(runtime_->open_port(1, {"/h/p:in", false, {"i32", {4, 1, 1}, 0}}), ENOENT, "/h");
-    expect(runtime_->open_port(1, {"/g/p:in", false, {"i33", {4, 1, 1}, 0}}), EINVAL, "i33");
-    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {0, 1, 1}, 0}}), EINVAL, "/g/p:in");
-    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {1U << 20U, 1U << 20U, 1}, 0}}), EMSGSIZE, "/g/p:in");
-    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0}}), EMSGSIZE, "");
-    expect(runtime_->open_port(1, {"/g/p:in", false, {"i32", {4, 1, 1}, 3}}), EINVAL, "");
+    expect(runtime_->open_port(1, {"/h/p:in", control::Direction::in, {"i32", {4, 1, 1}, 0}}), ENOENT, "/h");
+    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i33", {4, 1, 1}, 0}}), EINVAL, "i33");
+    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {0, 1, 1}, 0}}), EINVAL, "/g/p:in");
+    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {1U << 20U, 1U << 20U, 1}, 0}}), EMSGSIZE, "/g/p:in");
+    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0}}), EMSGSIZE, "");
+    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {4, 1, 1}, 3}}), EINVAL, "");
     expect(runtime_.open_channel("/g/c", "/g/p:in", "nonsense"), ENOENT, "/g/p:in");
 }
 
@@ -187,9 +187,9 @@ TEST_F(BuildTest, KeepsTheLimitOfObjectsOfAllGraphs) {
     ASSERT_TRUE(runtime.open_channel("/b/x", std::nullopt, "/b/q:in", 2).error().code == ENOENT);
     ASSERT_TRUE(runtime.open_channel("/a/in", std::nullopt, "/a/p:in", 2));
     ASSERT_TRUE(runtime.open_channel("/a/out", "/a/p:out", std::nullopt, 2));
-    expect(runtime->open_port(1, {"/b/q:in", false, {"u8", {1, 1, 1}, 0}}), ENOBUFS, "5 objects");
+    expect(runtime->open_port(1, {"/b/q:in", control::Direction::in, {"u8", {1, 1, 1}, 0}}), ENOBUFS, "5 objects");
     ASSERT_TRUE(runtime->terminate_graph(1, "/a"));
-    EXPECT_TRUE(runtime->open_port(1, {"/b/q:in", false, {"u8", {1, 1, 1}, 0}})) << "what /a had is free again";
+    EXPECT_TRUE(runtime->open_port(1, {"/b/q:in", control::Direction::in, {"u8", {1, 1, 1}, 0}})) << "what /a had is free again";
 }
 
 TEST_F(BuildTest, TakesGeometryFromTheFirstInput) {

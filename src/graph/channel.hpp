@@ -2,14 +2,20 @@
 //
 // END OF STREAM. `ended`: nothing more will come in. `closed`: nobody takes anything out any more; what arrives is
 // dropped. A channel that is ended and empty is drained: its reader has seen all.
+//
+// TRANSFERS. Pushes and pulls that cannot be served wait in line. A move waits elsewhere (move.hpp) and has left its
+// watcher, which is woken at any change and looks again.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "control/graph_file.hpp"
 #include "graph/datablock.hpp"
 #include "graph/fifo.hpp"
+#include "graph/gate.hpp"
 #include "graph/runtime.hpp"
 
 namespace yoke::graph {
@@ -21,24 +27,41 @@ struct Waiting {
     std::uint64_t since_ns = 0;
 };
 
+// Is told, outside of all locks, that a channel may have changed.
+class Watcher {
+   public:
+    virtual void changed() noexcept = 0;
+
+   protected:
+    ~Watcher() = default;
+};
+
 struct ChannelCounters {
     std::uint64_t pushed = 0;     // datablocks that came in
     std::uint64_t pulled = 0;     // datablocks that went out, dropped ones not included
-    std::uint64_t discarded = 0;  // datablocks that nobody could take any more
+    std::uint64_t discarded = 0;  // datablocks that nobody could take any more, or that a predicate held back
     std::uint64_t copies = 0;     // datablocks copied between host and device: none in an inner channel
     std::uint64_t bytes = 0;      // copied
 };
 
 struct Channel {
     control::ChannelDefinition definition;
-    std::uint32_t id = 0;     // for push and pull; 0: inner
-    std::uint64_t bytes = 0;  // of a datablock
+    control::TemplateDefinition form;
+    std::uint32_t id = 0;
+    std::uint64_t bytes = 0;          // of a whole datablock
+    std::uint64_t element_bytes = 0;
+    bool variable = false;
+    bool outer_source = false;        // pushed: from outside, or by a function of a client
+    bool outer_destination = false;   // pulled likewise
     Port* source = nullptr;
     Port* destination = nullptr;
+    Gate source_gate;
+    Gate destination_gate;
 
-    Fifo<DatablockRef> datablocks;
+    Fifo<Datablock> datablocks;
     Fifo<Waiting> pushes;
     Fifo<Waiting> pulls;
+    std::vector<std::shared_ptr<Watcher>> watchers;
     bool ended = false;
     bool closed = false;
     ChannelCounters counters;

@@ -1,4 +1,4 @@
-// References, shelves of free buffers by size, and the account's budget; see datablock.hpp. A buffer is taken again as
+// References, shelves of free blocks by size, and the account's budget; see datablock.hpp. A buffer is taken again as
 // soon as possible, while it is in the cache; a small one for a push as late as possible, so that it rests and can be
 // written without a command.
 #include "graph/datablock.hpp"
@@ -23,10 +23,10 @@ bool Budget::reserve(std::uint64_t bytes) {
     return false;
 }
 
-void DatablockRef::reset() {
-    Datablock* const block = std::exchange(block_, nullptr);
-    if (block != nullptr && --block->references == 0) {
-        block->pool->give_back(block);
+void BlockRef::reset() {
+    Block* const block = std::exchange(block_, nullptr);
+    if (block != nullptr && block->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        block->home->give_back(block);
     }
 }
 
@@ -40,59 +40,120 @@ DatablockPool::Shelf& DatablockPool::shelf_of(std::uint64_t bytes) {
     return shelves_.back();
 }
 
-DatablockRef DatablockPool::lend(Datablock* block) {
-    ++live_;
+Result<BlockRef> DatablockPool::lend(Block* block) {
+    for (const Block::Use& use : block->abroad) {
+        if (auto waits = queue_->wait(*use.fence); !waits) {
+            shelf_of(block->buffer->bytes()).free.push_front(block);
+            return tl::unexpected(waits.error());
+        }
+    }
+    block->abroad.clear();
+    live_.fetch_add(1, std::memory_order_relaxed);
     budget_.datablocks.fetch_add(1, std::memory_order_relaxed);
-    return DatablockRef(block);
+    return BlockRef(block);
 }
 
-Result<DatablockRef> DatablockPool::allocate(std::uint64_t bytes) {
+Result<BlockRef> DatablockPool::allocate(std::uint64_t bytes) {
     auto buffer = device_.allocate(bytes);
     if (!buffer) {
         return tl::unexpected(buffer.error());
     }
-    blocks_.push_back(std::make_unique<Datablock>());
-    Datablock* const block = blocks_.back().get();
+    blocks_.push_back(std::make_unique<Block>());
+    Block* const block = blocks_.back().get();
     block->buffer = std::move(*buffer);
-    block->pool = this;
+    block->home = this;
     bytes_ += bytes;
     return lend(block);
 }
 
-Result<DatablockRef> DatablockPool::take(std::uint64_t bytes) {
+Result<BlockRef> DatablockPool::take(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
     Shelf& shelf = shelf_of(bytes);
     if (shelf.free.empty()) {
         return allocate(bytes);
     }
-    Datablock* const block = shelf.free.back();
+    Block* const block = shelf.free.back();
     shelf.free.pop_back();
     return lend(block);
 }
 
-Result<DatablockRef> DatablockPool::take_rested(std::uint64_t bytes, const device::Queue& queue,
-                                                std::uint64_t bytes_max) {
+Result<BlockRef> DatablockPool::take_rested(std::uint64_t bytes, std::uint64_t bytes_max) {
+    const std::lock_guard lock(mutex_);
     Shelf& shelf = shelf_of(bytes);
-    if (bytes > small_bytes || shelf.free.empty()) {
-        return take(bytes);
+    if (shelf.free.empty()) {
+        return allocate(bytes);
     }
-    Datablock* const oldest = shelf.free.front();
-    if (!queue.idle(*oldest->buffer) && bytes_ + bytes <= bytes_max) {
+    if (bytes > small_bytes) {
+        Block* const latest = shelf.free.back();
+        shelf.free.pop_back();
+        return lend(latest);
+    }
+    Block* const oldest = shelf.free.front();
+    if ((!oldest->abroad.empty() || !queue_->idle(*oldest->buffer)) && bytes_ + bytes <= bytes_max) {
         return allocate(bytes);
     }
     shelf.free.pop_front();
     return lend(oldest);
 }
 
-void DatablockPool::give_back(Datablock* block) {
-    shelf_of(block->buffer->bytes()).free.push_back(block);
-    --live_;
-    budget_.datablocks.fetch_sub(1, std::memory_order_relaxed);
+void DatablockPool::send_abroad(const BlockRef& block) {
+    const std::lock_guard lock(mutex_);
+    if (!block.get()->keep) {
+        block.get()->keep = shared_from_this();
+    }
 }
 
-void DatablockPool::clear() {
+void DatablockPool::note_use(const BlockRef& ref, const device::Queue& queue, std::shared_ptr<device::Fence> fence) {
+    Block& block = *ref.get();
+    const std::lock_guard lock(block.home->mutex_);
+    for (Block::Use& use : block.abroad) {
+        if (use.queue == &queue) {
+            use.fence = std::move(fence);
+            return;
+        }
+    }
+    block.abroad.push_back({&queue, std::move(fence)});
+}
+
+void DatablockPool::give_back(Block* block) {
+    std::shared_ptr<DatablockPool> keep;  // the pool may end here, behind its lock
+    std::unique_ptr<Block> dead;
+    {
+        const std::lock_guard lock(mutex_);
+        keep = std::move(block->keep);
+        live_.fetch_sub(1, std::memory_order_relaxed);
+        budget_.datablocks.fetch_sub(1, std::memory_order_relaxed);
+        if (!closed_) {
+            shelf_of(block->buffer->bytes()).free.push_back(block);
+            return;
+        }
+        const auto found = std::find_if(blocks_.begin(), blocks_.end(),
+                                        [block](const std::unique_ptr<Block>& own) { return own.get() == block; });
+        dead = std::move(*found);
+        blocks_.erase(found);
+    }
+    for (const Block::Use& use : dead->abroad) {
+        use.fence->wait();
+    }
+}
+
+void DatablockPool::close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    for (const Shelf& shelf : shelves_) {
+        for (const Block* const block : shelf.free) {
+            for (const Block::Use& use : block->abroad) {
+                use.fence->wait();
+            }
+            std::erase_if(blocks_, [block](const std::unique_ptr<Block>& own) { return own.get() == block; });
+        }
+    }
     shelves_.clear();
-    blocks_.clear();
-    bytes_ = 0;
+}
+
+std::uint64_t DatablockPool::allocated() const {
+    const std::lock_guard lock(mutex_);
+    return blocks_.size();
 }
 
 }  // namespace yoke::graph

@@ -23,6 +23,8 @@ Json describe_channel(const Channel& channel) {
             {"datablock_bytes", channel.bytes},
             {"waiting_pushes", channel.pushes.size()},
             {"waiting_pulls", channel.pulls.size()},
+            {"back", channel.definition.back},
+            {"endpoint", channel.definition.endpoint ? Json(channel.definition.endpoint->path) : Json(nullptr)},
             {"ended", channel.ended},
             {"pushed", counters.pushed},
             {"pulled", counters.pulled},
@@ -30,14 +32,57 @@ Json describe_channel(const Channel& channel) {
             {"copies", counters.copies}};
 }
 
+const char* direction_text(control::Direction direction) {
+    switch (direction) {
+        case control::Direction::in:
+            return "in";
+        case control::Direction::out:
+            return "out";
+        case control::Direction::in_out:
+            break;
+    }
+    return "in-out";
+}
+
+Json flags_of(const control::PortDefinition& port) {
+    Json flags = Json::array();
+    const auto add = [&](bool has, const char* flag) {
+        if (has) {
+            flags.push_back(flag);
+        }
+    };
+    add(port.sticky, "sticky");
+    add(port.init, "init");
+    add(port.hold, "hold");
+    add(port.variable, "variable");
+    add(port.descriptor, "descriptor");
+    add(port.meta == control::Meta::size, "size");
+    add(port.meta == control::Meta::iterations, "iterations");
+    return flags;
+}
+
+Json channels_of(const Port& port) {
+    Json channels = Json::array();
+    for (const Channel* const channel : {port.in, port.back}) {
+        if (channel != nullptr) {
+            channels.push_back(channel->definition.name);
+        }
+    }
+    for (const Channel* const channel : port.out) {
+        channels.push_back(channel->definition.name);
+    }
+    return channels;
+}
+
 Json describe_port(const Port& port) {
     return {{"name", port.definition.name},
-            {"direction", port.definition.out ? "out" : "in"},
+            {"direction", direction_text(port.definition.direction)},
+            {"flags", flags_of(port.definition)},
             {"template",
              {{"type", port.definition.form.type},
               {"extent", port.definition.form.extent},
               {"stride", port.definition.form.stride}}},
-            {"channel", port.channel != nullptr ? Json(port.channel->definition.name) : Json(nullptr)}};
+            {"channels", channels_of(port)}};
 }
 
 Json describe_ptask(const Ptask& ptask) {
@@ -45,6 +90,8 @@ Json describe_ptask(const Ptask& ptask) {
             {"function", ptask.definition.kernel.function},
             {"source_name", ptask.definition.kernel.source_name},
             {"geometry", ptask.geometry.global},
+            {"form", ptask.form},
+            {"priority", ptask.priority},
             {"runs", ptask.runs},
             {"ended", ptask.ended}};
 }
@@ -57,7 +104,7 @@ void Graph::describe(Json& inventory) const {
     std::uint64_t copied_out = 0;
     const std::string error = error_text();
     for (const auto& [name, channel] : channels_) {
-        (channel->source == nullptr ? copied_in : copied_out) += channel->counters.bytes;
+        (channel->outer_source ? copied_in : copied_out) += channel->counters.bytes;
         inventory["channels"].push_back(describe_channel(*channel));
     }
     for (const auto& [name, port] : ports_) {
@@ -66,16 +113,19 @@ void Graph::describe(Json& inventory) const {
     for (const auto& [name, ptask] : ptasks_) {
         inventory["ptasks"].push_back(describe_ptask(*ptask));
     }
-    inventory["graphs"].push_back({{"name", name_},
+    inventory["graphs"].push_back({{"name", setup_.name},
                                    {"state", state_text()},
                                    {"error", error.empty() ? Json(nullptr) : Json(error)},
-                                   {"session", creator_},
+                                   {"session", setup_.creator},
+                                   {"persist", setup_.persist},
+                                   {"mode", setup_.mode},
+                                   {"pipe", setup_.pipe},
                                    {"device", device_.name()},
                                    {"ptasks", ptasks_.size()},
                                    {"ports", ports_.size()},
                                    {"channels", channels_.size()},
-                                   {"datablocks", pool_.live()},
-                                   {"buffers", pool_.allocated()},
+                                   {"datablocks", pool_->live()},
+                                   {"buffers", pool_->allocated()},
                                    {"reserved_bytes", reserved_},
                                    {"copied_in_bytes", copied_in},
                                    {"copied_out_bytes", copied_out},

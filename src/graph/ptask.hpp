@@ -4,6 +4,7 @@
 // again, because an input is drained, or when nobody wants its outputs.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "control/graph_file.hpp"
 #include "device/device.hpp"
 #include "graph/datablock.hpp"
+#include "graph/loop.hpp"
 #include "graph/port.hpp"
 
 namespace yoke::graph {
@@ -33,33 +35,48 @@ class LaunchFailure final : public device::Done {
 struct Ptask {
     control::PtaskDefinition definition;
     device::Geometry geometry;
-    std::unique_ptr<device::Kernel> kernel;
+    std::array<const Port*, 3> geometry_ports{};  // whose datablock's extent it is, where that is variable
+    std::unique_ptr<device::Kernel> kernel;       // null: a function of the client's process
+    std::string form;                             // of the kernel taken
     std::unique_ptr<LaunchFailure> failure;
 
     struct Binding {
         Port* port = nullptr;
-        std::size_t argument = 0;
-        DatablockRef fresh;  // output: what the launch at hand fills
+        std::size_t argument = 0;                         // of the kernel; none: meta and descriptor ports
+        Datablock datablock;                              // of the run at hand
+        bool fresh = false;                               // taken from a channel for this run
     };
-    std::vector<Binding> inputs;
-    std::vector<Binding> outputs;
+    static constexpr std::size_t no_argument = ~std::size_t{0};
+    std::vector<Binding> inputs;       // in and in-out ports
+    std::vector<Binding> outputs;      // out ports
+    std::vector<Binding> descriptors;  // out ports that tell of inputs
+    struct Telling {  // an argument that says what a datablock is
+        std::size_t argument = 0;
+        const Port* port = nullptr;
+        control::ArgumentDefinition::Tells tells{};
+        std::array<std::uint32_t, 4> value{};
+    };
+    std::vector<Telling> tellings;
     std::vector<device::Argument> arguments;  // constants set once, buffers before each launch
+    std::unique_ptr<Loop> loop;
 
     bool listed = false;  // among those that Graph::advance() looks at
     bool ended = false;
+    std::uint8_t priority = control::priority_default;
     std::uint64_t runs = 0;
 
-    [[nodiscard]] bool ready() const;
-    // Whether it can never be ready again.
-    [[nodiscard]] bool exhausted() const;
+    [[nodiscard]] bool client() const { return kernel == nullptr; }
+    [[nodiscard]] bool has_constant(std::size_t argument) const { return arguments[argument].buffer == nullptr; }
 };
 
-// The program of a ptask; its geometry from the first input's template when the definition has none. `ports`: those of
-// the definition's arguments, null for constants.
-Result<device::Program> program_of(const control::PtaskDefinition& definition, const std::vector<Port*>& ports);
+// The program of one form of a ptask; its geometry estimated where the definition has none. `ports`: those of the
+// definition's arguments, null for constants. `sources` gets, per dimension, the port whose extent it is.
+Result<device::Program> program_of(const control::PtaskDefinition& definition, const control::KernelDefinition& kernel,
+                                   const std::vector<Port*>& ports, std::array<const Port*, 3>& sources);
 
 // Whether the arguments fit the kernel function, as far as it says what it takes. EINVAL names the argument.
-Status check_arguments(const control::PtaskDefinition& definition, const device::Kernel& kernel);
+Status check_arguments(const control::PtaskDefinition& definition, const control::KernelDefinition& chosen,
+                       const device::Kernel& kernel);
 
 // What two definitions of one ptask differ in ("kernel source"), "" if in nothing.
 std::string difference(const control::PtaskDefinition& a, const control::PtaskDefinition& b);

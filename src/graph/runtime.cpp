@@ -13,15 +13,20 @@
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/log.hpp"
 #include "base/text.hpp"
 #include "control/name.hpp"
 #include "graph/graph.hpp"
+#include "graph/move.hpp"
 
 namespace yoke::graph {
 
 namespace {
 
 constexpr std::uint64_t never = UINT64_MAX;
+constexpr std::uint32_t may_look = 0400;
+constexpr std::uint32_t may_change = 0200;
+constexpr std::uint32_t may_run = 0100;
 
 // A clock for deadlines, on a thread of its own. Whoever waits tells his deadline; only one that is earlier than all
 // others wakes the thread, so that a stream of transfers with equal timeouts costs one comparison each.
@@ -83,20 +88,21 @@ class Alarm {
 
 // Finding a graph or channel takes a lock that readers share; only opening and terminating take it alone.
 struct Runtime::Impl final : GraphHost {
-    Impl(device::Device& device_given, const Limits& limits_given) : device(device_given), limits(limits_given) {
+    Impl(device::Device& device_given, const Limits& limits_given, Stuck stuck_given)
+        : device(device_given), limits(limits_given), told_stuck(std::move(stuck_given)) {
         budget.bytes_max = limits.device_bytes;
     }
     ~Impl() = default;
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
 
-    struct Outer {
-        std::shared_ptr<Graph> graph;
-        Channel* channel = nullptr;  // lives as long as the graph
-    };
-
     void deadline(std::uint64_t deadline_ns) noexcept override { alarm.at(deadline_ns); }
-    void failure() noexcept override { alarm.at(0); }
+    void stuck(const std::string& why) noexcept override {
+        log_error(Topic::graph, "a kernel does not end", {{"why", why}});
+        if (told_stuck) {
+            told_stuck(why);
+        }
+    }
 
     std::vector<std::shared_ptr<Graph>> all() const {
         const std::shared_lock lock(mutex);
@@ -113,6 +119,39 @@ struct Runtime::Impl final : GraphHost {
         const std::shared_lock lock(mutex);
         const auto found = channels.find(channel);
         return found == channels.end() ? Outer{} : found->second;
+    }
+
+    // Makes a channel known by its number. Also when it is open already: the one who opened it may not have come here
+    // yet. False: the graph is gone.
+    bool publish(const std::shared_ptr<Graph>& graph, std::uint32_t id, Channel* channel) {
+        const std::unique_lock lock(mutex);
+        const auto found = graphs.find(graph->name());
+        if (found == graphs.end() || found->second != graph) {
+            return false;
+        }
+        channels.try_emplace(id, Outer{graph, channel});
+        return true;
+    }
+
+    // Opens a graph or a pipe, unless there is one of that name.
+    Result<Opened> add(GraphSetup setup);
+
+    static Result<std::shared_ptr<Graph>> allowed(const std::shared_ptr<Graph>& graph, std::uint32_t session,
+                                                  std::uint32_t bits, std::string_view what) {
+        if (graph->is_pipe()) {
+            return fail(EINVAL, "{} is a pipe, not a graph", graph->name());
+        }
+        if (auto allows = graph->allows(session, bits, what); !allows) {
+            return tl::unexpected(allows.error());
+        }
+        return graph;
+    }
+
+    // The graph, if `session` may do `what` with it.
+    Result<std::shared_ptr<Graph>> find(const std::string& name, std::uint32_t session, std::uint32_t bits,
+                                        std::string_view what) const {
+        auto graph = find(name);
+        return graph ? allowed(*graph, session, bits, what) : graph;
     }
 
     Result<std::shared_ptr<Graph>> find(const std::string& name) const {
@@ -134,6 +173,31 @@ struct Runtime::Impl final : GraphHost {
     }
 
     // False: it was removed meanwhile.
+    // The line of moves out of a channel.
+    std::shared_ptr<MoveLine> line_of(std::uint32_t channel) {
+        const std::lock_guard lock(lines_mutex);
+        std::shared_ptr<MoveLine>& line = lines[channel];
+        if (!line) {
+            line = std::make_shared<MoveLine>([this](std::uint32_t id) { return find(id); });
+        }
+        return line;
+    }
+
+    std::vector<std::shared_ptr<MoveLine>> all_lines() {
+        const std::lock_guard lock(lines_mutex);
+        std::vector<std::shared_ptr<MoveLine>> list;
+        for (const auto& [channel, line] : lines) {
+            list.push_back(line);
+        }
+        return list;
+    }
+
+    // Forgets lines of channels that are gone.
+    void sweep_lines() {
+        const std::lock_guard lock(lines_mutex);
+        std::erase_if(lines, [&](const auto& entry) { return !find(entry.first).graph && entry.second->idle(); });
+    }
+
     bool remove(const std::shared_ptr<Graph>& graph) {
         {
             const std::unique_lock lock(mutex);
@@ -146,15 +210,19 @@ struct Runtime::Impl final : GraphHost {
             }
         }
         graph->terminate();
+        sweep_lines();
         return true;
     }
 
     void disown(std::uint32_t session) {
         const std::unique_lock lock(mutex);
         leaving.insert(session);
-        std::erase_if(channels, [&](const auto& entry) { return entry.second.graph->creator() == session; });
+        const auto belongs = [&](const Graph& graph) {
+            return graph.creator() == session && !graph.persists() && !graph.is_pipe();
+        };
+        std::erase_if(channels, [&](const auto& entry) { return belongs(*entry.second.graph); });
         std::erase_if(graphs, [&](const auto& entry) {
-            const bool own = entry.second->creator() == session;
+            const bool own = belongs(*entry.second);
             if (own) {
                 disowned.push_back(entry.second);
             }
@@ -172,12 +240,18 @@ struct Runtime::Impl final : GraphHost {
         for (const auto& graph : all()) {
             next = std::min(next, graph->tick(now));
         }
+        for (const auto& line : all_lines()) {
+            next = std::min(next, line->tick(now));
+        }
         return next;
     }
 
     device::Device& device;
     const Limits limits;
+    const Stuck told_stuck;
     Budget budget;
+    std::mutex lines_mutex;  // of `lines`; taken before `mutex`
+    std::unordered_map<std::uint32_t, std::shared_ptr<MoveLine>> lines;
     mutable std::shared_mutex mutex;
     std::map<std::string, std::shared_ptr<Graph>> graphs;
     std::unordered_map<std::uint32_t, Outer> channels;
@@ -195,50 +269,78 @@ Runtime::~Runtime() {
     }
 }
 
-Result<std::unique_ptr<Runtime>> Runtime::create(device::Device& device, const Limits& limits) {
-    return std::unique_ptr<Runtime>(new Runtime(std::make_unique<Impl>(device, limits)));
+Result<std::unique_ptr<Runtime>> Runtime::create(device::Device& device, const Limits& limits, Stuck stuck) {
+    return std::unique_ptr<Runtime>(new Runtime(std::make_unique<Impl>(device, limits, std::move(stuck))));
 }
 
-Result<Opened> Runtime::open_graph(std::uint32_t session, const std::string& name) {
-    if (auto parsed = control::parse_name(name, control::NameKind::graph); !parsed) {
-        return tl::unexpected(parsed.error());
-    }
-    if (impl_->find(name)) {
+Result<Opened> Runtime::Impl::add(GraphSetup setup) {
+    const std::string name = setup.name;
+    const std::uint32_t session = setup.creator;
+    if (find(name)) {
         return Opened{};
     }
-    auto queue = impl_->device.create_queue();
+    auto queue = device.create_queue();
     if (!queue) {
         return tl::unexpected(queue.error());
     }
-    auto graph =
-        std::make_shared<Graph>(name, session, impl_->device, std::move(*queue), impl_->budget, impl_->limits, *impl_);
-    const std::unique_lock lock(impl_->mutex);
-    if (impl_->graphs.contains(name)) {
+    auto graph = std::make_shared<Graph>(std::move(setup), device, std::move(*queue), budget, limits, *this);
+    const std::unique_lock lock(mutex);
+    if (graphs.contains(name)) {
         return Opened{};
     }
-    if (impl_->leaving.contains(session)) {
+    if (leaving.contains(session)) {
         return fail(ECANCELED, "graph {} is not opened, since the session that asked for it has ended", name);
     }
-    if (impl_->graphs.size() + impl_->disowned.size() >= impl_->limits.graphs) {
+    if (graphs.size() + disowned.size() >= limits.graphs) {
         return fail(ENOBUFS, "cannot open graph {}: the account has {} graphs already, which is the limit", name,
-                    impl_->limits.graphs);
+                    limits.graphs);
     }
-    impl_->graphs.emplace(name, std::move(graph));
+    graphs.emplace(name, std::move(graph));
     return Opened{true, 0, {}};
 }
 
-Result<Opened> Runtime::open_port(std::uint32_t /*session*/, const control::PortDefinition& port) {
+Result<Opened> Runtime::open_graph(std::uint32_t session, const std::string& name, bool persist, std::uint32_t mode) {
+    if (auto parsed = control::parse_name(name, control::NameKind::graph); !parsed) {
+        return tl::unexpected(parsed.error());
+    }
+    if ((mode & ~0777U) != 0) {
+        return fail(EINVAL, "graph {} cannot have mode {:o}; give permission bits, at most 0777", name, mode);
+    }
+    auto added = impl_->add({name, session, persist, mode, false});
+    if (!added || added->created) {
+        return added;
+    }
+    auto there = impl_->find(name);
+    if (there && (*there)->is_pipe()) {
+        return fail(EEXIST, "{} exists and is a pipe; choose another name for the graph", name);
+    }
+    if (there && persist && !(*there)->persists()) {
+        return fail(EEXIST, "graph {} exists and does not persist; terminate it first", name);
+    }
+    return added;
+}
+
+Result<Opened> Runtime::open_port(std::uint32_t session, const control::PortDefinition& port) {
     auto graph = impl_->graph_with(port.name);
+    if (graph) {
+        graph = impl_->allowed(*graph, session, may_change, "open " + port.name);
+    }
     return graph ? (*graph)->open_port(port) : tl::unexpected(graph.error());
 }
 
-Result<Opened> Runtime::open_ptask(std::uint32_t /*session*/, const control::PtaskDefinition& ptask) {
+Result<Opened> Runtime::open_ptask(std::uint32_t session, const control::PtaskDefinition& ptask) {
     auto graph = impl_->graph_with(ptask.name);
+    if (graph) {
+        graph = impl_->allowed(*graph, session, may_change, "open " + ptask.name);
+    }
     return graph ? (*graph)->open_ptask(ptask) : tl::unexpected(graph.error());
 }
 
-Result<Opened> Runtime::open_channel(std::uint32_t /*session*/, const control::ChannelDefinition& channel) {
+Result<Opened> Runtime::open_channel(std::uint32_t session, const control::ChannelDefinition& channel) {
     auto graph = impl_->graph_with(channel.name);
+    if (graph) {
+        graph = impl_->allowed(*graph, session, may_change, "open " + channel.name);
+    }
     if (!graph) {
         return tl::unexpected(graph.error());
     }
@@ -247,23 +349,19 @@ Result<Opened> Runtime::open_channel(std::uint32_t /*session*/, const control::C
     if (!opened || opened->channel == 0) {
         return opened;
     }
-    const std::unique_lock lock(impl_->mutex);
-    const auto found = impl_->graphs.find((*graph)->name());
-    if (found == impl_->graphs.end() || found->second != *graph) {
+    if (!impl_->publish(*graph, opened->channel, object)) {
         return fail(ENOENT, "graph {} was terminated while channel {} was opened", (*graph)->name(), channel.name);
     }
-    // Also when it is open already: the one who opened it may not have come here yet.
-    impl_->channels.try_emplace(opened->channel, Impl::Outer{*graph, object});
     return opened;
 }
 
-Status Runtime::run_graph(std::uint32_t /*session*/, const std::string& name) {
-    auto graph = impl_->find(name);
+Status Runtime::run_graph(std::uint32_t session, const std::string& name) {
+    auto graph = impl_->find(name, session, may_run, "run it");
     return graph ? (*graph)->run() : tl::unexpected(graph.error());
 }
 
-Status Runtime::terminate_graph(std::uint32_t /*session*/, const std::string& name) {
-    auto graph = impl_->find(name);
+Status Runtime::terminate_graph(std::uint32_t session, const std::string& name) {
+    auto graph = impl_->find(name, session, may_run, "terminate it");
     if (!graph) {
         return tl::unexpected(graph.error());
     }
@@ -273,8 +371,72 @@ Status Runtime::terminate_graph(std::uint32_t /*session*/, const std::string& na
     return {};
 }
 
+Status Runtime::set_priority(std::uint32_t session, const std::string& name, std::uint8_t priority) {
+    auto graph = impl_->graph_with(name);
+    if (graph) {
+        graph = impl_->allowed(*graph, session, may_change, "set its priority");
+    }
+    return graph ? (*graph)->set_priority(name, priority) : tl::unexpected(graph.error());
+}
+
+Result<control::Json> Runtime::why(std::uint32_t session, const std::string& name) const {
+    auto graph = impl_->find(name, session, may_look, "look at it");
+    return graph ? Result<control::Json>((*graph)->why()) : tl::unexpected(graph.error());
+}
+
+Result<std::vector<EndpointBinding>> Runtime::endpoints(std::uint32_t session, const std::string& name) const {
+    auto graph = impl_->find(name, session, may_run, "serve its endpoints");
+    return graph ? Result<std::vector<EndpointBinding>>((*graph)->endpoints()) : tl::unexpected(graph.error());
+}
+
+void Runtime::fail_graph(const std::string& name, const std::string& why) {
+    if (auto graph = impl_->find(name)) {
+        (*graph)->give_up(why);
+    }
+}
+
+Result<Opened> Runtime::open_pipe(std::uint32_t session, const PipeDefinition& pipe) {
+    if (auto parsed = control::parse_name(pipe.name, control::NameKind::graph); !parsed) {
+        return tl::unexpected(parsed.error());
+    }
+    auto added = impl_->add({pipe.name, session, false, 0, true});
+    if (!added) {
+        return added;
+    }
+    auto graph = impl_->find(pipe.name);
+    if (!graph) {
+        return tl::unexpected(graph.error());
+    }
+    if (!(*graph)->is_pipe()) {
+        return fail(EEXIST, "{} exists and is a graph; choose another name for the pipe", pipe.name);
+    }
+    Channel* object = nullptr;
+    auto opened = (*graph)->open_pipe(session, pipe, impl_->next_channel.fetch_add(1), object);
+    if (!opened) {
+        if (added->created) {
+            impl_->remove(*graph);
+        }
+        return opened;
+    }
+    if (!impl_->publish(*graph, opened->channel, object)) {
+        return fail(EAGAIN, "pipe {} was closed while it was opened; try again", pipe.name);
+    }
+    return opened;
+}
+
+Status Runtime::close_pipe(std::uint32_t session, const std::string& name) {
+    auto graph = impl_->find(name);
+    if (!graph || !(*graph)->is_pipe() || !(*graph)->may(session, 0)) {
+        return fail(ENOENT, "this session has no pipe {}", in_quotes(name));
+    }
+    if ((*graph)->leave_pipe(session)) {
+        impl_->remove(*graph);
+    }
+    return {};
+}
+
 void Runtime::push(Transfer transfer) noexcept {
-    const Impl::Outer outer = impl_->find(transfer.channel);
+    const Outer outer = impl_->find(transfer.channel);
     if (!outer.graph) {
         return complete(transfer, ENOENT, YOKE_MEMBER_OBJECT);
     }
@@ -282,14 +444,29 @@ void Runtime::push(Transfer transfer) noexcept {
 }
 
 void Runtime::pull(Transfer transfer) noexcept {
-    const Impl::Outer outer = impl_->find(transfer.channel);
+    const Outer outer = impl_->find(transfer.channel);
     if (!outer.graph) {
         return complete(transfer, ENOENT, YOKE_MEMBER_OBJECT);
     }
     outer.graph->pull(*outer.channel, transfer);
 }
 
+void Runtime::move(Transfer transfer) noexcept {
+    if (!impl_->find(transfer.channel).graph || !impl_->find(transfer.to).graph) {
+        return complete(transfer, ENOENT,
+                        impl_->find(transfer.channel).graph ? YOKE_MEMBER_AUX : YOKE_MEMBER_OBJECT);
+    }
+    impl_->line_of(transfer.channel)->add(transfer);
+    if (transfer.deadline_ns != 0) {
+        impl_->deadline(transfer.deadline_ns);
+    }
+}
+
 void Runtime::cancel(std::uint32_t session, std::uint64_t key) noexcept {
+    for (const auto& line : impl_->all_lines()) {
+        line->end([&](const Transfer& transfer) { return transfer.session == session && transfer.key == key; },
+                  YOKE_ECANCELED);
+    }
     for (const auto& graph : impl_->all()) {
         graph->cancel(session, key);
     }
@@ -300,8 +477,13 @@ void Runtime::disown(std::uint32_t session) noexcept {
 }
 
 void Runtime::forget(std::uint32_t session) noexcept {
+    for (const auto& line : impl_->all_lines()) {
+        line->end([&](const Transfer& transfer) { return transfer.session == session; }, YOKE_ECANCELED);
+        line->wait_for(session);
+    }
     for (const auto& graph : impl_->all()) {
-        if (graph->creator() == session) {
+        const bool last = graph->is_pipe() && graph->leave_pipe(session);
+        if (last || (graph->creator() == session && !graph->persists() && !graph->is_pipe())) {
             impl_->remove(graph);
         }
         graph->forget(session);

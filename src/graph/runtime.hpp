@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -71,10 +72,24 @@ struct Opened {
     std::string log;            // open_ptask: compiler's messages
 };
 
+// The end of a channel that is a file, FIFO, socket or device.
+struct EndpointBinding {
+    std::string name;  // of the channel
+    std::uint32_t channel = 0;
+    bool source = false;      // data comes from it: to be pushed
+    std::uint64_t bytes = 0;  // of a whole datablock
+    bool variable = false;
+    control::EndpointDefinition definition;
+};
+
 class Runtime {
    public:
+    // Called, on any thread, when a kernel has run beyond its ptask's deadline and does not end: the device is lost to
+    // whatever the kernel holds, and only the end of the process frees it.
+    using Stuck = std::function<void(const std::string& why)>;
+
     // `device` must outlive the runtime.
-    static Result<std::unique_ptr<Runtime>> create(device::Device& device, const Limits& limits);
+    static Result<std::unique_ptr<Runtime>> create(device::Device& device, const Limits& limits, Stuck stuck = {});
     ~Runtime();  // terminates all graphs
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;
@@ -93,6 +108,11 @@ class Runtime {
     Status set_priority(std::uint32_t session, const std::string& name, std::uint8_t priority);
     // Why the graph does not move: [{"object", "reason", "sentence"}], empty when it can or has nothing to do.
     Result<control::Json> why(std::uint32_t session, const std::string& name) const;
+
+    // Those of a graph, for whoever serves them.
+    Result<std::vector<EndpointBinding>> endpoints(std::uint32_t session, const std::string& name) const;
+    // An endpoint is gone: the graph fails with `why`, which names the channel and the path.
+    void fail_graph(const std::string& name, const std::string& why);
 
     // Pipes: channels that belong to no graph and to every session that has opened them, the last of which takes them
     // along. Both push into them and pull from them. EEXIST: with another template.

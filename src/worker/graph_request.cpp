@@ -1,35 +1,138 @@
 // Requests were checked by schema; names and their meaning are the runtime's to judge. Errors name the object.
 #include "worker/graph_request.hpp"
 
+#include <algorithm>
+#include <array>
+
+#include "control/definition.hpp"
+
 namespace yoke::worker {
 namespace {
 
 using control::Json;
 
-Json answer_opened(const Json& request, const Result<graph::Opened>& opened, const std::string& op) {
+// A request on its way through the runtime.
+struct Call {
+    graph::Runtime& runtime;
+    std::uint32_t session;
+    const Json& request;
+
+    [[nodiscard]] const std::string& name() const { return request["name"].get_ref<const std::string&>(); }
+};
+
+Json refused(const Call& call, const Error& error) {
+    Json body = control::answer_error(call.request, error);
+    body["object"] = call.name();
+    return body;
+}
+
+Json answer_status(const Call& call, const Status& status) {
+    return status ? control::answer(call.request) : refused(call, status.error());
+}
+
+Json answer_opened(const Call& call, const Result<graph::Opened>& opened) {
     if (!opened) {
-        Json body = control::answer_error(request, opened.error());
-        body["object"] = request["name"];
-        return body;
+        return refused(call, opened.error());
     }
-    Json body = control::answer(request);
+    Json body = control::answer(call.request);
     body["created"] = opened->created;
-    if (op == "open_channel") {
+    return body;
+}
+
+Json answer_channel(const Call& call, const Result<graph::Opened>& opened) {
+    Json body = answer_opened(call, opened);
+    if (opened) {
         body["channel"] = opened->channel;
     }
-    if (op == "open_ptask") {
+    return body;
+}
+
+Json open_graph(const Call& call) {
+    return answer_opened(call, call.runtime.open_graph(call.session, call.name(), call.request.value("persist", false),
+                                                       call.request.value("mode", control::mode_default)));
+}
+
+Json open_port(const Call& call) {
+    const control::PortDefinition port = control::port_from(call.request);
+    if (auto checked = control::check_port(port); !checked) {
+        return refused(call, checked.error());
+    }
+    return answer_opened(call, call.runtime.open_port(call.session, port));
+}
+
+Json open_ptask(const Call& call) {
+    const control::PtaskDefinition ptask = control::ptask_from(call.request);
+    if (auto checked = control::check_ptask(ptask); !checked) {
+        return refused(call, checked.error());
+    }
+    const auto opened = call.runtime.open_ptask(call.session, ptask);
+    Json body = answer_opened(call, opened);
+    if (opened) {
         body["log"] = opened->log;
     }
     return body;
 }
 
-Json answer_status(const Json& request, const Status& status) {
-    if (!status) {
-        Json body = control::answer_error(request, status.error());
-        body["object"] = request["name"];
-        return body;
+Json open_channel(const Call& call) {
+    const control::ChannelDefinition channel = control::channel_from(call.request);
+    if (auto checked = control::check_channel(channel); !checked) {
+        return refused(call, checked.error());
     }
-    return control::answer(request);
+    return answer_channel(call, call.runtime.open_channel(call.session, channel));
+}
+
+Json run_graph(const Call& call) {
+    return answer_status(call, call.runtime.run_graph(call.session, call.name()));
+}
+
+Json terminate_graph(const Call& call) {
+    return answer_status(call, call.runtime.terminate_graph(call.session, call.name()));
+}
+
+Json set_priority(const Call& call) {
+    return answer_status(
+        call, call.runtime.set_priority(call.session, call.name(), call.request["priority"].get<std::uint8_t>()));
+}
+
+Json why(const Call& call) {
+    auto reasons = call.runtime.why(call.session, call.name());
+    if (!reasons) {
+        return refused(call, reasons.error());
+    }
+    Json body = control::answer(call.request);
+    body["why"] = std::move(*reasons);
+    return body;
+}
+
+Json open_pipe(const Call& call) {
+    return answer_channel(
+        call, call.runtime.open_pipe(call.session, {call.name(), control::template_from(call.request["template"]),
+                                                    call.request.value("variable", false),
+                                                    call.request["capacity"].get<std::uint32_t>()}));
+}
+
+Json close_pipe(const Call& call) {
+    return answer_status(call, call.runtime.close_pipe(call.session, call.name()));
+}
+
+struct Handler {
+    std::string_view op;
+    Json (*serve)(const Call& call);
+};
+
+const Handler* handler_of(std::string_view op) {
+    static constexpr std::array<Handler, 10> handlers{{{"open_graph", open_graph},
+                                                       {"open_port", open_port},
+                                                       {"open_ptask", open_ptask},
+                                                       {"open_channel", open_channel},
+                                                       {"run_graph", run_graph},
+                                                       {"terminate_graph", terminate_graph},
+                                                       {"set_priority", set_priority},
+                                                       {"why", why},
+                                                       {"open_pipe", open_pipe},
+                                                       {"close_pipe", close_pipe}}};
+    const auto found = std::ranges::find(handlers, op, &Handler::op);
+    return found != handlers.end() ? &*found : nullptr;
 }
 
 }  // namespace
@@ -40,24 +143,11 @@ Json serve_graph_request(Engine& engine, const graph::Limits& limits, std::uint3
     if (!opened) {
         return control::answer_error(request, opened.error());
     }
-    graph::Runtime& runtime = **opened;
-    const auto& name = request["name"].get_ref<const std::string&>();
-    if (op == "open_graph") {
-        return answer_opened(request, runtime.open_graph(session, name), op);
+    const Handler* const handler = handler_of(op);
+    if (handler == nullptr) {
+        return control::answer_error(request, {ENOSYS, fmt::format("{} is no request about graphs", op)});
     }
-    if (op == "open_port") {
-        return answer_opened(request, runtime.open_port(session, control::port_from(request)), op);
-    }
-    if (op == "open_ptask") {
-        return answer_opened(request, runtime.open_ptask(session, control::ptask_from(request)), op);
-    }
-    if (op == "open_channel") {
-        return answer_opened(request, runtime.open_channel(session, control::channel_from(request)), op);
-    }
-    if (op == "run_graph") {
-        return answer_status(request, runtime.run_graph(session, name));
-    }
-    return answer_status(request, runtime.terminate_graph(session, name));
+    return handler->serve({**opened, session, request});
 }
 
 }  // namespace yoke::worker

@@ -1,4 +1,4 @@
-// A ticket fits into the 64-bit key of a transfer, so nothing is allocated or looked up per push and pull.
+// A ticket fits into the 64-bit key of a transfer, so nothing is allocated or looked up per push, pull and move.
 #include "worker/stream.hpp"
 
 namespace yoke::worker {
@@ -36,6 +36,9 @@ void Streams::start(const executive::StreamEntry& entry, void (graph::Runtime::*
     transfer.session = entry.ticket.session;
     transfer.key = key_of(entry.ticket);
     transfer.flags = entry.flags;
+    transfer.signals = entry.signals;
+    transfer.to = entry.to;
+    transfer.extent = entry.extent;
     transfer.data = entry.data;
     transfer.length = entry.length;
     transfer.deadline_ns = entry.deadline_ns;
@@ -48,6 +51,10 @@ void Streams::push(const executive::StreamEntry& entry) noexcept {
 
 void Streams::pull(const executive::StreamEntry& entry) noexcept {
     start(entry, &graph::Runtime::pull);
+}
+
+void Streams::move(const executive::StreamEntry& entry) noexcept {
+    start(entry, &graph::Runtime::move);
 }
 
 void Streams::cancel(const executive::Ticket& ticket) noexcept {

@@ -1,4 +1,4 @@
-// Between the executive's tickets and the graph runtime's transfers: push and pull of sessions.
+// Between the executive's tickets and the graph runtime's transfers: push, pull and move of sessions.
 #pragma once
 
 #include "executive/executive.hpp"
@@ -16,6 +16,7 @@ class Streams final : public executive::StreamSink, public graph::TransferSink {
 
     void push(const executive::StreamEntry& entry) noexcept override;
     void pull(const executive::StreamEntry& entry) noexcept override;
+    void move(const executive::StreamEntry& entry) noexcept override;
     void cancel(const executive::Ticket& ticket) noexcept override;
     void forget(executive::SessionId session) noexcept override;
 

@@ -56,6 +56,7 @@ struct Copy {
 struct Launch {
     const HostKernel* kernel = nullptr;
     std::vector<HostArgument> arguments;
+    std::vector<std::vector<std::byte>> constants;
     Geometry geometry;
     Done* failed = nullptr;
 };
@@ -70,7 +71,11 @@ class HostFence final : public Fence, public std::enable_shared_from_this<HostFe
         }
         changed_.notify_all();
     }
-    void wait() const {
+    [[nodiscard]] bool reached() const override {
+        const std::lock_guard lock(mutex_);
+        return reached_;
+    }
+    void wait() const override {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return reached_; });
     }
@@ -167,9 +172,9 @@ class HostQueue final : public Queue {
                 const auto& buffer = static_cast<const HostBuffer&>(*argument.buffer);
                 launch.arguments.emplace_back(buffer.data(), buffer.bytes());
             } else {
-                // Host functions promise not to write constants.
-                auto* const bytes = const_cast<std::uint8_t*>(argument.constant.data());
-                launch.arguments.emplace_back(reinterpret_cast<std::byte*>(bytes), argument.constant.size());
+                const auto bytes = std::as_bytes(argument.constant);
+                std::vector<std::byte>& copy = launch.constants.emplace_back(bytes.begin(), bytes.end());
+                launch.arguments.emplace_back(copy);  // moving a vector leaves its memory where it is
             }
         }
         add(std::move(launch));

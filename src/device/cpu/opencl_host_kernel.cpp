@@ -13,6 +13,7 @@ namespace yoke::device {
 namespace {
 
 constexpr std::size_t arguments_max = 64;
+constexpr std::size_t constant_bytes_max = 1024;  // of all; as OpenCL promises for kernels
 
 }  // namespace
 
@@ -21,16 +22,23 @@ struct OpenclHostKernel::Call {
     Done* failed = nullptr;
     std::array<std::size_t, 3> global{};
     std::size_t count = 0;
-    std::array<void*, arguments_max> memory{};       // of buffers, as OpenCL fills it in; else of a constant
-    std::array<std::size_t, arguments_max> bytes{};  // of each
+    std::array<void*, arguments_max> memory{};         // of buffers, as OpenCL fills it in; null for a constant
+    std::array<std::size_t, arguments_max> bytes{};    // of each
+    std::array<std::byte, constant_bytes_max> constants{};  // one behind the other
 };
 
 void CL_CALLBACK OpenclHostKernel::run(void* block) {
     static_assert(std::is_trivially_copyable_v<Call>);
-    const Call& call = *static_cast<const Call*>(block);
+    Call& call = *static_cast<Call*>(block);
     std::array<HostArgument, arguments_max> arguments;
+    std::size_t constants = 0;
     for (std::size_t i = 0; i < call.count; ++i) {
-        arguments[i] = {static_cast<std::byte*>(call.memory[i]), call.bytes[i]};
+        if (call.memory[i] != nullptr) {
+            arguments[i] = {static_cast<std::byte*>(call.memory[i]), call.bytes[i]};
+        } else {
+            arguments[i] = {call.constants.data() + constants, call.bytes[i]};
+            constants += call.bytes[i];
+        }
     }
     Geometry geometry = call.kernel->geometry_;
     geometry.global = call.global;
@@ -52,6 +60,7 @@ Status OpenclHostKernel::enqueue(cl_command_queue queue, std::span<const Argumen
     std::array<cl_mem, arguments_max> memory{};
     std::array<const void*, arguments_max> places{};
     cl_uint buffers = 0;
+    std::size_t constants = 0;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const Argument& argument = arguments[i];
         if (argument.buffer != nullptr) {
@@ -60,8 +69,11 @@ Status OpenclHostKernel::enqueue(cl_command_queue queue, std::span<const Argumen
             places[buffers++] = &call.memory[i];
             call.bytes[i] = argument.buffer->bytes();
         } else {
-            // Functions promise not to write constants.
-            call.memory[i] = const_cast<std::uint8_t*>(argument.constant.data());
+            if (argument.constant.size() > constant_bytes_max - constants) {
+                return fail(E2BIG, "the function's constants have more than {} bytes", constant_bytes_max);
+            }
+            std::memcpy(call.constants.data() + constants, argument.constant.data(), argument.constant.size());
+            constants += argument.constant.size();
             call.bytes[i] = argument.constant.size();
         }
     }

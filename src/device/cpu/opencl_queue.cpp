@@ -30,6 +30,15 @@ class OpenclFence final : public Fence {
    public:
     explicit OpenclFence(OpenclOwned<cl_event> event) : event_(std::move(event)) {}
     [[nodiscard]] cl_event event() const { return event_.get(); }
+    [[nodiscard]] bool reached() const override {
+        cl_int status = CL_QUEUED;
+        ::clGetEventInfo(event_.get(), CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, nullptr);
+        return status <= CL_COMPLETE;
+    }
+    void wait() const override {
+        cl_event event = event_.get();
+        ::clWaitForEvents(1, &event);
+    }
 
    private:
     OpenclOwned<cl_event> event_;

@@ -23,10 +23,16 @@ void hand_to_sink(Session& session, unsigned ring, const ring::Entry& entry, Str
     }
     state.streams[entry.slot] = entry.tag;
     session.rings[ring].begin(entry.slot, entry.tag);
-    if (entry.submission.opcode == YOKE_OP_PUSH) {
-        sink.push(stream);
-    } else {
-        sink.pull(stream);
+    switch (stream.op) {
+        case YOKE_OP_PUSH:
+            sink.push(stream);
+            break;
+        case YOKE_OP_PULL:
+            sink.pull(stream);
+            break;
+        default:
+            sink.move(stream);
+            break;
     }
 }
 
@@ -58,7 +64,8 @@ bool admit(Session& session, unsigned ring, const ring::Entry& entry, std::uint6
             call.key.end();
             break;
         case YOKE_OP_PUSH:
-        case YOKE_OP_PULL: {
+        case YOKE_OP_PULL:
+        case YOKE_OP_MOVE: {
             if (sink == nullptr) {
                 verdict = {-YOKE_ENOSYS, YOKE_MEMBER_OPCODE, 0};
                 break;
