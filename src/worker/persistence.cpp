@@ -24,6 +24,7 @@ using control::KeptState;
 namespace {
 
 constexpr mode_t own_folder = 0700;
+constexpr mode_t listed_folder = 0755;  // yoked sees names in it; nobody else gets through the one around it
 constexpr mode_t own_file = 0600;
 
 Status write_all(const Fd& file, std::string_view text, const std::string& path) {
@@ -134,9 +135,13 @@ Status Persistence::make_directories() const {
     std::error_code error;
     const std::filesystem::path path(directory_);
     std::filesystem::create_directories(path.parent_path(), error);
-    for (const std::string& folder :
-         {directory_, kept_directory(directory_, KeptState::running), kept_directory(directory_, KeptState::stopped)}) {
-        if (::mkdir(folder.c_str(), own_folder) != 0 && errno != EEXIST) {
+    if (::mkdir(directory_.c_str(), own_folder) != 0 && errno != EEXIST) {
+        return fail_errno("folder {} for graphs that persist cannot be made", directory_);
+    }
+    for (const KeptState state : {KeptState::running, KeptState::stopped}) {
+        const std::string folder = kept_directory(directory_, state);
+        const bool made = ::mkdir(folder.c_str(), listed_folder) == 0;
+        if ((made && ::chmod(folder.c_str(), listed_folder) != 0) || (!made && errno != EEXIST)) {
             return fail_errno("folder {} for graphs that persist cannot be made", folder);
         }
     }
@@ -165,6 +170,12 @@ Status Persistence::keep(const std::string& graph) {
     }
     ::unlink(kept_path(directory_, KeptState::stopped, graph).c_str());
     return {};
+}
+
+Status Persistence::update(const std::string& graph) {
+    const bool running =
+        !directory_.empty() && ::access(kept_path(directory_, KeptState::running, graph).c_str(), F_OK) == 0;
+    return running ? keep(graph) : Status();
 }
 
 Status Persistence::stop(const std::string& graph) {

@@ -43,6 +43,8 @@ class Persistence {
     void record(const std::string& graph, const control::Json& request);
     // Writes what is recorded: the graph is running. Replaces what was kept under this name.
     Status keep(const std::string& graph);
+    // Writes it again, if it is kept as running: something has changed.
+    Status update(const std::string& graph);
     // The graph was stopped: it stays kept and is not recorded any more. Nothing, if it is not kept as running.
     Status stop(const std::string& graph);
     // Forgets the graph and removes its files. Whether there were any.

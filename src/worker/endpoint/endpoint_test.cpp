@@ -188,7 +188,7 @@ class EndpointTest : public testing::Test {
     }
     static Place place(Kind kind, const std::string& path, bool source) {
         Place made;
-        made.graph = "/g";
+        made.graph = made.key = "/g";
         made.channel_name = source ? "/g/in" : "/g/out";
         made.channel = source ? 1 : 2;
         made.source = source;
@@ -199,7 +199,7 @@ class EndpointTest : public testing::Test {
     }
     Status start(const Place& place) {
         auto opened = Endpoints::open({place});
-        return opened ? endpoints_->begin(place.graph, std::move(*opened)) : tl::unexpected(opened.error());
+        return opened ? endpoints_->begin(place.key, std::move(*opened)) : tl::unexpected(opened.error());
     }
     static std::string text(std::size_t datablocks, char first = 'a') {
         std::string made;
@@ -446,9 +446,9 @@ TEST_F(EndpointTest, StopClosesWhatWaits) {
     const Fd writer(::open(fifo.c_str(), O_WRONLY));
     write_all(writer, text(3));
     ASSERT_TRUE(channels_.wait_for_waiting_pushes(3));
-    EXPECT_THAT(endpoints_->graphs(), testing::ElementsAre("/g"));
+    EXPECT_THAT(endpoints_->keys(), testing::ElementsAre("/g"));
     endpoints_->stop("/g");
-    EXPECT_TRUE(endpoints_->graphs().empty());
+    EXPECT_TRUE(endpoints_->keys().empty());
     EXPECT_EQ(::write(writer.get(), "x", 1), -1);  // nobody reads any more
     EXPECT_EQ(errno, EPIPE);
 }

@@ -48,7 +48,7 @@ class Endpoints::Link final : public Wire {
         }
     }
     [[nodiscard]] bool gone() const { return closed_ && in_flight_ == 0; }
-    [[nodiscard]] const std::string& graph() const { return place_.graph; }
+    [[nodiscard]] const std::string& key() const { return place_.key; }
 
     void push(unsigned transfer, std::byte* data, std::size_t length, std::uint8_t flags) override {
         graph::Transfer made = prepare(transfer, data, length);
@@ -66,7 +66,7 @@ class Endpoints::Link final : public Wire {
         log_warning(Topic::worker, "endpoint fails its graph", {{"graph", place_.graph}, {"why", why}});
         owner_.channels_.fail_graph(place_.graph, why);
         // Behind whatever has called: it still uses its endpoint.
-        owner_.post([&owner = owner_, graph = place_.graph] { owner.close_graph(graph); });
+        owner_.post([&owner = owner_, key = place_.key] { owner.close_graph(key); });
     }
 
    private:
@@ -135,8 +135,8 @@ Endpoints::~Endpoints() {
     if (!thread_.joinable()) {
         return;
     }
-    for (const std::string& graph : graphs()) {
-        stop(graph);
+    for (const std::string& key : keys()) {
+        stop(key);
     }
     post([this] { loop_.exit(0); });
     thread_.join();
@@ -203,24 +203,24 @@ void Endpoints::remove_closed() {
             ++link;
             continue;
         }
-        const std::string graph = link->second->graph();
+        const std::string key = link->second->key();
         const std::uint64_t id = link->first;
         link = links_.erase(link);  // closes the path, before anybody hears that it is gone
         const std::lock_guard lock(mutex_);
-        std::erase_if(of_graph_, [&](const auto& entry) { return entry.first == graph && entry.second == id; });
+        std::erase_if(of_graph_, [&](const auto& entry) { return entry.first == key && entry.second == id; });
         gone_.notify_all();
     }
 }
 
-void Endpoints::close_graph(const std::string& graph) {
+void Endpoints::close_graph(const std::string& key) {
     for (const auto& [id, link] : links_) {
-        if (link->graph() == graph) {
+        if (link->key() == key) {
             link->close();
         }
     }
 }
 
-Status Endpoints::begin(const std::string& graph, Opened opened) {
+Status Endpoints::begin(const std::string& key, Opened opened) {
     Status begun;
     call([&] {
         for (auto& [place, endpoint] : opened) {
@@ -230,7 +230,7 @@ Status Endpoints::begin(const std::string& graph, Opened opened) {
             links_.emplace(id, std::move(link));
             {
                 const std::lock_guard lock(mutex_);
-                of_graph_.emplace(graph, id);
+                of_graph_.emplace(key, id);
             }
             begun = added->begin();
             if (!begun) {
@@ -238,26 +238,26 @@ Status Endpoints::begin(const std::string& graph, Opened opened) {
             }
         }
         if (!begun) {
-            close_graph(graph);
+            close_graph(key);
         }
     });
     if (!begun) {
-        stop(graph);
+        stop(key);
     }
     return begun;
 }
 
-void Endpoints::stop(const std::string& graph) {
-    post([this, graph] { close_graph(graph); });
+void Endpoints::stop(const std::string& key) {
+    post([this, key] { close_graph(key); });
     std::unique_lock lock(mutex_);
-    gone_.wait(lock, [&] { return !has(graph); });
+    gone_.wait(lock, [&] { return !has(key); });
 }
 
-bool Endpoints::has(const std::string& graph) const {
-    return of_graph_.find(graph) != of_graph_.end();
+bool Endpoints::has(const std::string& key) const {
+    return of_graph_.find(key) != of_graph_.end();
 }
 
-std::vector<std::string> Endpoints::graphs() const {
+std::vector<std::string> Endpoints::keys() const {
     const std::lock_guard lock(mutex_);
     std::vector<std::string> names;
     for (auto entry = of_graph_.begin(); entry != of_graph_.end(); entry = of_graph_.upper_bound(entry->first)) {

@@ -50,14 +50,14 @@ class Endpoints final : public graph::TransferSink {
     Endpoints& operator=(const Endpoints&) = delete;
     ~Endpoints();  // closes all, and waits for their transfers
 
-    // Puts endpoints of one running graph to work. Any thread but the loop's; blocks until they work. On failure they
-    // are closed.
-    Status begin(const std::string& graph, Opened opened);
+    // Puts endpoints of one running graph, the one with Place::key, to work. Any thread but the loop's; blocks until
+    // they work. On failure they are closed.
+    Status begin(const std::string& key, Opened opened);
     // Closes the graph's endpoints and waits until they are gone: paths are closed and no memory is in use. Any thread
     // but the loop's.
-    void stop(const std::string& graph);
-    // Graphs that have endpoints.
-    [[nodiscard]] std::vector<std::string> graphs() const;
+    void stop(const std::string& key);
+    // Keys of the graphs that have endpoints.
+    [[nodiscard]] std::vector<std::string> keys() const;
 
     void complete(const graph::Transfer& transfer, const yoke_completion& completion) noexcept override;
 
@@ -71,9 +71,9 @@ class Endpoints final : public graph::TransferSink {
     void post(std::function<void()> job);
     void call(const std::function<void()>& job);
     void turn();
-    void close_graph(const std::string& graph);
+    void close_graph(const std::string& key);
     void remove_closed();
-    [[nodiscard]] bool has(const std::string& graph) const;
+    [[nodiscard]] bool has(const std::string& key) const;
 
     Channels& channels_;
     control::Loop loop_;

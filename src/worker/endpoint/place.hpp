@@ -16,6 +16,7 @@ namespace yoke::worker {
 
 struct Place {
     std::string graph;          // "/graph"
+    std::string key;            // of this graph and no other that was or will be
     std::string channel_name;   // "/graph/channel"
     std::uint32_t channel = 0;  // for push and pull
     bool source = false;        // data come from the endpoint
