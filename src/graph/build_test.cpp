@@ -69,12 +69,15 @@ TEST_F(BuildTest, MaliciousNamesAndTemplates) {
         expect(runtime_->open_graph(1, name), EINVAL, "");
     }
     ASSERT_TRUE(runtime_->open_graph(1, "/g"));
-    expect(runtime_->open_port(1, {"/g/p", false, {"i32", {4, 1, 1}, 0}}), EINVAL, "");
+    expect(runtime_->open_port(1, {"/g/p", control::Direction::in, {"i32", {4, 1, 1}, 0}}), EINVAL, "");
     expect(runtime_->open_port(1, {"/h/p:in", control::Direction::in, {"i32", {4, 1, 1}, 0}}), ENOENT, "/h");
     expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i33", {4, 1, 1}, 0}}), EINVAL, "i33");
     expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {0, 1, 1}, 0}}), EINVAL, "/g/p:in");
-    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {1U << 20U, 1U << 20U, 1}, 0}}), EMSGSIZE, "/g/p:in");
-    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0}}), EMSGSIZE, "");
+    expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {1U << 20U, 1U << 20U, 1}, 0}}), EMSGSIZE,
+           "/g/p:in");
+    expect(
+        runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0}}),
+        EMSGSIZE, "");
     expect(runtime_->open_port(1, {"/g/p:in", control::Direction::in, {"i32", {4, 1, 1}, 3}}), EINVAL, "");
     expect(runtime_.open_channel("/g/c", "/g/p:in", "nonsense"), ENOENT, "/g/p:in");
 }
@@ -189,7 +192,8 @@ TEST_F(BuildTest, KeepsTheLimitOfObjectsOfAllGraphs) {
     ASSERT_TRUE(runtime.open_channel("/a/out", "/a/p:out", std::nullopt, 2));
     expect(runtime->open_port(1, {"/b/q:in", control::Direction::in, {"u8", {1, 1, 1}, 0}}), ENOBUFS, "5 objects");
     ASSERT_TRUE(runtime->terminate_graph(1, "/a"));
-    EXPECT_TRUE(runtime->open_port(1, {"/b/q:in", control::Direction::in, {"u8", {1, 1, 1}, 0}})) << "what /a had is free again";
+    EXPECT_TRUE(runtime->open_port(1, {"/b/q:in", control::Direction::in, {"u8", {1, 1, 1}, 0}}))
+        << "what /a had is free again";
 }
 
 TEST_F(BuildTest, TakesGeometryFromTheFirstInput) {
@@ -201,9 +205,9 @@ TEST_F(BuildTest, TakesGeometryFromTheFirstInput) {
     ASSERT_TRUE(runtime_->open_graph(1, "/g"));
     const control::TemplateDefinition small{"u8", {7, 5, 3}, 0};
     const control::TemplateDefinition large{"u8", {64, 1, 1}, 0};
-    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:a", true, large}));
-    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:b", false, small}));
-    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:c", false, large}));
+    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:a", control::Direction::out, large}));
+    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:b", control::Direction::in, small}));
+    ASSERT_TRUE(runtime_->open_port(1, {"/g/p:c", control::Direction::in, large}));
     ASSERT_TRUE(runtime_->open_ptask(1, {"/g/p", {"", "", "look", "", {}, {}}, {{"a", {}}, {"b", {}}, {"c", {}}}}));
     EXPECT_EQ(runtime_.find("ptasks", "/g/p")["geometry"], (control::Json{7, 5, 3}));
 }

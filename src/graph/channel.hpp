@@ -48,11 +48,11 @@ struct Channel {
     control::ChannelDefinition definition;
     control::TemplateDefinition form;
     std::uint32_t id = 0;
-    std::uint64_t bytes = 0;          // of a whole datablock
+    std::uint64_t bytes = 0;  // of a whole datablock
     std::uint64_t element_bytes = 0;
     bool variable = false;
-    bool outer_source = false;        // pushed: from outside, or by a function of a client
-    bool outer_destination = false;   // pulled likewise
+    bool outer_source = false;       // pushed: from outside, or by a function of a client
+    bool outer_destination = false;  // pulled likewise
     Port* source = nullptr;
     Port* destination = nullptr;
     Gate source_gate;

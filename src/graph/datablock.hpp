@@ -5,8 +5,8 @@
 // command of a graph goes through one in-order queue: whatever uses the buffer next is queued behind.
 //
 // ABROAD. A datablock may be moved to another graph, whose queue then uses the buffer too. Each use abroad leaves a
-// fence (note_use()), for which the home queue waits before it lends the buffer again. A datablock abroad keeps its pool
-// alive; a pool whose graph is gone frees what comes back.
+// fence (note_use()), for which the home queue waits before it lends the buffer again. A datablock abroad keeps its
+// pool alive; a pool whose graph is gone frees what comes back.
 //
 // LOCKS. A pool has a lock of its own, held for a few instructions, since datablocks come back from other graphs too.
 // A Datablock in a channel belongs to that channel's graph.
@@ -112,8 +112,8 @@ class DatablockPool : public std::enable_shared_from_this<DatablockPool> {
     // A block of `bytes`, its content undefined: for a kernel to fill, the one used last, which caches still hold.
     // Errors of the device.
     Result<BlockRef> take(std::uint64_t bytes);
-    // For the host to fill: if it is small, one that the queue has ended using, so that no command is needed. As long as
-    // the pool has less than `bytes_max` another is allocated for that.
+    // For the host to fill: if it is small, one that the queue has ended using, so that no command is needed. As long
+    // as the pool has less than `bytes_max` another is allocated for that.
     Result<BlockRef> take_rested(std::uint64_t bytes, std::uint64_t bytes_max);
     // A block of this pool leaves its graph.
     void send_abroad(const BlockRef& block);

@@ -145,7 +145,7 @@ TEST_F(FlowTest, EndOfStream) {
     const auto [in, out] = runtime_.open_chain("/g", 3, items);
     const auto early = runtime_.pull(out, items);
     EXPECT_EQ(runtime_.push(in, iota(items, 5))->wait().status, 0);
-    EXPECT_EQ(early->wait().signal, 0);
+    EXPECT_EQ(early->wait().signal, YOKE_SIGNAL_BEGIN);
     const auto waiting = runtime_.pull(out, items);
     EXPECT_EQ(runtime_.push(in, {}, YOKE_FLAG_END)->wait().status, 0);
     EXPECT_EQ(waiting->wait().status, -YOKE_ENODATA);
@@ -170,7 +170,7 @@ TEST_F(FlowTest, AnEndWaitsItsTurn) {
         const auto pull = runtime_.pull(out, items);
         ASSERT_EQ(pull->wait().status, 0);
         EXPECT_EQ(pull->values, iota(items, i + 1));
-        EXPECT_EQ(pull->wait().signal, i == 3 ? YOKE_SIGNAL_END : 0);
+        EXPECT_EQ(pull->wait().signal, i == 0 ? YOKE_SIGNAL_BEGIN : i == 3 ? YOKE_SIGNAL_END : 0);
     }
     EXPECT_EQ(end->wait().status, 0);
     EXPECT_EQ(behind->wait().status, -YOKE_EPIPE);
@@ -190,7 +190,7 @@ TEST_F(FlowTest, AStreamIsAsLongAsItsShortestInput) {
     EXPECT_EQ(runtime_.push(*a, iota(items, 100), YOKE_FLAG_END)->wait().status, 0);
     const auto pull = runtime_.pull(*out, items);
     EXPECT_EQ(pull->wait().status, 0);
-    EXPECT_EQ(pull->wait().signal, YOKE_SIGNAL_END);
+    EXPECT_EQ(pull->wait().signal, YOKE_SIGNAL_BEGIN | YOKE_SIGNAL_END);
     EXPECT_EQ(pull->values[2], 102 + 2);
     EXPECT_EQ(pushes[5]->wait().status, -YOKE_EPIPE) << "it waited, and nobody will read it";
     EXPECT_EQ(runtime_.push(*b, iota(items, 0))->wait().status, -YOKE_EPIPE);

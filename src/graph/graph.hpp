@@ -1,9 +1,9 @@
 // A graph: its objects, and the flow of datablocks through them.
 //
 // LOCKS. One mutex per graph guards everything in it but the passages (passage.hpp). It is held while commands are
-// queued, never while the device is waited for. Nothing is locked between graphs: a move takes from one and gives to the
-// other, one after the other, and watchers are woken when the lock has been left. The sink of a transfer is called with
-// or without the lock held, which is why it must not call the runtime.
+// queued, never while the device is waited for. Nothing is locked between graphs: a move takes from one and gives to
+// the other, one after the other, and watchers are woken when the lock has been left. The sink of a transfer is called
+// with or without the lock held, which is why it must not call the runtime.
 //
 // FLOW. advance() is the whole scheduler: it looks at the ptasks whose neighbourhood has changed, launches those that
 // are ready and passes their outputs on at once. It runs on the thread that pushed or pulled. Nothing is decided when
@@ -241,11 +241,11 @@ class Graph {
         const Ptask* ptask = nullptr;
         std::uint64_t until_ns = 0;
     };
-    std::deque<WatchedRun> runs_;      // with a deadline, in the order of the queue; the first is timed
+    std::deque<WatchedRun> runs_;  // with a deadline, in the order of the queue; the first is timed
     const Ptask* stuck_ = nullptr;
     std::uint64_t stuck_until_ns_ = 0;
-    bool queued_ = false;              // commands since the last flush
-    std::uint64_t reserved_ = 0;       // of the budget
+    bool queued_ = false;         // commands since the last flush
+    std::uint64_t reserved_ = 0;  // of the budget
 };
 
 }  // namespace yoke::graph

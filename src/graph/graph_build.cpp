@@ -103,7 +103,8 @@ Status check_flags(const control::PortDefinition& port) {
         return wrong("an out port cannot be init; give its ptask an init in-out port");
     }
     if (static_cast<int>(port.sticky) + static_cast<int>(port.hold) + static_cast<int>(port.init) +
-            static_cast<int>(meta) > 1) {
+            static_cast<int>(meta) >
+        1) {
         return wrong("sticky, hold, init and meta exclude each other");
     }
     if (port.descriptor && (port.direction != Direction::out || port.form.type != "u64" ||
@@ -111,8 +112,9 @@ Status check_flags(const control::PortDefinition& port) {
         return wrong("a descriptor is an out port of four u64: bytes and three extents");
     }
     if (port.descriptor == port.of.empty() && port.meta != control::Meta::size) {
-        return wrong(port.descriptor ? "a descriptor needs the port that it describes (of)" : "of goes with descriptor "
-                                                                                              "or meta size");
+        return wrong(port.descriptor ? "a descriptor needs the port that it describes (of)"
+                                     : "of goes with descriptor "
+                                       "or meta size");
     }
     if (port.meta == control::Meta::size && port.of.empty()) {
         return wrong("meta size needs the out port whose size it is (of)");

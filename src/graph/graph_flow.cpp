@@ -65,8 +65,9 @@ void Graph::push(Channel& channel, const Transfer& transfer) noexcept {
     if ((transfer.signals & ~YOKE_SIGNALS_PUSHABLE) != 0) {
         return complete(transfer, YOKE_EINVAL, YOKE_MEMBER_PARAMS);
     }
-    const bool fits = channel.variable ? transfer.length <= channel.bytes && transfer.length % channel.element_bytes == 0
-                                       : transfer.length == channel.bytes;
+    const bool fits = channel.variable
+                          ? transfer.length <= channel.bytes && transfer.length % channel.element_bytes == 0
+                          : transfer.length == channel.bytes;
     if (!empty && !fits) {
         return complete_with_length(transfer, YOKE_EINVAL, YOKE_MEMBER_INPUT, channel.bytes);
     }
@@ -162,8 +163,8 @@ void Graph::accept(Channel& channel, const Waiting& push) {
         return end_outer(channel);
     }
     Datablock datablock;
-    datablock.signals = static_cast<std::uint8_t>(transfer.signals | (channel.counters.pushed == 0 ? YOKE_SIGNAL_BEGIN : 0) |
-                                                  (last ? YOKE_SIGNAL_END : 0));
+    datablock.signals = static_cast<std::uint8_t>(
+        transfer.signals | (channel.counters.pushed == 0 ? YOKE_SIGNAL_BEGIN : 0) | (last ? YOKE_SIGNAL_END : 0));
     if (dropped) {
         complete(transfer, YOKE_OK);
     } else {
@@ -323,7 +324,8 @@ void Graph::leave_fence(const Datablock& datablock) {
     }
     auto fence = queue_->mark();
     if (!fence) {
-        return fail_with(fmt::format("graph {} cannot tell another graph of its work: {}", name(), fence.error().message));
+        return fail_with(
+            fmt::format("graph {} cannot tell another graph of its work: {}", name(), fence.error().message));
     }
     DatablockPool::note_use(datablock.block, *queue_, std::move(*fence));
 }
@@ -378,8 +380,9 @@ void Graph::end_outer(Channel& channel) {
     const auto over = [](const Port* port) {
         return std::all_of(port->out.begin(), port->out.end(), [](const Channel* out) { return out->ended; });
     };
-    const bool all = std::all_of(ptask.inputs.begin(), ptask.inputs.end(), [&](const auto& b) { return over(b.port); }) &&
-                     std::all_of(ptask.outputs.begin(), ptask.outputs.end(), [&](const auto& b) { return over(b.port); });
+    const bool all =
+        std::all_of(ptask.inputs.begin(), ptask.inputs.end(), [&](const auto& b) { return over(b.port); }) &&
+        std::all_of(ptask.outputs.begin(), ptask.outputs.end(), [&](const auto& b) { return over(b.port); });
     if (all && !ptask.ended) {
         end(ptask);
     }

@@ -63,8 +63,8 @@ bool Graph::reads_only(Ptask& ptask) {
            });
 }
 
-// Launches what is ready until nothing is, the highest priority first, then what changed last: a datablock goes on to the
-// next ptask before the next datablock is looked at.
+// Launches what is ready until nothing is, the highest priority first, then what changed last: a datablock goes on to
+// the next ptask before the next datablock is looked at.
 void Graph::advance() {
     while (!changed_.empty()) {
         std::size_t best = changed_.size() - 1;
@@ -105,9 +105,8 @@ bool Graph::ready(Ptask& ptask) {
     }
     // Going by needs room behind the loop.
     return !ptask.loop || ptask.loop->active ||
-           std::all_of(ptask.loop->carried.begin(), ptask.loop->carried.end(), [&](const Port* port) {
-               return output_ready(*port->back->source->ptask, *port->back->source);
-           });
+           std::all_of(ptask.loop->carried.begin(), ptask.loop->carried.end(),
+                       [&](const Port* port) { return output_ready(*port->back->source->ptask, *port->back->source); });
 }
 
 bool Graph::input_ready(const Ptask& ptask, Port& port, bool& fresh) {
@@ -352,7 +351,8 @@ bool Graph::make_exclusive(Ptask& ptask, Ptask::Binding& input) {
         return true;
     }
     auto block = pool_->take(input.port->bytes);
-    Status copied = block ? queue_->copy(block->buffer(), input.datablock.block.buffer(), input.datablock.bytes) : Status{};
+    Status copied =
+        block ? queue_->copy(block->buffer(), input.datablock.block.buffer(), input.datablock.bytes) : Status{};
     if (!block || !copied) {
         fail_with(fmt::format("ptask {} cannot copy the datablock of port {}: {}", ptask.definition.name,
                               input.port->definition.name, !block ? block.error().message : copied.error().message));
@@ -432,7 +432,8 @@ bool Graph::describe_input(const Ptask& ptask, Ptask::Binding& descriptor) {
         return false;
     }
     queued_ = true;
-    descriptor.datablock = {std::move(*block), descriptor_bytes, descriptor.port->definition.form.extent, 0, false, nullptr};
+    descriptor.datablock = {
+        std::move(*block), descriptor_bytes, descriptor.port->definition.form.extent, 0, false, nullptr};
     return true;
 }
 
@@ -471,7 +472,8 @@ void Graph::run_kernel(Ptask& ptask, std::uint32_t times) {
         for (const auto* const bindings : {&ptask.inputs, &ptask.outputs}) {
             for (const Ptask::Binding& binding : *bindings) {
                 if (binding.port == telling.port) {
-                    const auto count = static_cast<std::uint32_t>(binding.datablock.bytes / binding.port->element_bytes);
+                    const auto count =
+                        static_cast<std::uint32_t>(binding.datablock.bytes / binding.port->element_bytes);
                     const auto& extent = binding.datablock.extent;
                     telling.value = {static_cast<std::uint32_t>(extent[0]), static_cast<std::uint32_t>(extent[1]),
                                      static_cast<std::uint32_t>(extent[2]), count};
@@ -497,7 +499,8 @@ void Graph::run_kernel(Ptask& ptask, std::uint32_t times) {
         if (times != 0) {
             break;
         }
-        if (auto copied = queue_->copy(output.datablock.block.buffer(), output.port->pattern.buffer(), output.port->bytes);
+        if (auto copied =
+                queue_->copy(output.datablock.block.buffer(), output.port->pattern.buffer(), output.port->bytes);
             !copied) {
             return fail_with(fmt::format("port {} cannot make its datablock: {}", output.port->definition.name,
                                          copied.error().message));
@@ -526,7 +529,8 @@ void Graph::watch_run(const Ptask& ptask) {
     }
 }
 
-// Of runs with a deadline: each is timed from when the one before it was seen to have ended. Returns when to look again.
+// Of runs with a deadline: each is timed from when the one before it was seen to have ended. Returns when to look
+// again.
 std::uint64_t Graph::look_at_runs(std::uint64_t now) {
     while (!runs_.empty() && runs_.front().fence->reached()) {
         runs_.pop_front();
@@ -541,9 +545,8 @@ std::uint64_t Graph::look_at_runs(std::uint64_t now) {
     if (run.until_ns > now) {
         return run.until_ns;
     }
-    const std::string why =
-        fmt::format("ptask {} has run longer than its deadline of {} ms", run.ptask->definition.name,
-                    run.ptask->definition.deadline_ns / 1'000'000);
+    const std::string why = fmt::format("ptask {} has run longer than its deadline of {} ms",
+                                        run.ptask->definition.name, run.ptask->definition.deadline_ns / 1'000'000);
     if (state_ != State::failed) {
         fail_with(why);
         run.until_ns = now + stuck_grace_ns;
@@ -622,7 +625,8 @@ void Graph::emit(Port& port, const Datablock& datablock) {
                 continue;
             }
             if (!returns) {
-                given.signals = static_cast<std::uint8_t>((given.signals & ~iteration_signals) | head->loop->outer_signals);
+                given.signals =
+                    static_cast<std::uint8_t>((given.signals & ~iteration_signals) | head->loop->outer_signals);
             }
         }
         arrive(*channel, std::move(given));

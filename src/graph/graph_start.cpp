@@ -61,8 +61,8 @@ Status Graph::make_patterns() {
         port->pattern = std::move(*block);
         port->pattern_write =
             std::make_unique<PatternWrite>(port->definition.initial, port->bytes, *port->ptask->failure);
-        auto written = queue_->write(port->pattern.buffer(), port->pattern_write->data(), port->bytes,
-                                     *port->pattern_write);
+        auto written =
+            queue_->write(port->pattern.buffer(), port->pattern_write->data(), port->bytes, *port->pattern_write);
         if (!written) {
             return fail(EIO, "port {} cannot get its initial value: {}", name, written.error().message);
         }

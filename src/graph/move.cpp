@@ -84,8 +84,7 @@ bool MoveLine::step(const Transfer& transfer) {
         complete(transfer, taken.status, taken.status == YOKE_EINVAL ? YOKE_MEMBER_OBJECT : YOKE_MEMBER_NONE);
         return true;
     }
-    const int status =
-        to.graph->deliver(*to.channel, std::move(datablock), (completion.signal & YOKE_SIGNAL_END) != 0);
+    const int status = to.graph->deliver(*to.channel, std::move(datablock), (completion.signal & YOKE_SIGNAL_END) != 0);
     if (status != 0) {
         completion = completion_of(status, YOKE_MEMBER_AUX);
     }
@@ -114,7 +113,8 @@ void MoveLine::end(const std::function<bool(const Transfer&)>& predicate, int st
 }
 
 std::uint64_t MoveLine::tick(std::uint64_t now) {
-    end([now](const Transfer& transfer) { return transfer.deadline_ns != 0 && transfer.deadline_ns <= now; }, YOKE_ETIME);
+    end([now](const Transfer& transfer) { return transfer.deadline_ns != 0 && transfer.deadline_ns <= now; },
+        YOKE_ETIME);
     std::uint64_t next = UINT64_MAX;
     const std::lock_guard lock(mutex_);
     for (const Transfer& transfer : waiting_) {

@@ -2,8 +2,9 @@
 //
 // MODEL. Moves out of one channel are served one after the other, so that order is kept. A step takes no two graphs'
 // locks at once: it asks the destination for room, takes from the source, and delivers; where something is missing, it
-// leaves itself as a watcher there and is woken. Between asking and delivering others may have filled the room; then the
-// destination holds one datablock more than its capacity for a while, which costs no memory, since it has it already.
+// leaves itself as a watcher there and is woken. Between asking and delivering others may have filled the room; then
+// the destination holds one datablock more than its capacity for a while, which costs no memory, since it has it
+// already.
 #pragma once
 
 #include <condition_variable>

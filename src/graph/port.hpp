@@ -20,19 +20,19 @@ struct Ptask;
 
 struct Port {
     control::PortDefinition definition;
-    std::uint64_t bytes = 0;          // of a whole datablock
+    std::uint64_t bytes = 0;  // of a whole datablock
     std::uint64_t element_bytes = 0;
     Ptask* ptask = nullptr;
     Channel* in = nullptr;
-    Channel* back = nullptr;          // arriving back edge
+    Channel* back = nullptr;  // arriving back edge
     std::vector<Channel*> out;
-    Ptask* tail_of = nullptr;         // head of the loop that a back edge from here closes
-    Port* of = nullptr;               // meta size: the out port; descriptor: the in port
+    Ptask* tail_of = nullptr;  // head of the loop that a back edge from here closes
+    Port* of = nullptr;        // meta size: the out port; descriptor: the in port
 
-    Datablock current;                // sticky, hold, or inside an iteration
+    Datablock current;  // sticky, hold, or inside an iteration
     bool has_current = false;
-    bool begun = false;               // init with a back edge: the first datablock was made
-    BlockRef pattern;                 // where it is needed: a whole datablock of initial values
+    bool begun = false;  // init with a back edge: the first datablock was made
+    BlockRef pattern;    // where it is needed: a whole datablock of initial values
     std::unique_ptr<PatternWrite> pattern_write;
     std::unique_ptr<MetaReading> meta;
 

@@ -161,9 +161,9 @@ std::string difference(const control::PtaskDefinition& a, const control::PtaskDe
     if (a.kernel.local != b.kernel.local) {
         return "work-group size";
     }
-    if (!(a.others == b.others) || a.kernel.form != b.kernel.form ||
-        a.kernel.geometry_from != b.kernel.geometry_from || a.kernel.parameters != b.kernel.parameters ||
-        a.kernel.decrypt != b.kernel.decrypt || a.kernel.key != b.kernel.key) {
+    if (!(a.others == b.others) || a.kernel.form != b.kernel.form || a.kernel.geometry_from != b.kernel.geometry_from ||
+        a.kernel.parameters != b.kernel.parameters || a.kernel.decrypt != b.kernel.decrypt ||
+        a.kernel.key != b.kernel.key) {
         return "form of its code";
     }
     if (a.deadline_ns != b.deadline_ns) {

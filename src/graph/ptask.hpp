@@ -42,15 +42,15 @@ struct Ptask {
 
     struct Binding {
         Port* port = nullptr;
-        std::size_t argument = 0;                         // of the kernel; none: meta and descriptor ports
-        Datablock datablock;                              // of the run at hand
-        bool fresh = false;                               // taken from a channel for this run
+        std::size_t argument = 0;  // of the kernel; none: meta and descriptor ports
+        Datablock datablock;       // of the run at hand
+        bool fresh = false;        // taken from a channel for this run
     };
     static constexpr std::size_t no_argument = ~std::size_t{0};
     std::vector<Binding> inputs;       // in and in-out ports
     std::vector<Binding> outputs;      // out ports
     std::vector<Binding> descriptors;  // out ports that tell of inputs
-    struct Telling {  // an argument that says what a datablock is
+    struct Telling {                   // an argument that says what a datablock is
         std::size_t argument = 0;
         const Port* port = nullptr;
         control::ArgumentDefinition::Tells tells{};

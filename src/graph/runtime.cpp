@@ -453,8 +453,7 @@ void Runtime::pull(Transfer transfer) noexcept {
 
 void Runtime::move(Transfer transfer) noexcept {
     if (!impl_->find(transfer.channel).graph || !impl_->find(transfer.to).graph) {
-        return complete(transfer, ENOENT,
-                        impl_->find(transfer.channel).graph ? YOKE_MEMBER_AUX : YOKE_MEMBER_OBJECT);
+        return complete(transfer, ENOENT, impl_->find(transfer.channel).graph ? YOKE_MEMBER_AUX : YOKE_MEMBER_OBJECT);
     }
     impl_->line_of(transfer.channel)->add(transfer);
     if (transfer.deadline_ns != 0) {

@@ -40,11 +40,11 @@ class TransferSink {
 struct Transfer {
     TransferSink* sink = nullptr;
     std::uint32_t channel = 0;
-    std::uint32_t session = 0;  // who asks
-    std::uint64_t key = 0;      // for cancel() and the sink: unique among the session's transfers in flight
-    std::uint8_t flags = 0;     // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK, YOKE_FLAG_DRAIN
-    std::uint8_t signals = 0;   // push: YOKE_SIGNALS_PUSHABLE
-    std::uint32_t to = 0;       // move: destination
+    std::uint32_t session = 0;              // who asks
+    std::uint64_t key = 0;                  // for cancel() and the sink: unique among the session's transfers in flight
+    std::uint8_t flags = 0;                 // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK, YOKE_FLAG_DRAIN
+    std::uint8_t signals = 0;               // push: YOKE_SIGNALS_PUSHABLE
+    std::uint32_t to = 0;                   // move: destination
     std::array<std::uint64_t, 3> extent{};  // push: zeros: from the length
     std::byte* data = nullptr;
     std::uint32_t length = 0;
@@ -97,8 +97,8 @@ class Runtime {
 
     // The control calls; `session` is the creator. Errors name the object. Thread-safe. Session 0 is the worker itself,
     // which serves endpoints and brings graphs back: modes do not hold for it.
-    // `persist`: the graph outlives its creator; EINVAL later for what cannot. `mode`: see GraphDefinition; a graph that
-    // exists keeps its own.
+    // `persist`: the graph outlives its creator; EINVAL later for what cannot. `mode`: see GraphDefinition; a graph
+    // that exists keeps its own.
     Result<Opened> open_graph(std::uint32_t session, const std::string& name, bool persist = false,
                               std::uint32_t mode = control::mode_default);
     Result<Opened> open_port(std::uint32_t session, const control::PortDefinition& port);

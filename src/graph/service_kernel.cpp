@@ -51,8 +51,8 @@ Result<std::unique_ptr<device::Kernel>> make_service_kernel(device::Device& devi
                                                             const std::vector<Port*>& ports) {
     const service::Service* const service = service::find(kernel.function);
     if (service == nullptr) {
-        return fail(ENOENT, "ptask {}: there is no service {}; yoke ls services shows those there are",
-                    ptask.name, in_quotes(kernel.function));
+        return fail(ENOENT, "ptask {}: there is no service {}; yoke ls services shows those there are", ptask.name,
+                    in_quotes(kernel.function));
     }
     if (service->needs_key()) {
         return fail(ENOTSUP, "ptask {}: service {} needs a key, which a ptask cannot have; call it instead", ptask.name,
@@ -79,12 +79,12 @@ Result<std::unique_ptr<device::Kernel>> make_service_kernel(device::Device& devi
                     ports[1]->bytes);
     }
     const device::Parameter buffer{device::Parameter::Kind::buffer, 0, "", ""};
-    return device.host_kernel({buffer, buffer},
-                              [service, kernel](std::span<const device::HostArgument> arguments,
-                                                const device::Geometry& /*geometry*/) {
-                                  return run_service(*service, kernel, arguments);
-                              },
-                              device::Geometry{});
+    return device.host_kernel(
+        {buffer, buffer},
+        [service, kernel](std::span<const device::HostArgument> arguments, const device::Geometry& /*geometry*/) {
+            return run_service(*service, kernel, arguments);
+        },
+        device::Geometry{});
 }
 
 }  // namespace yoke::graph

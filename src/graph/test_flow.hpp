@@ -33,7 +33,7 @@ inline void expect_chain_works(TestRuntime& runtime, int length, std::uint32_t c
         EXPECT_EQ(completion.out_length, items * sizeof(std::int32_t));
         EXPECT_EQ(completion.sequence, static_cast<std::uint64_t>(r));
         EXPECT_EQ(completion.where, YOKE_WHERE_CPU);
-        EXPECT_EQ(completion.signal, r == rounds - 1 ? YOKE_SIGNAL_END : 0);
+        EXPECT_EQ(completion.signal, (r == 0 ? YOKE_SIGNAL_BEGIN : 0U) | (r == rounds - 1 ? YOKE_SIGNAL_END : 0U));
         ASSERT_EQ(pull->values, iota(items, r + 3 * length)) << "round " << r;
     }
     EXPECT_EQ(pulls.back()->wait().status, -YOKE_ENODATA);

@@ -69,7 +69,8 @@ class TestRuntime {
     Runtime* operator->() { return runtime_.get(); }
 
     Status open_port(const std::string& name, bool out, std::uint64_t items, std::uint32_t session = 1) {
-        return dropped(runtime_->open_port(session, {name, out ? control::Direction::out : control::Direction::in, {"i32", {items, 1, 1}, 0}}));
+        return dropped(runtime_->open_port(
+            session, {name, out ? control::Direction::out : control::Direction::in, {"i32", {items, 1, 1}, 0}}));
     }
 
     // A ptask `name` that runs `function` over ports ("a", in), ("=o", out) and constants, in the order of the

@@ -1,8 +1,8 @@
 // Graph: why it does not move.
 //
-// MODEL. A ptask waits for a datablock, for room, or for a number that is on its way. Whoever follows who waits for whom
-// finds the end of a chain: an outer channel that nobody pushes into or pulls from; or comes back to where he was: a
-// circle that is full, or empty. Both are told of the ptask where they are seen.
+// MODEL. A ptask waits for a datablock, for room, or for a number that is on its way. Whoever follows who waits for
+// whom finds the end of a chain: an outer channel that nobody pushes into or pulls from; or comes back to where he was:
+// a circle that is full, or empty. Both are told of the ptask where they are seen.
 #include <map>
 #include <set>
 
@@ -95,9 +95,9 @@ control::Json Graph::why() const {
     Json reasons = Json::array();
     if (state_ == State::built) {
         const auto complete = complete_definition();
-        reasons.push_back(reason(name(), "not running",
-                                 complete ? fmt::format("graph {} has not been started; run it", name())
-                                          : complete.error().message));
+        reasons.push_back(
+            reason(name(), "not running",
+                   complete ? fmt::format("graph {} has not been started; run it", name()) : complete.error().message));
         return reasons;
     }
     if (const std::string error = error_text(); !error.empty()) {
@@ -105,7 +105,8 @@ control::Json Graph::why() const {
         return reasons;
     }
     if (state_ != State::running) {
-        reasons.push_back(reason(name(), "ended", fmt::format("graph {} has {}: its stream is over", name(), state_text())));
+        reasons.push_back(
+            reason(name(), "ended", fmt::format("graph {} has {}: its stream is over", name(), state_text())));
         return reasons;
     }
     std::map<const Ptask*, std::vector<Wait>> all;
@@ -118,13 +119,13 @@ control::Json Graph::why() const {
         const std::string& ptask_name = ptask->definition.name;
         for (const Wait& wait : waits) {
             if (const std::string circle = circle_of(wait, all); !circle.empty()) {
-                reasons.push_back(reason(ptask_name, wait.room ? "full circle" : "empty circle",
-                                         fmt::format("ptask {} waits for itself ({}): {}", ptask_name, circle, text_of(wait))));
+                reasons.push_back(
+                    reason(ptask_name, wait.room ? "full circle" : "empty circle",
+                           fmt::format("ptask {} waits for itself ({}): {}", ptask_name, circle, text_of(wait))));
             } else if (wait.other() == nullptr) {
-                reasons.push_back(reason(
-                    ptask_name, wait.room ? "nobody pulls" : "nobody pushes",
-                    fmt::format("ptask {} waits: {}; {}", ptask_name, text_of(wait),
-                                wait.room ? "pull from it" : "push into it")));
+                reasons.push_back(reason(ptask_name, wait.room ? "nobody pulls" : "nobody pushes",
+                                         fmt::format("ptask {} waits: {}; {}", ptask_name, text_of(wait),
+                                                     wait.room ? "pull from it" : "push into it")));
             } else {
                 reasons.push_back(reason(ptask_name, wait.room ? "no room" : "no datablock",
                                          fmt::format("ptask {} waits for ptask {}: {}", ptask_name,
@@ -133,15 +134,18 @@ control::Json Graph::why() const {
         }
         for (const Ptask::Binding& input : ptask->inputs) {
             if (input.port->meta && input.port->meta->state() == MetaReading::State::reading) {
-                reasons.push_back(reason(ptask_name, "number on its way",
-                                         fmt::format("ptask {} waits for the number in port {}, which the device is yet "
-                                                     "to compute", ptask_name, input.port->definition.name)));
+                reasons.push_back(
+                    reason(ptask_name, "number on its way",
+                           fmt::format("ptask {} waits for the number in port {}, which the device is yet "
+                                       "to compute",
+                                       ptask_name, input.port->definition.name)));
             }
         }
         if (ptask->loop && ptask->loop->active && ptask->loop->left == 0) {
             reasons.push_back(reason(ptask_name, "iteration not over",
                                      fmt::format("ptask {} has begun its last iteration, which has not come out of its "
-                                                 "loop", ptask_name)));
+                                                 "loop",
+                                                 ptask_name)));
         }
     }
     return reasons;
