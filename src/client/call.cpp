@@ -217,6 +217,9 @@ int Session::admit_stream(Job& job, yoke_result& result) {
             return set(result, EIO, YOKE_MEMBER_OBJECT);
         }
     }
+    if (job.quiet) {
+        return 0;
+    }
     auto lost = graphs_.take_restart(job.channel);
     if (!lost && move) {
         lost = graphs_.take_restart(job.to);

@@ -171,6 +171,7 @@ bool Function::pull(Input& input) {
     Job job;
     job.opcode = YOKE_OP_PULL;
     job.channel = input.channel;
+    job.quiet = true;
     job.prepared.place = YOKE_PLACE_WORKER;
     job.prepared.work.out = static_cast<std::byte*>(input.memory);
     job.prepared.work.shape.out_length = static_cast<std::uint32_t>(input.bytes);
@@ -181,9 +182,7 @@ bool Function::pull(Input& input) {
         in_flight_++;
         return true;
     }
-    if (status == -ERESTART) {
-        begin_again();
-    } else if (status != -EAGAIN) {
+    if (status != -EAGAIN) {
         fail_with(-status, session_.error());
     }
     return false;
@@ -196,6 +195,7 @@ bool Function::push(std::size_t index) {
     job.opcode = YOKE_OP_PUSH;
     job.flags = push_flags_;
     job.channel = output.channel;
+    job.quiet = true;
     job.prepared.place = YOKE_PLACE_WORKER;
     service::Work& work = job.prepared.work;
     work.in = static_cast<const std::byte*>(output.memory);
@@ -212,9 +212,7 @@ bool Function::push(std::size_t index) {
         in_flight_++;
         return true;
     }
-    if (status == -ERESTART) {
-        begin_again();
-    } else if (status != -EAGAIN) {
+    if (status != -EAGAIN) {
         fail_with(-status, session_.error());
     }
     return false;

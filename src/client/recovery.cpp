@@ -245,7 +245,7 @@ void Session::resolve_stream(std::uint32_t index) {
     }
     ticket.result = {};
     ticket.result.status = -ERESTART;
-    ticket.result.detail = graphs_.take_restart(job.channel).value_or(0);
+    ticket.result.detail = job.quiet ? 0 : graphs_.take_restart(job.channel).value_or(0);
     tickets_.end(index);
 }
 
