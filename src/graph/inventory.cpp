@@ -1,4 +1,5 @@
 // Graph: what it shows of itself.
+#include "control/definition.hpp"
 #include "control/template.hpp"
 #include "graph/graph.hpp"
 
@@ -14,22 +15,28 @@ Json text_or_null(const std::optional<std::string>& text) {
 
 Json describe_channel(const Channel& channel) {
     const ChannelCounters& counters = channel.counters;
-    return {{"name", channel.definition.name},
-            {"id", channel.id},
-            {"source", text_or_null(channel.definition.source)},
-            {"destination", text_or_null(channel.definition.destination)},
-            {"capacity", channel.definition.capacity},
-            {"datablocks", channel.datablocks.size()},
-            {"datablock_bytes", channel.bytes},
-            {"waiting_pushes", channel.pushes.size()},
-            {"waiting_pulls", channel.pulls.size()},
-            {"back", channel.definition.back},
-            {"endpoint", channel.definition.endpoint ? Json(channel.definition.endpoint->path) : Json(nullptr)},
-            {"ended", channel.ended},
-            {"pushed", counters.pushed},
-            {"pulled", counters.pulled},
-            {"discarded", counters.discarded},
-            {"copies", counters.copies}};
+    return {
+        {"name", channel.definition.name},
+        {"id", channel.id},
+        {"source", text_or_null(channel.definition.source)},
+        {"destination", text_or_null(channel.definition.destination)},
+        {"capacity", channel.definition.capacity},
+        {"datablocks", channel.datablocks.size()},
+        {"datablock_bytes", channel.bytes},
+        {"waiting_pushes", channel.pushes.size()},
+        {"waiting_pulls", channel.pulls.size()},
+        {"back", channel.definition.back},
+        {"variable", channel.variable},
+        {"source_when", control::predicate_text(channel.definition.source_when)},
+        {"destination_when", control::predicate_text(channel.definition.destination_when)},
+        {"endpoint", channel.definition.endpoint ? Json(channel.definition.endpoint->path) : Json(nullptr)},
+        {"endpoint_kind",
+         channel.definition.endpoint ? Json(control::endpoint_text(channel.definition.endpoint->kind)) : Json(nullptr)},
+        {"ended", channel.ended},
+        {"pushed", counters.pushed},
+        {"pulled", counters.pulled},
+        {"discarded", counters.discarded},
+        {"copies", counters.copies}};
 }
 
 const char* direction_text(control::Direction direction) {
