@@ -48,7 +48,7 @@ std::vector<Rule> port_rules(const PortDefinition& port) {
         {port.hold && !in, "has hold but is no in port; leave hold out or make it an in port"},
         {port.sticky + port.hold + port.init + meta > 1, "is more than one of sticky, hold, init and meta; keep one"},
         {port.init && !port.takes(), "has init but takes no datablocks; leave init out or make it an in port"},
-        {!port.initial.empty() && !port.init, "has an initial value but no init; add init"},
+        {!port.initial.empty() && !port.init && in, "has an initial value but no init; add init"},
         {!port.initial.empty() && type && port.initial.size() != type->bytes(),
          "has an initial value of another size than its element; give one element"},
         {meta && !in, "is a meta port but no in port; make it an in port"},

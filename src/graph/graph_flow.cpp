@@ -341,6 +341,9 @@ void Graph::look_at(const Port* port) {
     if (port != nullptr && port->ptask != nullptr) {
         look_at(*port->ptask);
     }
+    if (port != nullptr && port->tail_of != nullptr) {
+        look_at(*port->tail_of);  // which waits for room here when it has nothing to iterate
+    }
 }
 
 void Graph::wake(Channel& channel) {

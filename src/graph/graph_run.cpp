@@ -129,6 +129,7 @@ bool Graph::input_ready(const Ptask& ptask, Port& port, bool& fresh) {
         return port.back == nullptr || offers(*port.back);
     }
     if (makes_own(port)) {
+        fresh = fresh || port.fed();  // the first of a circle is news, what is made for each run is not
         return true;
     }
     Channel& channel = port.in != nullptr ? *port.in : *port.back;
