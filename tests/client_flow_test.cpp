@@ -280,6 +280,66 @@ TEST_F(ClientFlow, AFunctionGoesOnAtTheNextWorker) {
     EXPECT_EQ(calls.count, 4);
 }
 
+// Two inputs, one of them changed in place, and an output that goes two ways.
+int exchange(void*, const yoke_datablock* inputs, std::size_t input_count, yoke_datablock* outputs,
+             std::size_t output_count) {
+    EXPECT_EQ(input_count, 2U);
+    EXPECT_EQ(output_count, 2U);
+    EXPECT_EQ(outputs[0].data, inputs[0].data) << "an in-out port has one memory";
+    const auto* other = static_cast<const std::uint8_t*>(inputs[1].data);
+    auto* changed = static_cast<std::uint8_t*>(outputs[0].data);
+    auto* copied = static_cast<std::uint8_t*>(outputs[1].data);
+    // As many bytes as the second input has, of its first.
+    outputs[1].length = inputs[1].length;
+    std::copy_n(changed, inputs[1].length, copied);
+    std::copy_n(other, inputs[1].length, changed);
+    outputs[1].signals |= YOKE_SIGNAL_USER_1;
+    return 0;
+}
+
+TEST_F(ClientFlow, AFunctionMayChangeInPlaceShortenAndGiveTwice) {
+    Session session(options_for(instance_));
+    Graph graph(session, "/exchange");
+    const Form form("u8", {64});
+    graph.port("f:both", Port(YOKE_IN_OUT, form));
+    graph.port("f:other", Port(YOKE_IN, form).variable());
+    graph.port("f:copy", Port(YOKE_OUT, form).variable());
+    graph.client_ptask("f", {"both", "other", "copy"});
+    const std::uint32_t both_in = graph.channel("both-in", "", "f:both");
+    const std::uint32_t other_in = graph.channel("other-in", "", "f:other");
+    const std::uint32_t both_out = graph.channel("both-out", "f:both", "");
+    const std::uint32_t first = graph.channel("first", "f:copy", "");
+    const std::uint32_t second = graph.channel("second", Channel{.source = "f:copy", .source_when = "on user-1"});
+    graph.serve("f", exchange, nullptr);
+    graph.run();
+    Buffer a = session.alloc(64);
+    Buffer b = session.alloc(64);
+    Buffer back = session.alloc(64);
+    for (std::uint64_t round = 0; round < 5; round++) {
+        fill(a, round);
+        fill(b, round + 100);
+        const std::size_t length = 8 + round;
+        const bool last = round == 4;
+        graph.push(both_in, a, PushOptions{.flags = last ? static_cast<std::uint32_t>(YOKE_FLAG_END) : 0U});
+        graph.push(other_in, b.bytes().first(length), PushOptions{});
+        const auto changed = pull_served(session, both_out, back);
+        ASSERT_TRUE(changed);
+        EXPECT_EQ((changed->signal & YOKE_SIGNAL_END) != 0, last) << "the last datablock says so on its way through";
+        EXPECT_TRUE(std::ranges::equal(back.bytes().first(length), b.bytes().first(length)));
+        EXPECT_TRUE(std::ranges::equal(back.bytes().subspan(length), a.bytes().subspan(length)));
+        for (const std::uint32_t channel : {first, second}) {
+            const auto copied = pull_served(session, channel, back);
+            ASSERT_TRUE(copied);
+            EXPECT_EQ(copied->out_length, length);
+            EXPECT_EQ(copied->extent[0], length);
+            EXPECT_NE(copied->signal & YOKE_SIGNAL_USER_1, 0);
+            EXPECT_TRUE(std::ranges::equal(back.bytes().first(length), a.bytes().first(length)));
+        }
+    }
+    EXPECT_FALSE(pull_served(session, both_out, back));
+    EXPECT_FALSE(pull_served(session, second, back));
+}
+
 TEST_F(ClientFlow, WhatCannotBeServed) {
     Session session(options_for(instance_));
     Copier copier(session, "/copier");
@@ -321,6 +381,93 @@ TEST_F(ClientFlow, APersistentGraphOutlivesItsCreator) {
     graph.push(in, data);
     ASSERT_TRUE(graph.pull(out, back, 20s));
     EXPECT_TRUE(std::ranges::equal(data.bytes(), back.bytes()));
+}
+
+TEST_F(ClientFlow, PipesAreOpenedAgainAtTheNextWorker) {
+    Session session(options_for(instance_));
+    Session other(options_for(instance_));
+    const Form form("u8", {64});
+    std::uint32_t mine = 0;
+    std::uint32_t theirs = 0;
+    ASSERT_EQ(yoke_open_pipe(session.get(), "/pipe", &form, 1, 2, &mine), 0) << yoke_error(session.get());
+    ASSERT_EQ(yoke_open_pipe(other.get(), "/pipe", &form, 1, 2, &theirs), 0) << yoke_error(other.get());
+    Buffer data = session.alloc(64);
+    Buffer back = other.alloc(64);
+    fill(data, 5);
+    ASSERT_EQ(yoke_push(session.get(), mine, data.data(), 64, 0, 0, nullptr), 0) << yoke_error(session.get());
+    ASSERT_EQ(yoke_pull(other.get(), theirs, back.data(), 64, 20'000'000'000, nullptr), 0) << yoke_error(other.get());
+    EXPECT_TRUE(std::ranges::equal(data.bytes(), back.bytes()));
+    instance_.kill_worker(worker(session));
+    yoke_result result{};
+    EXPECT_EQ(yoke_push(session.get(), mine, data.data(), 64, 0, 0, &result), -ERESTART);
+    ASSERT_EQ(yoke_push(session.get(), mine, data.data(), 32, 0, 0, nullptr), 0) << yoke_error(session.get());
+    EXPECT_EQ(yoke_pull(other.get(), theirs, back.data(), 64, 0, &result), -ERESTART);
+    ASSERT_EQ(yoke_pull(other.get(), theirs, back.data(), 64, 20'000'000'000, &result), 0) << yoke_error(other.get());
+    EXPECT_EQ(result.out_length, 32U);
+}
+
+// A graph from a file: a loop that adds as often as a number says, and a service behind it.
+TEST_F(ClientFlow, AFileWithALoopAndAServiceRuns) {
+    const std::string folder = testing::TempDir() + "/flow-" + std::to_string(::getpid());
+    std::filesystem::create_directory(folder);
+    std::ofstream(folder + "/graph.toml") << R"(name = "/loop"
+[ptask.step]
+source = """kernel void add(global const int *in, global int *out, uint count)
+{ if (get_global_id(0) < count) out[get_global_id(0)] = in[get_global_id(0)] + 1; }"""
+function = "add"
+arguments = ["in", "out", { count = "in" }]
+priority = 7
+deadline = 20000
+port.in = { direction = "in", type = "i32", extent = [16] }
+port.out = { direction = "out", type = "i32", extent = [16] }
+port.times = { direction = "in", type = "u32", extent = [1], meta = "iterations" }
+[ptask.hash]
+service = "sha256"
+port.in = { direction = "in", type = "i32", extent = [16] }
+port.out = { direction = "out", type = "u8", extent = [32] }
+[channel.numbers]
+destination = "step:in"
+[channel.times]
+destination = "step:times"
+[channel.again]
+source = "step:out"
+destination = "step:in"
+back = true
+[channel.sums]
+source = "step:out"
+[channel.hashed]
+source = "step:out"
+destination = "hash:in"
+[channel.digest]
+source = "hash:out"
+)";
+    Session session(options_for(instance_));
+    Graph graph = Graph::load(session, folder + "/graph.toml");
+    std::filesystem::remove_all(folder);
+    const std::uint32_t numbers = graph.channel("numbers", "", "step:in");
+    const std::uint32_t times = graph.channel("times", "", "step:times");
+    const std::uint32_t sums = graph.channel("sums", "step:out", "");
+    const std::uint32_t digest = graph.channel("digest", "hash:out", "");
+    graph.run();
+    Buffer data = session.alloc(64);
+    Buffer count = session.alloc(4);
+    Buffer back = session.alloc(64);
+    Buffer hash = session.alloc(32);
+    Buffer wanted = session.alloc(32);
+    for (const std::uint32_t rounds : {3U, 0U, 1U, 100U}) {
+        const auto values = data.as<std::int32_t>();
+        std::iota(values.begin(), values.end(), static_cast<std::int32_t>(rounds));
+        count.as<std::uint32_t>()[0] = rounds;
+        graph.push(numbers, data);
+        graph.push(times, count);
+        ASSERT_TRUE(graph.pull(sums, back, 20s)) << graph.why();
+        for (std::size_t k = 0; k < 16; k++) {
+            ASSERT_EQ(back.as<std::int32_t>()[k], static_cast<std::int32_t>(2 * rounds + k));
+        }
+        ASSERT_TRUE(graph.pull(digest, hash, 20s));
+        session.call(Call(YOKE_SERVICE_SHA256, back, wanted));
+        EXPECT_TRUE(std::ranges::equal(hash.bytes(), wanted.bytes()));
+    }
 }
 
 }  // namespace
