@@ -443,6 +443,18 @@ int yoke_serve_function(yoke_session *session, const char *ptask, yoke_function 
 /* ---- The daemon ---- */
 
 /*
+ * Terminates graph @name, if it is there, and forgets it: what is kept of one that persists is removed, where
+ * yoke_terminate_graph keeps its definition for yoke_run_graph. -ENOENT: there is neither a graph nor a definition.
+ */
+int yoke_remove_graph(yoke_session *session, const char *name);
+/*
+ * Reads a graph file (docs/graph.md) without a worker: *json gets the control messages that would open it, an array of
+ * objects, the first one "open_graph" (docs/control.md), to be freed with free(). As yoke_check_graph otherwise; the
+ * sentence is in yoke_error(NULL).
+ */
+int yoke_describe_graph(const char *path, char **json);
+
+/*
  * Asks yoked (docs/control.md: "status", "list", ...) with a JSON object as text and gives its JSON answer, to be freed
  * with free(). @socket may be NULL. Does not start a daemon unless @autostart. -ENOTCONN: none runs.
  */

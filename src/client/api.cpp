@@ -4,6 +4,7 @@
 
 #include "client/api.hpp"
 #include "client/broker.hpp"
+#include "control/graph_file.hpp"
 
 using yoke::Error;
 using yoke::client::Autostart;
@@ -142,6 +143,30 @@ int yoke_dispatch(yoke_session* handle, uint64_t timeout_ns) {
 
 int yoke_cancel(yoke_session* handle, yoke_ticket ticket) {
     return guarded(handle, [&](Session& session) { return session.cancel(ticket); });
+}
+
+int yoke_describe_graph(const char* path, char** json) {
+    if (path == nullptr || json == nullptr) {
+        return -EINVAL;
+    }
+    *json = nullptr;
+    return guarded_in_thread([&] {
+        const auto graph = yoke::control::load_graph(path);
+        if (!graph) {
+            return refuse_in_thread(graph.error());
+        }
+        auto messages = yoke::control::Json::array({yoke::control::graph_message_of(*graph)});
+        const auto add = [&](const auto& definitions) {
+            for (const auto& definition : definitions) {
+                messages.push_back(yoke::control::message_of(definition));
+            }
+        };
+        add(graph->ports);
+        add(graph->ptasks);
+        add(graph->channels);
+        *json = ::strdup(messages.dump(-1, ' ', false, yoke::control::Json::error_handler_t::replace).c_str());
+        return *json != nullptr ? 0 : -ENOMEM;
+    });
 }
 
 int yoke_ask_daemon(const char* socket, int autostart, const char* request, char** answer) {

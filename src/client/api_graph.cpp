@@ -274,6 +274,12 @@ int yoke_terminate_graph(yoke_session* handle, const char* name) {
     });
 }
 
+int yoke_remove_graph(yoke_session* handle, const char* name) {
+    return guarded(handle, [&](Session& session) {
+        return name == nullptr ? missing(session, "name") : ask(session, {{"op", "remove_graph"}, {"name", name}});
+    });
+}
+
 int yoke_load_graph(yoke_session* handle, const char* path, char* name, size_t name_bytes) {
     return guarded(handle, [&](Session& session) {
         if (path == nullptr || (name == nullptr && name_bytes != 0)) {

@@ -36,7 +36,7 @@ bool unanswered(int code) {
 Status Graphs::keep(const Json& body, Json& answer) {
     const auto& op = body.at("op").get_ref<const std::string&>();
     const std::string graph = control::graph_of(body.at("name").get_ref<const std::string&>());
-    if (op == "terminate_graph" || op == "close_pipe") {
+    if (op == "terminate_graph" || op == "remove_graph" || op == "close_pipe") {
         end(graph);
         return {};
     }
