@@ -273,6 +273,10 @@ Status Broker::start_worker(Account& account) {
     Fd own(ends[0]);
     const std::uint64_t generation = account.generation + 1;
     std::vector<std::string> environment = worker_environment(options_.private_instance, account.uid);
+    if (const std::string state = options_.state.of(account.uid); !state.empty()) {
+        options_.state.prepare(account.uid);
+        environment.push_back("YOKE_STATE_DIR=" + state);
+    }
     environment.push_back(fmt::format("YOKE_WORKER_TOKEN={}", secret_.token(account.uid, generation)));
     environment.push_back(fmt::format("YOKE_WORKER_GENERATION={}", generation));
     environment.push_back(fmt::format("YOKE_WORKER_ALONE_S={}", options_.config.worker_alone_s));
@@ -290,6 +294,7 @@ Status Broker::start_worker(Account& account) {
         return tl::unexpected(worker.error());
     }
     account.worker = std::move(*worker);
+    account.wanted = false;
     account.supervision.started(now_ns());
     write_roster();
     log_info(Topic::daemon, "worker started", {{"account", account.uid}, {"pid", pid}, {"generation", generation}});
@@ -306,6 +311,10 @@ Worker::Handlers Broker::worker_handlers(uid_t uid) {
                 if (ending_) {
                     account.worker->end(now_ns());
                 } else {
+                    if (options_.state.wants_worker(uid)) {
+                        account.worker->restore(
+                            {{"graphs", options_.config.account_graphs}, {"objects", options_.config.account_objects}});
+                    }
                     serve_waiting(account);
                 }
                 ask_reports(account);
@@ -341,7 +350,8 @@ void Broker::on_worker_died(uid_t uid, const std::string& how) {
             account,
             {EIO, fmt::format("worker of account {} ended while it started ({}); yoked's log says why", uid, how)}, 0);
     }
-    if (!account.waiting.empty() && !ending_) {
+    account.wanted = options_.state.wants_worker(uid);
+    if ((account.wanted || !account.waiting.empty()) && !ending_) {
         ensure_worker(account);
     }
     on_reported(uid, 0);
@@ -370,6 +380,19 @@ void Broker::recover_workers() {
         }
     }
     write_roster();
+}
+
+// Graphs that persist need no client: their accounts' workers are started with yoked.
+void Broker::start_wanted_workers() {
+    for (const uid_t uid : options_.state.accounts()) {
+        if ((::geteuid() == 0 || uid == ::geteuid()) && options_.state.wants_worker(uid)) {
+            Account& account = account_of(uid);
+            account.wanted = !account.worker;
+            if (account.wanted) {
+                ensure_worker(account);
+            }
+        }
+    }
 }
 
 void Broker::write_roster() {

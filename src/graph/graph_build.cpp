@@ -41,7 +41,8 @@ Graph::~Graph() {
 }
 
 bool Graph::may(std::uint32_t session, std::uint32_t bits) const {
-    return setup_.pipe ? members_.contains(session) : session == setup_.creator || (setup_.mode & bits) == bits;
+    return setup_.pipe ? members_.contains(session)
+                       : session == 0 || session == setup_.creator || (setup_.mode & bits) == bits;
 }
 
 Status Graph::allows(std::uint32_t session, std::uint32_t bits, std::string_view what) const {

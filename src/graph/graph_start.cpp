@@ -121,7 +121,7 @@ std::vector<EndpointBinding> Graph::endpoints() const {
     for (const auto& [name, channel] : channels_) {
         if (channel->definition.endpoint) {
             bindings.push_back({name, channel->id, channel->source == nullptr, channel->bytes, channel->variable,
-                                *channel->definition.endpoint});
+                                *channel->definition.endpoint, channel->form});
         }
     }
     return bindings;

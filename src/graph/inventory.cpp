@@ -1,4 +1,5 @@
 // Graph: what it shows of itself.
+#include "control/definition.hpp"
 #include "control/template.hpp"
 #include "graph/graph.hpp"
 
@@ -12,10 +13,14 @@ Json text_or_null(const std::optional<std::string>& text) {
     return text ? Json(*text) : Json(nullptr);
 }
 
+Json kind_or_null(const std::optional<control::EndpointDefinition>& endpoint) {
+    return endpoint ? Json(control::endpoint_text(endpoint->kind)) : Json(nullptr);
+}
+
 Json describe_channel(const Channel& channel) {
     const ChannelCounters& counters = channel.counters;
     return {{"name", channel.definition.name},
-            {"id", channel.id},
+            {"id", channel.outer_source || channel.outer_destination ? channel.id : 0},
             {"source", text_or_null(channel.definition.source)},
             {"destination", text_or_null(channel.definition.destination)},
             {"capacity", channel.definition.capacity},
@@ -24,7 +29,11 @@ Json describe_channel(const Channel& channel) {
             {"waiting_pushes", channel.pushes.size()},
             {"waiting_pulls", channel.pulls.size()},
             {"back", channel.definition.back},
+            {"variable", channel.variable},
+            {"source_when", control::predicate_text(channel.definition.source_when)},
+            {"destination_when", control::predicate_text(channel.definition.destination_when)},
             {"endpoint", channel.definition.endpoint ? Json(channel.definition.endpoint->path) : Json(nullptr)},
+            {"endpoint_kind", kind_or_null(channel.definition.endpoint)},
             {"ended", channel.ended},
             {"pushed", counters.pushed},
             {"pulled", counters.pulled},

@@ -60,6 +60,7 @@ Result<Identity> take_identity() {
     identity.socket = take_variable("YOKE_SOCKET");
     identity.generation = take_number("YOKE_WORKER_GENERATION");
     identity.alone_max_s = take_number("YOKE_WORKER_ALONE_S");
+    identity.state_directory = take_variable("YOKE_STATE_DIR");
     if (identity.token.empty() || identity.socket.empty() || identity.generation == 0 || identity.alone_max_s == 0 ||
         ::fcntl(link_fd, F_SETFD, FD_CLOEXEC) != 0) {
         return fail(EINVAL, "yoke-worker is started by yoked only");
