@@ -2,10 +2,25 @@
 // so that an inventory never waits for a device.
 #include "worker/engine.hpp"
 
+#include <unistd.h>
+
+#include <cstdlib>
+
 #include "base/log.hpp"
 #include "device/cpu/opencl_device.hpp"
 
 namespace yoke::worker {
+
+namespace {
+
+// Nothing takes a device back from a kernel that never ends but the end of the process: at once, since what waits for
+// the device would wait for ever. yoked starts the next worker; its clients hear that their graphs began anew.
+void end_at_once(const std::string& why) {
+    log_error(Topic::worker, "worker ends, since a kernel does not", {{"why", why}});
+    ::_exit(EXIT_FAILURE);
+}
+
+}  // namespace
 
 Result<graph::Runtime*> Engine::open(const graph::Limits& limits) {
     const std::lock_guard lock(opening_);
@@ -32,7 +47,7 @@ Status Engine::open_once(const graph::Limits& limits) {
         return tl::unexpected(device.error());
     }
     device_ = std::move(*device);
-    auto runtime = graph::Runtime::create(*device_, limits);
+    auto runtime = graph::Runtime::create(*device_, limits, end_at_once);
     if (!runtime) {
         return tl::unexpected(runtime.error());
     }
