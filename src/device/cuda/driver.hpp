@@ -15,29 +15,30 @@
 
 namespace yoke::device::cuda {
 
-#define YOKE_CUDA_FUNCTIONS(X)                                                                                        \
-    X(cuInit)                                                                                                         \
-    X(cuDriverGetVersion) X(cuGetErrorName) X(cuGetErrorString) X(cuDeviceGet) X(cuDeviceGetCount) X(                 \
-        cuDeviceGetName) X(cuDeviceGetAttribute) X(cuDeviceTotalMem) X(cuDeviceGetUuid) X(cuDevicePrimaryCtxRetain)   \
-        X(cuDevicePrimaryCtxRelease) X(cuDevicePrimaryCtxSetFlags) X(cuCtxSetCurrent) X(cuCtxGetCurrent) X(           \
-            cuCtxSynchronize) X(cuCtxGetStreamPriorityRange) X(cuModuleLoadData) X(cuModuleLoadDataEx)                \
-            X(cuModuleUnload) X(cuModuleGetFunction) X(cuModuleGetGlobal) X(cuFuncGetAttribute) X(cuFuncSetAttribute) \
-                X(cuFuncLoad) X(cuLaunchKernel) X(cuLaunchHostFunc) X(cuOccupancyMaxPotentialBlockSize) X(cuMemAlloc) \
-                    X(cuMemFree) X(cuMemAllocAsync) X(cuMemFreeAsync) X(cuMemAllocHost) X(cuMemFreeHost) X(           \
-                        cuMemHostAlloc) X(cuMemHostRegister) X(cuMemHostUnregister) X(cuMemHostGetDevicePointer)      \
-                        X(cuMemGetInfo) X(cuDeviceGetDefaultMemPool) X(cuMemPoolSetAttribute) X(cuMemPoolCreate) X(   \
-                            cuMemPoolDestroy) X(cuMemAllocFromPoolAsync) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync)    \
-                            X(cuMemcpyDtoDAsync) X(cuMemsetD8Async) X(cuMemsetD32Async) X(cuStreamCreateWithPriority) \
-                                X(cuStreamCreate) X(cuStreamDestroy) X(cuStreamSynchronize) X(cuStreamQuery)          \
-                                    X(cuStreamWaitEvent) X(cuStreamWriteValue32) X(cuStreamWriteValue64)              \
-                                        X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuEventCreate)                \
-                                            X(cuEventDestroy) X(cuEventRecord) X(cuEventQuery) X(cuEventSynchronize)  \
-                                                X(cuEventElapsedTime) X(cuGraphCreate) X(cuGraphDestroy)              \
-                                                    X(cuGraphInstantiateWithFlags) X(cuGraphExecDestroy)              \
-                                                        X(cuGraphLaunch) X(cuGraphUpload) X(cuDeviceGetDevResource)   \
-                                                            X(cuDevSmResourceSplitByCount)                            \
-                                                                X(cuDevResourceGenerateDesc) X(cuGreenCtxCreate)      \
-                                                                    X(cuGreenCtxDestroy) X(cuGreenCtxStreamCreate)    \
+#define YOKE_CUDA_FUNCTIONS(X)                                                                                         \
+    X(cuInit)                                                                                                          \
+    X(cuDriverGetVersion)                                                                                              \
+    X(cuGetErrorName) X(cuGetErrorString) X(cuDeviceGet) X(cuDeviceGetCount) X(cuDeviceGetName)                        \
+        X(cuDeviceGetAttribute) X(cuDeviceTotalMem) X(cuDeviceGetUuid) X(cuDevicePrimaryCtxRetain) X(                  \
+            cuDevicePrimaryCtxRelease) X(cuDevicePrimaryCtxSetFlags) X(cuCtxSetCurrent) X(cuCtxGetCurrent)             \
+            X(cuCtxSynchronize) X(cuCtxGetStreamPriorityRange) X(cuModuleLoadData) X(cuModuleLoadDataEx) X(            \
+                cuModuleUnload) X(cuModuleGetFunction) X(cuModuleGetGlobal) X(cuLibraryLoadData) X(cuLibraryGetKernel) \
+                X(cuKernelSetAttribute) X(cuFuncGetAttribute) X(cuFuncSetAttribute) X(cuFuncLoad) X(cuLaunchKernel)    \
+                    X(cuLaunchHostFunc) X(cuOccupancyMaxPotentialBlockSize) X(cuMemAlloc) X(cuMemFree) X(              \
+                        cuMemAllocAsync) X(cuMemFreeAsync) X(cuMemAllocHost) X(cuMemFreeHost) X(cuMemHostAlloc)        \
+                        X(cuMemHostRegister) X(cuMemHostUnregister) X(cuMemHostGetDevicePointer) X(cuMemGetInfo) X(    \
+                            cuDeviceGetDefaultMemPool) X(cuMemPoolSetAttribute) X(cuMemPoolCreate) X(cuMemPoolDestroy) \
+                            X(cuMemAllocFromPoolAsync) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync)  \
+                                X(cuMemsetD8Async) X(cuMemsetD32Async) X(cuStreamCreateWithPriority) X(cuStreamCreate) \
+                                    X(cuStreamDestroy) X(cuStreamSynchronize) X(cuStreamQuery) X(cuStreamWaitEvent)    \
+                                        X(cuStreamWriteValue32) X(cuStreamWriteValue64) X(cuStreamBeginCapture)        \
+                                            X(cuStreamEndCapture) X(cuEventCreate) X(cuEventDestroy) X(cuEventRecord)  \
+                                                X(cuEventQuery) X(cuEventSynchronize) X(cuEventElapsedTime)            \
+                                                    X(cuGraphCreate) X(cuGraphDestroy) X(cuGraphInstantiateWithFlags)  \
+                                                        X(cuGraphExecDestroy) X(cuGraphLaunch) X(cuGraphUpload)        \
+                                                            X(cuDeviceGetDevResource) X(cuDevSmResourceSplitByCount)   \
+                                                                X(cuDevResourceGenerateDesc) X(cuGreenCtxCreate)       \
+                                                                    X(cuGreenCtxDestroy) X(cuGreenCtxStreamCreate)     \
                                                                         X(cuCtxFromGreenCtx)
 
 struct Driver {
