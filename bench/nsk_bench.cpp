@@ -1,6 +1,6 @@
 // The express and bulk lanes of a CUDA device, from client processes, in one JSON document (stdout).
 //
-// Usage: nsk_bench [--scale F]
+// Usage: nsk_bench [--scale F] [--host]    (--host: the same by the host's threads, as a baseline)
 //
 // Clients are processes of their own that map the session's arena, as a program linked with libyoke does; the executive
 // runs in this process as it does in a worker. Every answer of a latency series is compared with what was sent. The
@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
@@ -27,6 +28,7 @@ namespace {
 using Json = nlohmann::json;
 
 double scale = 1.0;
+bool on_host = false;  // the same by the host's threads, as a baseline
 
 struct Statistics {
     std::uint64_t calls;
@@ -45,6 +47,7 @@ struct Task {
     std::uint32_t in_bytes = 0;
     std::uint32_t out_bytes = 0;
     std::uint32_t key = 0;
+    std::size_t key_bytes = 0;
     bool params = false;
     yoke_params_aes_xts xts{};
     yoke_params_sha256 sha{};
@@ -173,6 +176,9 @@ class Bench {
         }
         const DeviceReport report = executive_->device();
         json["device"] = report.description;
+        if (on_host) {
+            return true;
+        }
         if (report.state != "open") {
             json["error"] = report.error;
         }
@@ -204,8 +210,18 @@ class Bench {
         clients_.clear();
     }
 
-    // Task i in a process for client i. Returns the sum of a row's figures.
-    Json run(const std::vector<Task>& tasks) {
+    // Task i in a process of its own with a fresh session. Returns the sum of a row's figures.
+    Json run(std::vector<Task> tasks, std::uint64_t arena_bytes = 4U << 20) {
+        for (std::size_t i = 0; i < tasks.size(); ++i) {
+            add(arena_bytes);
+            tasks[i].key = tasks[i].key_bytes == 0 ? 0 : key(i, tasks[i].service, tasks[i].key_bytes);
+        }
+        Json row = run_processes(tasks);
+        clear();
+        return row;
+    }
+
+    Json run_processes(const std::vector<Task>& tasks) {
         shared_->ready = 0;
         shared_->go = 0;
         std::vector<pid_t> children;
@@ -229,8 +245,16 @@ class Bench {
             }
             children.push_back(child);
         }
+        const std::uint64_t give_up = now_ns() + 20'000'000'000U;
         while (shared_->ready != static_cast<int>(tasks.size())) {
             ::usleep(100);
+            if (now_ns() > give_up) {
+                for (const pid_t child : children) {
+                    ::kill(child, SIGKILL);
+                    ::waitpid(child, nullptr, 0);
+                }
+                return {{"error", "the clients did not get ready"}, {"ready", shared_->ready.load()}};
+            }
         }
         const double cpu = cpu_seconds();
         const std::uint64_t begin = now_ns();
@@ -293,16 +317,13 @@ std::uint64_t scaled(double calls) {
 Json express(Bench& bench) {
     Json rows = Json::array();
     const auto series = [&](const char* what, std::size_t rings, Task task) {
-        while (bench.clients_.size() < rings) {
-            bench.add(4U << 20);
-        }
         // One client measures; the others keep their rings hot.
         std::vector<Task> tasks(rings, task);
         for (std::size_t i = 1; i < rings; ++i) {
             tasks[i].in_bytes = 0;
             tasks[i].out_bytes = 0;
             tasks[i].service = YOKE_SERVICE_ECHO;
-            tasks[i].key = 0;
+            tasks[i].key_bytes = 0;
             tasks[i].params = false;
             tasks[i].pause_ns = 100'000;
             tasks[i].calls = std::max<std::uint64_t>(1, task.calls / 60);
@@ -323,7 +344,6 @@ Json express(Bench& bench) {
     null.calls = scaled(100'000);
     Task echo = null;
     echo.in_bytes = echo.out_bytes = 4096;
-    bench.add(4U << 20);
     series("null", 1, null);
     series("echo 4 KiB", 1, echo);
     Task paused = null;
@@ -331,13 +351,13 @@ Json express(Bench& bench) {
     series("null, 5 us between calls", 1, paused);
     Task aes = echo;
     aes.service = YOKE_SERVICE_AES_ECB;
-    aes.key = bench.key(0, YOKE_SERVICE_AES_ECB, 16);
+    aes.key_bytes = 16;
     series("aes-128-ecb 4 KiB", 1, aes);
     Task xts = echo;
     xts.service = YOKE_SERVICE_AES_XTS;
     xts.params = true;
     xts.xts.unit = 4096;
-    xts.key = bench.key(0, YOKE_SERVICE_AES_XTS, 64);
+    xts.key_bytes = 64;
     series("aes-256-xts 4 KiB", 1, xts);
     Task sleeping = echo;
     sleeping.spin_ns = 0;
@@ -361,9 +381,6 @@ Json many(Bench& bench) {
     Json rows = Json::array();
     for (const std::size_t clients :
          {std::size_t{1}, std::size_t{4}, std::size_t{8}, std::size_t{14}, std::size_t{16}}) {
-        while (bench.clients_.size() < clients) {
-            bench.add(4U << 20);
-        }
         Task task;
         task.in_bytes = task.out_bytes = 4096;
         task.depth = 16;
@@ -377,10 +394,9 @@ Json many(Bench& bench) {
 
 Json bulk(Bench& bench) {
     Json rows = Json::array();
-    bench.add(600U << 20);
     const auto one = [&](const char* what, Task task) {
         task.ring = YOKE_RING_BULK;
-        Json row = bench.run({task});
+        Json row = bench.run({task}, 600U << 20);
         row["what"] = what;
         row["call_bytes"] = task.in_bytes;
         row["depth"] = task.depth;
@@ -393,12 +409,12 @@ Json bulk(Bench& bench) {
         task.calls = std::max<std::uint64_t>(scaled(16e9 / bytes), 2 * depth);
         one("echo", task);
         task.service = YOKE_SERVICE_AES_ECB;
-        task.key = bench.key(0, YOKE_SERVICE_AES_ECB, 16);
+        task.key_bytes = 16;
         one("aes-128-ecb", task);
         task.service = YOKE_SERVICE_AES_XTS;
         task.params = true;
         task.xts.unit = 4096;
-        task.key = bench.key(0, YOKE_SERVICE_AES_XTS, 64);
+        task.key_bytes = 64;
         one("aes-256-xts", task);
     }
     for (const auto& [bytes, depth] :
@@ -460,18 +476,19 @@ Json copies() {
 int run() {
     Bench bench;
     Limits limits;
-    limits.cuda = true;
-    limits.bulk_threads = 2;
+    limits.cuda = !on_host;
+    limits.bulk_threads = on_host ? 0 : 2;
     if (!bench.open(limits)) {
         std::printf("%s\n", bench.json.dump(2).c_str());
         return 0;
     }
     bench.json["processors"] = std::thread::hardware_concurrency();
-    bench.json["copies_before"] = copies();
+    if (!on_host) {
+        bench.json["copies_before"] = copies();
+    }
     const auto section = [&](const char* name, Json (*measure)(Bench&)) {
         std::fprintf(stderr, "nsk_bench: %s\n", name);
         bench.json[name] = measure(bench);
-        bench.clear();
     };
     section("express", express);
     section("many_clients", many);
@@ -483,7 +500,9 @@ int run() {
     bench.json["resident_when_idle"] = report.resident;
     bench.json["launches"] = report.launches;
     bench.json["attachments"] = report.attachments;
-    bench.json["copies_after"] = copies();
+    if (!on_host) {
+        bench.json["copies_after"] = copies();
+    }
     std::printf("%s\n", bench.json.dump(2).c_str());
     return 0;
 }
@@ -492,8 +511,15 @@ int run() {
 }  // namespace yoke::executive
 
 int main(int argc, char** argv) {
-    if (argc == 3 && std::strcmp(argv[1], "--scale") == 0) {
-        yoke::executive::scale = std::atof(argv[2]);
+    for (int i = 1; i < argc; ++i) {
+        if (std::strcmp(argv[i], "--scale") == 0 && i + 1 < argc) {
+            yoke::executive::scale = std::atof(argv[++i]);
+        } else if (std::strcmp(argv[i], "--host") == 0) {
+            yoke::executive::on_host = true;
+        } else {
+            std::fprintf(stderr, "usage: nsk_bench [--scale F] [--host]\n");
+            return 2;
+        }
     }
     return yoke::executive::run();
 }

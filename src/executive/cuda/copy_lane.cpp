@@ -17,6 +17,7 @@ constexpr std::uint32_t piece_bytes_min = 512U << 10;
 constexpr std::uint32_t lead_bytes = 64;  // in front of a piece: CBC needs the block before
 constexpr std::uint32_t aux_bytes_max = 64U << 10;
 constexpr std::uint32_t hashed_messages_min = 256;  // fewer messages leave the device idle
+constexpr std::uint32_t digest_bytes = 32;
 constexpr std::uint64_t spin_ns = 30'000;
 constexpr std::uint64_t pause_ns = 20'000;
 
@@ -161,9 +162,12 @@ bool CopyLane::take(Session& session, BulkCall& call) noexcept {
         active.work.key = device_.keys() + found->second->place;
     }
     active.grains = service::device::grains_of(c);
+    if (active.grains == 0) {
+        return false;
+    }
     std::uint64_t bytes = std::clamp(c.in_length / 4, piece_bytes_min, piece_bytes_max);
     if (c.service == YOKE_SERVICE_SHA256) {
-        active.per_piece = static_cast<std::uint32_t>(std::max<std::uint64_t>(1, piece_bytes_max / c.params[0]));
+        active.per_piece = static_cast<std::uint32_t>(piece_bytes_max / std::max(c.params[0], digest_bytes));
     } else if (c.service == YOKE_SERVICE_AES_XTS && c.params[4] <= bytes) {
         active.per_piece = static_cast<std::uint32_t>(bytes / c.params[4]) * (c.params[4] / 16);
     } else {

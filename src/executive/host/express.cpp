@@ -90,7 +90,7 @@ bool ExpressThread::poll_hot(std::uint64_t& now) {
 bool ExpressThread::lend(Session& session, std::uint64_t now) {
     RingState& state = session.state[YOKE_RING_EXPRESS];
     if (state.calls_at_home < device_after_ || state.streams_in_flight != 0 || now < state.home_until_ns ||
-        session.closed.load(std::memory_order_relaxed)) {
+        session.closed.load(std::memory_order_relaxed) || !session.rings[YOKE_RING_EXPRESS].pending()) {
         return false;
     }
     // Before it is offered: it may be back at once.
