@@ -493,6 +493,7 @@ int run() {
     section("express", express);
     section("many_clients", many);
     section("bulk", bulk);
+    ::sleep(2);
     const double cpu = cpu_seconds();
     ::sleep(2);
     bench.json["idle_worker_cores"] = (cpu_seconds() - cpu) / 2;

@@ -61,9 +61,9 @@ struct Executive::Impl final : Lender {
           express(express_poller, stream_sink, costs, [this](std::uint64_t now) { return beat(now); }),
           bulk(bulk_poller, stream_sink, costs, threads, session_limits.bulk_spin_ns, sessions_max) {}
 
-    void ring_back(Session& session, std::uint64_t head, bool refused) noexcept override {
+    void ring_back(Session& session, std::uint64_t head, bool refused, std::uint64_t calls) noexcept override {
         session.rings[YOKE_RING_EXPRESS].resume(head);
-        express_poller.give_back(session, refused);
+        express_poller.give_back(session, refused, calls);
     }
     void call_done(Session& session, BulkCall& call, int status, std::uint64_t begun_ns) noexcept override {
         bulk.call_done(session, call, status, begun_ns);

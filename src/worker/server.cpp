@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
+#include <string_view>
 
 #include "base/log.hpp"
 
@@ -16,6 +18,28 @@ constexpr unsigned closing_threads = 2;  // one may wait for a kernel that runs 
 constexpr unsigned end_timeout_s = 10;   // then SIGALRM ends what hangs, e.g. a kernel that never returns
 // Sockets beyond the account's sessions: adopted, so that they hear an error, as long as there are few.
 constexpr std::uint64_t sessions_refused_max = 64;
+
+// The CUDA device serves calls wherever yoke was built with it, unless YOKE_DEVICE says `cpu`.
+bool wants_cuda() {
+#if defined(YOKE_WITH_CUDA)
+    const char* const wanted = std::getenv("YOKE_DEVICE");
+    return wanted == nullptr || std::string_view(wanted) != "cpu";
+#else
+    return false;
+#endif
+}
+
+control::Json device_record(const executive::DeviceReport& report) {
+    return {{"name", "cuda"},
+            {"description", report.description.empty() ? control::Json() : control::Json(report.description)},
+            {"state", report.state},
+            {"error", report.error.empty() ? control::Json() : control::Json(report.error)},
+            {"resident", report.resident},
+            {"launches", report.launches},
+            {"rings", report.rings},
+            {"express_calls", report.express_calls},
+            {"bulk_calls", report.bulk_calls}};
+}
 
 template <typename Number>
 Number clamp_to(std::uint64_t value) {
@@ -42,7 +66,9 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
 }
 
 Status Server::start_parts() {
-    auto executive = executive::Executive::create({}, &streams_);
+    executive::Limits limits;
+    limits.cuda = wants_cuda();
+    auto executive = executive::Executive::create(limits, &streams_);
     if (!executive) {
         return tl::unexpected(executive.error());
     }
@@ -146,6 +172,10 @@ control::Json Server::inventory() const {
     inventory["keys"] = std::move(keys);
     inventory["services"] = std::move(services);
     inventory["devices"] = engine_.devices();
+    if (const executive::DeviceReport device = executive_->device();
+        device.state == "open" || device.state == "failed") {
+        inventory["devices"].push_back(device_record(device));
+    }
     inventory["adopted"] = adopted_;
     return inventory;
 }

@@ -79,6 +79,8 @@ Result<int> serve() {
     }
     // The device sets this variable when other threads run already; a variable that is there is replaced in place.
     ::setenv("POCL_CACHE_DIR", "/nonexistent", 0);
+    // Code that the driver loads at its first use would wait for the resident kernel to end.
+    ::setenv("CUDA_MODULE_LOADING", "EAGER", 1);
     // While there is one thread and no filter. A worker without a compiler still serves calls and cached kernels.
     auto spawner = device::start_spawner();
     if (auto given_up = give_up_privileges(); !given_up) {

@@ -26,10 +26,11 @@ TEST_F(GpuExpress, HoldsOfficialVectors) {
 TEST_F(GpuExpress, RandomCallsHold) {
     vectors::Random random(vectors::test_seed());
     for (unsigned round = 0; round < vectors::test_rounds(4000); ++round) {
-        const std::uint16_t service = device_services[round % std::size(device_services)];
+        const std::uint16_t service = device_services[round / 100 % std::size(device_services)];
         const auto test = vectors::random_case(random, service, 0, 60'000);
         ASSERT_TRUE(test.has_value()) << test.error();
-        if (test->in.size() <= YOKE_EXPRESS_BYTES_MAX && test->expected.size() <= YOKE_EXPRESS_BYTES_MAX) {
+        if (test->in.size() <= YOKE_EXPRESS_BYTES_MAX && test->expected.size() <= YOKE_EXPRESS_BYTES_MAX &&
+            test->aux.size() <= YOKE_EXPRESS_BYTES_MAX) {
             ASSERT_TRUE(holds(*test, YOKE_RING_EXPRESS, 64 + vectors::random_between(random, 0, 63), 0))
                 << "round " << round << "; repeat with YOKE_TEST_SEED=" << vectors::test_seed();
         }

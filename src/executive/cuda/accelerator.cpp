@@ -108,7 +108,7 @@ class CudaAccelerator final : public Accelerator {
         auto parts = open_parts();
         const std::lock_guard lock(mutex_);
         if (!parts) {
-            report_.state = "failed";
+            report_.state = parts.error().code == ENODEV ? "none" : "failed";
             report_.error = parts.error().message;
             if (parts.error().code == ENODEV) {
                 log_info(Topic::executive, "there is no CUDA device", {{"why", parts.error().message}});

@@ -13,8 +13,8 @@ namespace yoke::executive::cuda {
 namespace {
 
 constexpr std::uint32_t piece_bytes_max = 8U << 20;  // long enough for the full rate of a copy engine
-constexpr std::uint32_t piece_bytes_min = 512U << 10;
-constexpr std::uint32_t lead_bytes = 64;  // in front of a piece: CBC needs the block before
+constexpr std::uint32_t piece_bytes_min = 2U << 20;  // shorter ones cost more in launches than they overlap
+constexpr std::uint32_t lead_bytes = 64;             // in front of a piece: CBC needs the block before
 constexpr std::uint32_t aux_bytes_max = 64U << 10;
 constexpr std::uint32_t hashed_messages_min = 256;  // fewer messages leave the device idle
 constexpr std::uint32_t digest_bytes = 32;

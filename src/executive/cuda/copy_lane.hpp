@@ -31,7 +31,7 @@ class CopyLane {
     [[nodiscard]] std::uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }
 
    private:
-    static constexpr unsigned slots = 6;
+    static constexpr unsigned slots = 8;
     static constexpr unsigned hash_places = 16;  // GCM calls under way at a time
 
     struct Active {

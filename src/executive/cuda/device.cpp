@@ -1,6 +1,7 @@
 // Opening the device; pinning; keys. See device.hpp.
 #include "executive/cuda/device.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -20,6 +21,12 @@ Result<std::unique_ptr<Device>> Device::open() {
     Status done =
         driver::check(device->api().cuCtxGetStreamPriorityRange(&device->priority_low, &device->priority_high),
                       "priorities of the device cannot be read");
+    int kilohertz = 0;
+    done = done ? driver::check(device->api().cuDeviceGetAttribute(&kilohertz, CU_DEVICE_ATTRIBUTE_CLOCK_RATE,
+                                                                   device->context_->device),
+                                "the device does not tell its clock")
+                : done;
+    device->cycles_per_us = static_cast<std::uint32_t>(std::max(1000, kilohertz) / 1000);
     done = done ? device->load_kernels() : done;
     if (!done) {
         return tl::unexpected(done.error());

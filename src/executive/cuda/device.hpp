@@ -83,6 +83,7 @@ class Device {
     CUfunction bulk_begin = nullptr;
     CUfunction bulk_tag = nullptr;
     CUfunction read_clock = nullptr;
+    std::uint32_t cycles_per_us = 1000;  // at the highest clock
     int priority_high = 0;
     int priority_low = 0;
 

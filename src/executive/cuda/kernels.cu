@@ -7,7 +7,7 @@ namespace {
 // Calls up to here are faster with one warp than with four and two barriers.
 constexpr std::uint32_t alone_bytes_echo = 8192;
 constexpr std::uint32_t alone_bytes_cipher = 256;
-constexpr std::uint64_t heartbeat_ns = 50'000'000;
+constexpr std::uint64_t heartbeat_cycles = 50'000'000;
 constexpr unsigned polls_per_clock = 16;
 
 struct Leader {
@@ -25,9 +25,9 @@ struct Leader {
     std::uint32_t attached = 0;  // bits
     std::uint32_t with_params = 0;
     std::uint32_t sequence = 0;
-    std::uint64_t beat_ns = 0;
+    std::uint64_t beat = 0;
 
-    __device__ __forceinline__ std::uint64_t clock() const { return __shfl_sync(full_warp, device_ns(), 0); }
+    __device__ __forceinline__ std::uint64_t clock() const { return __shfl_sync(full_warp, cycles(), 0); }
 
     // Whether each lane's quarter is that of its ring's next entry: a bit for each ring whose four are.
     __device__ __forceinline__ std::uint32_t whole(bool tagged) const {
@@ -74,7 +74,7 @@ struct Leader {
         if (__any_sync(full_warp, lane < 4 && tag_of(q) == next_tag(r))) {
             if (lane == 0) {
                 store_relaxed32(team.ring[r].asleep, 0);
-                team.last_work_ns[r] = device_ns();
+                team.last_work[r] = cycles();
             }
             __syncwarp();
         } else {
@@ -92,7 +92,7 @@ struct Leader {
             if (lane == 0) {
                 team.ring[r] = launch.rings[number * rings_per_team + r];
                 team.totals[r] = {};
-                team.last_work_ns[r] = device_ns();
+                team.last_work[r] = cycles();
             }
             attached |= 1U << r;
             with_params &= ~(1U << r);
@@ -163,9 +163,14 @@ struct Leader {
             }
         }
         const Judgement judged = judge(s, params, params_valid, key_service, ring);
-        const auto monotonic = static_cast<std::int64_t>(now) + launch.monotonic_ahead_ns;
-        if (!judged.run || (s.deadline_ns != 0 && static_cast<std::int64_t>(s.deadline_ns) <= monotonic)) {
+        if (!judged.run) {
             return false;
+        }
+        if (s.deadline_ns != 0) {
+            const auto time = static_cast<std::int64_t>(__shfl_sync(full_warp, device_ns(), 0));
+            if (static_cast<std::int64_t>(s.deadline_ns) <= time + launch.monotonic_ahead_ns) {
+                return false;
+            }
         }
         if (lane == 0) {
             job.call = make_call(s, params, ring);
@@ -174,7 +179,7 @@ struct Leader {
             job.tag = tag;
             job.out_length = judged.out_length;
             job.key_place = key_place;
-            job.begin_ns = now;
+            job.begin = now;
             store_relaxed32(&ring.running[job.slot], tag);
             team.ring[r].head += 1;
         }
@@ -209,8 +214,11 @@ struct Leader {
             return;
         }
         if (count == 1 && alone(team.jobs[0])) {
-            const int status = run_part(tables, team.jobs[0], staged, launch.keys, 0, 1, lane);
-            write_completion(team.ring[team.jobs[0].ring], team.jobs[0], status, device_ns() - now, lane);
+            // A call without input and output needs neither run nor fence.
+            const int status = team.jobs[0].call.in_length == 0 && team.jobs[0].out_length == 0
+                                   ? 0
+                                   : run_part(tables, team.jobs[0], staged, launch.keys, 0, 1, lane);
+            write_completion(team.ring[team.jobs[0].ring], team.jobs[0], status, run_ns(team, team.jobs[0]), lane);
         } else {
             if (lane == 0) {
                 team.job_count = count;
@@ -227,15 +235,15 @@ struct Leader {
 
     __device__ __forceinline__ void look_around() {
         const std::uint64_t now = clock();
-        if (now - beat_ns > heartbeat_ns) {
-            beat_ns = now;
+        if (now - beat > heartbeat_cycles) {
+            beat = now;
             if (lane == 0) {
-                store_relaxed32(&progress->heartbeat, static_cast<std::uint32_t>(now / heartbeat_ns) | 1U);
+                store_relaxed32(&progress->heartbeat, static_cast<std::uint32_t>(now / heartbeat_cycles) | 1U);
             }
         }
         for (unsigned r = 0; r < rings_per_team; ++r) {
-            const std::uint64_t last = team.last_work_ns[r];
-            if ((attached >> r & 1U) != 0 && now > last && now - last > launch.idle_ns) {
+            const std::uint64_t last = team.last_work[r];
+            if ((attached >> r & 1U) != 0 && now > last && now - last > launch.idle_cycles) {
                 release_if_idle(r);
             }
         }
@@ -302,6 +310,7 @@ extern "C" __global__ void __launch_bounds__(nsk_threads, 1) nsk(const Launch la
     }
     if (lane == 0) {
         team.leaving = 0;
+        team.cycles_per_us = launch.cycles_per_us;
         store_release32(&launch.progress[number].begun, launch.number);
     }
     __syncwarp();

@@ -93,7 +93,9 @@ struct Launch {
     TeamReport* progress;  // [teams], host
     std::uint32_t number;
     std::uint32_t first_sequence;
-    std::uint64_t idle_ns;            // without an entry before a ring is given back
+    std::uint64_t idle_cycles;  // without an entry before a ring is given back
+    std::uint32_t cycles_per_us;
+    std::uint32_t reserved;
     std::int64_t monotonic_ahead_ns;  // CLOCK_MONOTONIC minus the device's clock
 };
 

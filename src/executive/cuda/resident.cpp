@@ -103,6 +103,7 @@ void Resident::run() {
         bool idle = false;
         std::uint64_t now = 0;
         std::uint64_t last_bell = 0;
+        std::uint32_t lent = 0;
         {
             const std::lock_guard lock(mutex_);
             now = now_ns();
@@ -114,10 +115,11 @@ void Resident::run() {
             unpin_graves(now, false);
             idle = lent_count_ == 0 && !resident_;
             last_bell = bell_ns_;
+            lent = lent_count_;
         }
         if (waiting_.load(std::memory_order_acquire) != 0) {
             std::this_thread::yield();
-        } else if (asleep && now - last_bell < bell_spin_ns) {
+        } else if (lent != 0 && now - last_bell < bell_spin_ns) {
             ring::cpu_relax();
         } else {
             const std::uint64_t pause = !idle             ? (asleep ? bell_watch_ns : watch_ns)
@@ -161,7 +163,7 @@ void Resident::take_offers(std::uint64_t now) {
             std::erase(offers_, session);
         }
         if (slot == rings_max) {
-            lender_.ring_back(*session, session->rings[YOKE_RING_EXPRESS].position(), true);
+            lender_.ring_back(*session, session->rings[YOKE_RING_EXPRESS].position(), true, 0);
         } else {
             attach(*session, slot, now);
         }
@@ -201,7 +203,7 @@ void Resident::collect(Session& session) {
     lent_[side.slot] = nullptr;
     --lent_count_;
     side.away = false;
-    lender_.ring_back(session, head, why == Why::entry);
+    lender_.ring_back(session, head, why == Why::entry, side.seen.calls);
 }
 
 // Wakes the client if it sleeps and something was completed since the last look. The order matters: what is seen as

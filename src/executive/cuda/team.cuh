@@ -24,7 +24,7 @@ struct Job {
     std::uint32_t tag;
     std::uint32_t out_length;
     std::uint32_t key_place;
-    std::uint64_t begin_ns;
+    std::uint64_t begin;  // cycles
 };
 
 struct Totals {
@@ -38,18 +38,30 @@ struct Totals {
 struct TeamState {
     Ring ring[rings_per_team];
     Totals totals[rings_per_team];
-    std::uint64_t last_work_ns[rings_per_team];
+    std::uint64_t last_work[rings_per_team];  // cycles
     Job jobs[rings_per_team];
     std::uint32_t job_count;
     std::uint32_t leaving;
+    std::uint32_t cycles_per_us;
 };
 
 // Keys are read from shared memory in the inner loops.
 __device__ __forceinline__ void stage_key(Key& to, const Key* from, unsigned lane) {
     const auto* source = reinterpret_cast<const Block*>(from);
     auto* target = reinterpret_cast<Block*>(&to);
-    for (unsigned i = lane; i < sizeof(Key) / sizeof(Block); i += 32) {
-        target[i] = service::device::load(reinterpret_cast<const std::uint8_t*>(source + i));
+    constexpr unsigned parts = sizeof(Key) / sizeof(Block);
+    constexpr unsigned turns = (parts + 31) / 32;
+    Block v[turns] = {};
+#pragma unroll
+    for (unsigned t = 0; t < turns; ++t) {
+        service::device::load_if(v[t], reinterpret_cast<const std::uint8_t*>(source + lane + 32 * t),
+                                 lane + 32 * t < parts);
+    }
+#pragma unroll
+    for (unsigned t = 0; t < turns; ++t) {
+        if (lane + 32 * t < parts) {
+            target[lane + 32 * t] = v[t];
+        }
     }
     __syncwarp();
 }
@@ -66,12 +78,14 @@ __device__ __forceinline__ Element sum_over_warp(Element e) {
     return e;
 }
 
-__device__ __forceinline__ void write_completion(const Ring& ring, const Job& job, int status, std::uint64_t run_ns,
-                                                 unsigned lane) {
+__device__ __forceinline__ std::uint32_t run_ns(const TeamState& team, const Job& job) {
+    return static_cast<std::uint32_t>(cycles() - job.begin) * 1000U / team.cycles_per_us;
+}
+
+__device__ __forceinline__ void write_completion(const Ring& ring, const Job& job, int status,
+                                                 std::uint32_t nanoseconds, unsigned lane) {
     if (lane < 4) {
-        const std::uint32_t first = lane == 0   ? static_cast<std::uint32_t>(status)
-                                    : lane == 2 ? static_cast<std::uint32_t>(run_ns)
-                                                : 0;
+        const std::uint32_t first = lane == 0 ? static_cast<std::uint32_t>(status) : lane == 2 ? nanoseconds : 0;
         const std::uint32_t second = lane == 0 ? YOKE_WHERE_NSK | YOKE_WHY_ONLY << 8 : 0;
         const std::uint32_t third = lane == 0 && status == 0 ? job.out_length : 0;
         store_relaxed(&ring.completion[job.slot].quarter[lane], {first | static_cast<std::uint64_t>(second) << 32,
@@ -123,13 +137,13 @@ __device__ __forceinline__ void account(TeamState& team, Report* reports, const 
         totals.calls += 1;
         totals.bytes_in += job.call.in_length;
         totals.bytes_out += job.out_length;
-        totals.busy_ns += now - job.begin_ns;
+        totals.busy_ns += (now - job.begin) * 1000 / team.cycles_per_us;
         Report& report = reports[job.ring];
         store_relaxed64(&report.calls, totals.calls);
         store_relaxed64(&report.bytes_in, totals.bytes_in);
         store_relaxed64(&report.bytes_out, totals.bytes_out);
         store_relaxed64(&report.busy_ns, totals.busy_ns);
-        team.last_work_ns[job.ring] = now;
+        team.last_work[job.ring] = now;
     }
     __syncwarp();
 }
@@ -141,14 +155,14 @@ __device__ __noinline__ void run_jobs(TeamState& team, const SharedTables& table
         run_part(tables, team.jobs[0], staged, keys, warp, warps_per_team, lane);
         team_barrier(barrier);
         if (warp == 0) {
-            write_completion(team.ring[team.jobs[0].ring], team.jobs[0], 0, device_ns() - team.jobs[0].begin_ns, lane);
+            write_completion(team.ring[team.jobs[0].ring], team.jobs[0], 0, run_ns(team, team.jobs[0]), lane);
         }
         return;
     }
     for (unsigned j = warp; j < team.job_count; j += warps_per_team) {
         const Job& job = team.jobs[j];
         const int status = run_part(tables, job, staged, keys, 0, 1, lane);
-        write_completion(team.ring[job.ring], job, status, device_ns() - job.begin_ns, lane);
+        write_completion(team.ring[job.ring], job, status, run_ns(team, job), lane);
     }
     team_barrier(barrier);
 }

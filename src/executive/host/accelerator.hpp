@@ -35,7 +35,8 @@ class Lender {
     Lender& operator=(const Lender&) = delete;
     virtual ~Lender() = default;
     // The express ring, from `head` on. `refused`: the next entry is one that the device does not execute.
-    virtual void ring_back(Session& session, std::uint64_t head, bool refused) noexcept = 0;
+    // `calls`: those that it has executed.
+    virtual void ring_back(Session& session, std::uint64_t head, bool refused, std::uint64_t calls) noexcept = 0;
     // A bulk call has ended with 0 or -errno; `begun_ns`: when its execution began. The session may be gone afterwards.
     virtual void call_done(Session& session, BulkCall& call, int status, std::uint64_t begun_ns) noexcept = 0;
 };

@@ -13,8 +13,11 @@
 namespace yoke::executive {
 namespace {
 
-// A ring whose entries the device refuses stays with the host, longer each time.
-constexpr std::uint64_t home_least_ns = 1'000'000;
+// A ring whose entries the device refuses stays with the host, longer each time unless it executed many before.
+constexpr std::uint64_t calls_worth_lending = 16;
+constexpr std::uint64_t home_least_ns = 300'000;
+// Calls further apart than this are not behind each other.
+constexpr std::uint64_t streak_ns = 1'000'000;
 constexpr std::uint64_t home_most_ns = 1'000'000'000;
 
 }  // namespace
@@ -108,8 +111,10 @@ void Poller::rung(Session& session) {
 void Poller::heat(Session& session, std::uint64_t now) {
     RingState& state = session.state[ring_];
     state.hot = true;
+    if (now - state.last_work_ns > streak_ns) {
+        state.calls_at_home = 0;
+    }
     state.last_work_ns = now;
-    state.calls_at_home = 0;
     hot_.push_back(&session);
     session.rings[ring_].set_asleep(false);
 }
@@ -121,9 +126,9 @@ void Poller::keep(Session& session, std::uint64_t now) {
     heat(session, now);
 }
 
-void Poller::give_back(Session& session, bool refused) {
+void Poller::give_back(Session& session, bool refused, std::uint64_t calls) {
     const std::lock_guard lock(mutex_);
-    returned_.push_back({&session, refused});
+    returned_.push_back({&session, refused, calls});
     returns_.store(true, std::memory_order_release);
     interrupt();
 }
@@ -134,11 +139,14 @@ void Poller::take_returned(std::uint64_t now) {
         RingState& state = back.session->state[ring_];
         state.away = false;
         if (back.refused) {
-            state.home_for_ns = std::clamp(2 * state.home_for_ns, home_least_ns, home_most_ns);
+            state.home_for_ns = back.calls >= calls_worth_lending
+                                    ? home_least_ns
+                                    : std::clamp(2 * state.home_for_ns, home_least_ns, home_most_ns);
             state.home_until_ns = now + state.home_for_ns;
         } else {
             state.home_for_ns = 0;
         }
+        state.calls_at_home = 0;
         heat(*back.session, now);
     }
     returned_.clear();

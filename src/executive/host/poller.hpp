@@ -43,7 +43,7 @@ class Poller {
     // The device did not want it: polled again, and offered again after a while.
     void keep(Session& session, std::uint64_t now);
     // Any thread: a ring that was lent is back, and hot again on the owner's next look.
-    void give_back(Session& session, bool refused);
+    void give_back(Session& session, bool refused, std::uint64_t calls);
     [[nodiscard]] bool has_returns() const { return returns_.load(std::memory_order_acquire); }
     void take_returned(std::uint64_t now);
 
@@ -94,6 +94,7 @@ class Poller {
     struct Return {
         Session* session;
         bool refused;
+        std::uint64_t calls;
     };
     std::vector<Return> returned_;  // guarded by mutex_
     std::atomic<bool> returns_{false};

@@ -106,8 +106,11 @@ YOKE_HD Block load_part(const std::uint8_t* from, std::uint32_t length) {
         return load(from);
     }
     Block b{};
-    for (unsigned i = 0; i < length; ++i) {
-        b.w[i / 4] |= std::uint32_t{from[i]} << (8 * (i % 4));
+    YOKE_UNROLL
+    for (unsigned i = 0; i < 16; ++i) {
+        if (i < length) {
+            b.w[i / 4] |= std::uint32_t{from[i]} << (8 * (i % 4));
+        }
     }
     return b;
 }
@@ -117,9 +120,25 @@ YOKE_HD void store_part(std::uint8_t* to, const Block& b, std::uint32_t length) 
         store(to, b);
         return;
     }
-    for (unsigned i = 0; i < length; ++i) {
-        to[i] = static_cast<std::uint8_t>(byte_of(b, i));
+    YOKE_UNROLL
+    for (unsigned i = 0; i < 16; ++i) {
+        if (i < length) {
+            to[i] = static_cast<std::uint8_t>(byte_of(b, i));
+        }
     }
+}
+
+// An aligned block if `wanted`, else `b` as it is: no branch, so that the loads of a batch are on their way together.
+YOKE_HD void load_if(Block& b, const std::uint8_t* from, bool wanted) {
+#if defined(__CUDA_ARCH__)
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %5, 0; @p ld.global.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+                 : "+r"(b.w[0]), "+r"(b.w[1]), "+r"(b.w[2]), "+r"(b.w[3])
+                 : "l"(from), "r"(static_cast<std::uint32_t>(wanted)));
+#else
+    if (wanted) {
+        __builtin_memcpy(&b, from, sizeof(b));
+    }
+#endif
 }
 
 YOKE_HD std::uint32_t swap_bytes(std::uint32_t x) {

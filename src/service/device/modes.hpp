@@ -9,7 +9,8 @@
 
 namespace yoke::service::device {
 
-constexpr int batch = 4;
+// Two: a page is two blocks for each of the 128 threads that share it, and more would only compute on nothing.
+constexpr int batch = 2;
 
 struct Share {
     std::uint32_t first;
@@ -17,6 +18,48 @@ struct Share {
     std::uint32_t index;
     std::uint32_t count;
 };
+
+// Blocks only, and all of them aligned: the loads need no branches.
+YOKE_HD bool is_plain(const Call& call) {
+    return call.in_length % 16 == 0 && aligned16(call.in) && aligned16(call.out);
+}
+
+// The batch of blocks that begins with grain g; a part behind `length` is zero.
+template <int blocks>
+YOKE_HD void load_batch(Block (&v)[blocks], const std::uint8_t* in, const Share& share, std::uint32_t g,
+                        std::uint32_t length, bool plain) {
+    if (plain) {
+        YOKE_UNROLL
+        for (std::uint32_t k = 0; k < blocks; ++k) {
+            const std::uint32_t at = g + k * share.count;
+            load_if(v[k], in + std::uint64_t{16} * at, at < share.last);
+        }
+        return;
+    }
+    YOKE_UNROLL
+    for (std::uint32_t k = 0; k < blocks; ++k) {
+        const std::uint32_t at = g + k * share.count;
+        if (at < share.last) {
+            v[k] = load_part(in + std::uint64_t{16} * at, length - 16 * at);
+        }
+    }
+}
+
+template <int blocks>
+YOKE_HD void store_batch(std::uint8_t* out, const Block (&v)[blocks], const Share& share, std::uint32_t g,
+                         std::uint32_t length, bool plain) {
+    YOKE_UNROLL
+    for (std::uint32_t k = 0; k < blocks; ++k) {
+        const std::uint32_t at = g + k * share.count;
+        if (at < share.last) {
+            if (plain) {
+                *reinterpret_cast<Block*>(out + std::uint64_t{16} * at) = v[k];
+            } else {
+                store_part(out + std::uint64_t{16} * at, v[k], length - 16 * at);
+            }
+        }
+    }
+}
 
 // 128-bit big-endian counter block plus n; GCM's counter is the last 32 bits alone.
 YOKE_HD Block counter_plus(const Block& start, std::uint32_t n, bool narrow) {
@@ -37,25 +80,16 @@ YOKE_HD Block counter_plus(const Block& start, std::uint32_t n, bool narrow) {
 
 template <typename Tables>
 YOKE_HD void run_ecb(const Tables& t, const Key& key, const Call& call, const Share& share) {
+    const bool plain = is_plain(call);
     for (std::uint32_t g = share.first + share.index; g < share.last; g += batch * share.count) {
         Block v[batch] = {};
-        YOKE_UNROLL
-        for (std::uint32_t k = 0; k < batch; ++k) {
-            if (g + k * share.count < share.last) {
-                v[k] = load(call.in + std::uint64_t{16} * (g + k * share.count));
-            }
-        }
+        load_batch(v, call.in, share, g, call.in_length, plain);
         if (decrypts(call)) {
             decrypt(t, key.decrypt, key.rounds, v);
         } else {
             encrypt(t, key.encrypt, key.rounds, v);
         }
-        YOKE_UNROLL
-        for (std::uint32_t k = 0; k < batch; ++k) {
-            if (g + k * share.count < share.last) {
-                store(call.out + std::uint64_t{16} * (g + k * share.count), v[k]);
-            }
-        }
+        store_batch(call.out, v, share, g, call.in_length, plain);
     }
 }
 
@@ -63,24 +97,29 @@ YOKE_HD void run_ecb(const Tables& t, const Key& key, const Call& call, const Sh
 template <typename Tables>
 YOKE_HD void run_cbc(const Tables& t, const Key& key, const Call& call, const Share& share) {
     const Block iv{{call.params[0], call.params[1], call.params[2], call.params[3]}};
+    const bool plain = is_plain(call);
     for (std::uint32_t g = share.first + share.index; g < share.last; g += batch * share.count) {
         Block v[batch] = {};
         Block before[batch] = {};
-        YOKE_UNROLL
-        for (std::uint32_t k = 0; k < batch; ++k) {
-            const std::uint32_t at = g + k * share.count;
-            if (at < share.last) {
-                v[k] = load(call.in + std::uint64_t{16} * at);
-                before[k] = at == 0 ? iv : load(call.in + std::uint64_t{16} * at - 16);
+        load_batch(v, call.in, share, g, call.in_length, plain);
+        // The first block of the call has none before it; its slot loads nothing and gets the IV.
+        if (g == 0) {
+            before[0] = iv;
+            YOKE_UNROLL
+            for (std::uint32_t k = 1; k < batch; ++k) {
+                if (k * share.count < share.last) {
+                    before[k] = load(call.in + std::uint64_t{16} * (k * share.count) - 16);
+                }
             }
+        } else {
+            load_batch(before, call.in - 16, share, g, call.in_length + 16, plain);
         }
         decrypt(t, key.decrypt, key.rounds, v);
         YOKE_UNROLL
         for (std::uint32_t k = 0; k < batch; ++k) {
-            if (g + k * share.count < share.last) {
-                store(call.out + std::uint64_t{16} * (g + k * share.count), v[k] ^ before[k]);
-            }
+            v[k] = v[k] ^ before[k];
         }
+        store_batch(call.out, v, share, g, call.in_length, plain);
     }
 }
 
@@ -89,6 +128,7 @@ YOKE_HD void run_cbc(const Tables& t, const Key& key, const Call& call, const Sh
 template <bool authenticated, typename Tables>
 YOKE_HD void run_counter(const Tables& t, const Key& key, const Call& call, const Share& share, const Block& start,
                          std::uint32_t length, Element& hash, std::uint32_t& hashed) {
+    const bool plain = length % 16 == 0 && aligned16(call.in) && aligned16(call.out);
     Element stride{0, 0};
     if (authenticated) {
         unsigned power = 0;
@@ -100,32 +140,30 @@ YOKE_HD void run_counter(const Tables& t, const Key& key, const Call& call, cons
     for (std::uint32_t g = share.first + share.index; g < share.last; g += batch * share.count) {
         Block in[batch] = {};
         Block v[batch] = {};
+        load_batch(in, call.in, share, g, length, plain);
         YOKE_UNROLL
         for (std::uint32_t k = 0; k < batch; ++k) {
-            const std::uint32_t at = g + k * share.count;
-            if (at < share.last) {
-                in[k] = load_part(call.in + std::uint64_t{16} * at, length - 16 * at);
-                v[k] = counter_plus(start, at, authenticated);
-            }
+            v[k] = counter_plus(start, g + k * share.count, authenticated);
         }
         encrypt(t, key.encrypt, key.rounds, v);
         YOKE_UNROLL
         for (std::uint32_t k = 0; k < batch; ++k) {
             const std::uint32_t at = g + k * share.count;
-            if (at < share.last) {
-                const std::uint32_t left = length - 16 * at;
-                v[k] = v[k] ^ in[k];
-                store_part(call.out + std::uint64_t{16} * at, v[k], left);
-                if (authenticated) {
+            v[k] = v[k] ^ in[k];
+            if (authenticated) {
+                if (at < share.last) {
+                    const std::uint32_t left = length - 16 * at;
                     Block c = decrypts(call) ? in[k] : v[k];
-                    for (std::uint32_t i = left; i < 16; ++i) {
-                        c.w[i / 4] &= ~(0xffU << (8 * (i % 4)));
+                    YOKE_UNROLL
+                    for (std::uint32_t i = 0; i < 16; ++i) {
+                        c.w[i / 4] &= i < left ? 0xffffffffU : ~(0xffU << (8 * (i % 4)));
                     }
                     hash = hash_product(hash, stride) ^ hash_element(c);
                     hashed = at + 1;
                 }
             }
         }
+        store_batch(call.out, v, share, g, length, plain);
     }
 }
 
@@ -187,6 +225,7 @@ YOKE_HD void steal(const Tables& t, const Key& key, const Call& call, std::uint6
 template <typename Tables>
 YOKE_HD void run_xts(const Tables& t, const Key& key, const Call& call, const Share& share) {
     const XtsShape shape = xts_shape(call);
+    const bool plain = is_plain(call) && shape.unit % 16 == 0;
     std::uint32_t unit = 0xffffffffU;
     std::uint32_t at_block = 0;
     Element tweak{0, 0};
@@ -206,7 +245,17 @@ YOKE_HD void run_xts(const Tables& t, const Key& key, const Call& call, const Sh
                 const std::uint32_t bytes = left < shape.unit ? static_cast<std::uint32_t>(left) : shape.unit;
                 offset[k] = begin + std::uint64_t{16} * j;
                 rest[k] = j + 1 == bytes / 16 ? bytes % 16 : 0;
-                if (rest[k] == 0) {
+            }
+        }
+        if (plain) {
+            YOKE_UNROLL
+            for (std::uint32_t k = 0; k < batch; ++k) {
+                load_if(v[k], call.in + offset[k], g + k * share.count < share.last);
+            }
+        } else {
+            YOKE_UNROLL
+            for (std::uint32_t k = 0; k < batch; ++k) {
+                if (g + k * share.count < share.last && rest[k] == 0) {
                     v[k] = load(call.in + offset[k]);
                 }
             }
@@ -236,7 +285,9 @@ YOKE_HD void run_xts(const Tables& t, const Key& key, const Call& call, const Sh
         YOKE_UNROLL
         for (std::uint32_t k = 0; k < batch; ++k) {
             if (g + k * share.count < share.last) {
-                if (rest[k] == 0) {
+                if (plain) {
+                    *reinterpret_cast<Block*>(call.out + offset[k]) = v[k] ^ tweaks[k];
+                } else if (rest[k] == 0) {
                     store(call.out + offset[k], v[k] ^ tweaks[k]);
                 } else {
                     steal(t, key, call, offset[k], rest[k], tweaks[k]);

@@ -21,23 +21,12 @@ YOKE_HD std::uint32_t grains_of(const Call& call) {
 
 // Of an aligned range: eight reads on their way before the first write.
 YOKE_HD void run_echo(const Call& call, const Share& share) {
-    constexpr std::uint32_t in_flight = 8;
+    constexpr int in_flight = 8;
+    const bool plain = is_plain(call);
     for (std::uint32_t g = share.first + share.index; g < share.last; g += in_flight * share.count) {
         Block v[in_flight] = {};
-        YOKE_UNROLL
-        for (std::uint32_t k = 0; k < in_flight; ++k) {
-            const std::uint32_t at = g + k * share.count;
-            if (at < share.last) {
-                v[k] = load_part(call.in + std::uint64_t{16} * at, call.in_length - 16 * at);
-            }
-        }
-        YOKE_UNROLL
-        for (std::uint32_t k = 0; k < in_flight; ++k) {
-            const std::uint32_t at = g + k * share.count;
-            if (at < share.last) {
-                store_part(call.out + std::uint64_t{16} * at, v[k], call.in_length - 16 * at);
-            }
-        }
+        load_batch(v, call.in, share, g, call.in_length, plain);
+        store_batch(call.out, v, share, g, call.in_length, plain);
     }
 }
 
