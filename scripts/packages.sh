@@ -16,7 +16,6 @@ libseccomp-dev|confines the worker
 libssl-dev|AES and SHA-256 on the CPU
 ocl-icd-opencl-dev|OpenCL loader and headers
 pocl-opencl-icd|OpenCL on the CPU
-libtbb-dev|parallel algorithms
 libpng-dev|depth frames and pictures
 libgcrypt20-dev|independent check of every cipher
 libgtest-dev|tests

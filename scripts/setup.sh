@@ -5,6 +5,7 @@
 
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+called_from=$PWD
 cd "$root"
 . scripts/packages.sh
 
@@ -16,6 +17,9 @@ die() {
     say "$(basename "$0"): $*"
     exit 1
 }
+
+# A path as its caller means it, who may stand elsewhere.
+from_caller() { case $1 in '' | /*) printf '%s' "$1" ;; *) printf '%s/%s' "$called_from" "$1" ;; esac; }
 
 names_of() { printf '%s\n' "$1" | cut -d'|' -f1 | grep -v '^$'; }
 

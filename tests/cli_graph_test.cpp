@@ -88,6 +88,23 @@ TEST_F(CliGraphFile, CheckNamesFileLineAndColumn) {
     EXPECT_TRUE(says(missing.err, path("none.toml"))) << missing.err;
 }
 
+TEST_F(CliGraphFile, CheckPrintsJson) {
+    const std::string good = write("good.toml", graph_text(good_kernel));
+    const Finished right = yoke({"graph", "check", "--json", good});
+    EXPECT_EQ(right.exit, 0);
+    auto json = nlohmann::json::parse(right.out, nullptr, false);
+    EXPECT_EQ(json["ok"], true);
+    EXPECT_EQ(json["graph"], "/sums");
+    EXPECT_TRUE(json["error"].is_null());
+    const std::string bad = write("bad.toml", "name = 7\n");
+    const Finished wrong = yoke({"graph", "check", "--json", bad});
+    EXPECT_EQ(wrong.exit, 1);
+    json = nlohmann::json::parse(wrong.out, nullptr, false);
+    EXPECT_EQ(json["ok"], false);
+    EXPECT_TRUE(json["graph"].is_null());
+    EXPECT_TRUE(says(json["error"].get<std::string>(), bad + ":1:8")) << wrong.out;
+}
+
 class CliDaemon : public CliTest {
    protected:
     void SetUp() override {
@@ -241,11 +258,17 @@ TEST_F(CliDaemon, StopEndsAGraphAndSaysWhenThereIsNone) {
 }
 
 TEST_F(CliDaemon, AGraphWithoutFilesEndsWithItsTermination) {
-    Invocation start = command({"graph", "start", write("sums.toml", graph_text(good_kernel))});
+    const std::string file = write("sums.toml", graph_text(good_kernel));
+    Invocation start = command({"graph", "start", file});
     start.hold_input = true;
     start.while_running = [&](pid_t) {
         wait_until_running("/sums");
-        EXPECT_EQ(yoke({"graph", "stop", "/sums"}).exit, 0);
+        const Finished broken = yoke({"graph", "rm", write("broken.toml", "name =")});
+        EXPECT_EQ(broken.exit, 1);
+        EXPECT_TRUE(says(broken.err, path("broken.toml") + ":1:")) << broken.err;
+        const Finished stopped = yoke({"graph", "stop", file, "--json"});
+        EXPECT_EQ(stopped.exit, 0) << stopped.err;
+        EXPECT_EQ(nlohmann::json::parse(stopped.out, nullptr, false)["graph"], "/sums");
     };
     const Finished finished = run(start);
     EXPECT_EQ(finished.exit, 1);

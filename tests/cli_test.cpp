@@ -2,6 +2,7 @@
 // libgcrypt. The real program is run, as a user runs it.
 #include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -149,6 +150,40 @@ TEST_F(CliUsage, DoctorSaysThatNoDaemonMayBeStarted) {
     EXPECT_TRUE(says(finished.out, "daemon\tmissing\tnone runs, and YOKE_AUTOSTART=0 forbids")) << finished.out;
 }
 
+TEST_F(CliUsage, ASetuidProgramListensToNoEnvironment) {
+#if defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "LeakSanitizer fails in a setuid process, which nothing may look into";
+#endif
+    constexpr uid_t owner = 65534;
+    constexpr uid_t caller = 65533;
+    struct statvfs place {};
+    if (::geteuid() != 0 || ::statvfs(directory.c_str(), &place) != 0 || (place.f_flag & ST_NOSUID) != 0) {
+        GTEST_SKIP() << "needs root, and a temporary directory where setuid counts";
+    }
+    if (std::filesystem::exists("/run/yoke/yoke.sock")) {
+        GTEST_SKIP() << "a system instance runs here and would be used";
+    }
+    std::filesystem::permissions(directory, std::filesystem::perms::all);
+    const std::string program = path("yoke-setuid");
+    std::filesystem::copy_file(std::string(YOKE_BIN_DIR) + "/yoke", program);
+    ASSERT_EQ(::chown(program.c_str(), owner, owner), 0);
+    ASSERT_EQ(::chmod(program.c_str(), 04755), 0);
+    Invocation made = command({"call", "echo", "--place", "worker"});
+    made.arguments[0] = program;
+    made.environment.erase("YOKE_AUTOSTART");
+    made.in_child = [] {
+        if (::setgid(caller) != 0 || ::setuid(caller) != 0) {
+            ::_exit(99);
+        }
+    };
+    const Finished finished = run(made);
+    if (finished.exit == 127) {
+        GTEST_SKIP() << "other users cannot load libyoke from " << YOKE_BIN_DIR;
+    }
+    expect_sentence(finished, 3, "/run/yoke/yoke.sock, and a setuid program uses no other");
+    EXPECT_FALSE(says(finished.err, path("run")));
+}
+
 class CliCall : public CliTest {
    protected:
     // Runs a service in the caller, from a pipe with short reads.
@@ -280,6 +315,7 @@ TEST_F(CliCall, KeysAreCheckedAndNamed) {
     expect_sentence(call({"aes-ecb", "--key-file", write("k65", std::string(65, 'x')), "-i", data}, ""), 1,
                     "longer than 64 bytes");
     expect_sentence(call({"aes-ecb", "--key-file", path("none"), "-i", data}, ""), 1, "No such file");
+    expect_sentence(call({"sha256", "-i", path("none")}, ""), 1, "none: No such file or directory; name a file");
     expect_sentence(call({"aes-xts", "--key-file", write("equal", std::string(64, 'x')), "-i", data}, ""), 1, "halves");
     // From the standard input, when that holds no data.
     const std::string key(16, 'x');
@@ -371,6 +407,42 @@ TEST_F(CliCall, AnInterruptLeavesNothingBehind) {
     const Finished finished = run(endless);
     expect_sentence(finished, 130, "interrupted");
     EXPECT_TRUE(files().empty());
+}
+
+TEST_F(CliCall, AnInterruptThatComesTwiceAtOnceIsOne) {
+    Invocation endless = command({"call", "echo", "--place", "caller", "-o", path("out")});
+    endless.input = random_text(3'000'000, 18);
+    endless.hold_input = true;
+    endless.while_running = [&](pid_t pid) {
+        while (files().empty()) {
+            ::usleep(1000);
+        }
+        ::kill(pid, SIGTERM);
+        ::kill(pid, SIGTERM);
+        ::kill(pid, SIGINT);
+    };
+    expect_sentence(run(endless), 130, "interrupted");
+    EXPECT_TRUE(files().empty());
+}
+
+TEST_F(CliCall, StandardStreamsThatAreClosedAreNotTakenForFiles) {
+    const std::string in = write("in", "some text");
+    Invocation mute = command({"call", "echo", "--place", "caller", "-i", in});
+    mute.in_child = [] { ::close(STDOUT_FILENO); };
+    expect_sentence(run(mute), 1, "standard output");
+    EXPECT_EQ(read("in"), "some text");
+    Invocation deaf = command({"call", "echo", "--place", "caller", "-o", path("out")});
+    deaf.in_child = [] { ::close(STDIN_FILENO); };
+    expect_sentence(run(deaf), 1, "standard input");
+    EXPECT_EQ(files(), std::set<std::string>{"in"});
+    Invocation silent = command({"call", "echo", "--place", "caller", "-i", in, "--json"});
+    silent.in_child = [] { ::close(STDERR_FILENO); };
+    const Finished finished = run(silent);
+    EXPECT_EQ(finished.exit, 0);
+    EXPECT_EQ(finished.out, "some text");
+    Invocation version = command({"version"});
+    version.in_child = [] { ::close(STDOUT_FILENO); };
+    expect_sentence(run(version), 1, "standard output");
 }
 
 TEST_F(CliCall, TheSummaryIsJsonOnStandardError) {

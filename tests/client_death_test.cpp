@@ -90,7 +90,8 @@ TEST_F(ClientDeath, WithoutAWorkerCallsRunHereOrFailTyped) {
     const auto result = session.wait(waiting, 20s);
     ASSERT_TRUE(result);
     EXPECT_EQ(result->status, -ENOTCONN) << "not begun, and no worker to repeat it";
-    const yoke_call raw = call(YOKE_PLACE_WORKER).raw();
+    const Call again = call(YOKE_PLACE_WORKER);
+    const yoke_call raw = again.raw();
     EXPECT_EQ(yoke_call_sync(session.get(), &raw, nullptr), -ENOTCONN);
     EXPECT_EQ(session.call(call(YOKE_PLACE_AUTO)).where, YOKE_WHERE_CALLER);
     ASSERT_TRUE(instance_.start()) << instance_.error();
@@ -172,6 +173,12 @@ void storm(const yoke_options& options, unsigned seed, const std::atomic<bool>& 
     tally.reconnects += session.info().reconnects;
 }
 
+// Some hundred more calls have ended right: the next kill hits a storm in full swing.
+bool goes_on(const Tally& tally) {
+    const std::uint64_t before = tally.right;
+    return eventually([&] { return tally.right >= before + 250; });
+}
+
 TEST_F(ClientDeath, EveryCallEndsWhileWorkersAreKilled) {
     std::atomic<bool> stop{false};
     Tally tally;
@@ -187,13 +194,13 @@ TEST_F(ClientDeath, EveryCallEndsWhileWorkersAreKilled) {
     }
     int kills = 0;
     for (int k = 0; k < 8; k++) {
-        std::this_thread::sleep_for(250ms);
+        EXPECT_TRUE(goes_on(tally));
         for (const pid_t pid : instance_.worker_pids()) {
             instance_.kill_worker(pid);
             kills++;
         }
     }
-    std::this_thread::sleep_for(300ms);
+    EXPECT_TRUE(goes_on(tally));
     stop = true;
     for (std::thread& thread : threads) {
         thread.join();
@@ -217,7 +224,7 @@ TEST_F(ClientDeath, EveryCallEndsWhileYokedAndWorkersAreKilled) {
         }
     });
     for (int k = 0; k < 3; k++) {
-        std::this_thread::sleep_for(250ms);
+        EXPECT_TRUE(goes_on(tally));
         const std::vector<pid_t> workers = instance_.worker_pids();
         instance_.kill_yoked();
         for (const pid_t pid : workers) {
@@ -225,7 +232,7 @@ TEST_F(ClientDeath, EveryCallEndsWhileYokedAndWorkersAreKilled) {
         }
         ASSERT_TRUE(instance_.start()) << instance_.error();
     }
-    std::this_thread::sleep_for(250ms);
+    EXPECT_TRUE(goes_on(tally));
     stop = true;
     thread.join();
     EXPECT_EQ(tally.wrong, 0U);

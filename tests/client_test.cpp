@@ -158,7 +158,8 @@ TEST_F(Client, CloseWithCallsInFlightDisturbsNobody) {
     Buffer in = other.alloc(4096);
     Buffer out = other.alloc(4096);
     {
-        Session session(options_for(instance_));
+        Session opened(options_for(instance_));
+        Session session(std::move(opened));
         Buffer mine = session.alloc(8U << 20U);
         const Stopped stopped(worker(session));
         for (std::size_t k = 0; k < 20; k++) {
@@ -167,7 +168,6 @@ TEST_F(Client, CloseWithCallsInFlightDisturbsNobody) {
                                .place(YOKE_PLACE_WORKER),
                            [](const yoke_result&) { ADD_FAILURE() << "called after close"; });
         }
-        Session closing(std::move(session));
     }
     fill(in, 9);
     for (int k = 0; k < 100; k++) {

@@ -147,8 +147,9 @@ struct yoke_result {
  * Executes a call and waits for its end. @result may be NULL. Returns result->status.
  * Output that overlaps input or aux is refused with -EINVAL; see yoke_call_inplace.
  * In place YOKE_PLACE_WORKER, memory outside the arena is refused with -EFAULT; YOKE_PLACE_AUTO runs such a call here.
- * A call whose worker died before it was begun is repeated there; one that was executing is repeated once, in the caller. After -ETIME the output is quarantined: its
- * content is undefined and may change until yoke_info says that nothing is quarantined.
+ * A call whose worker died before it was begun is repeated there; one that was executing is repeated once, in the caller.
+ * After -ETIME the output is quarantined: its content is undefined and may change until yoke_info says that nothing is
+ * quarantined.
  * -EBUSY: the call would write memory that is quarantined, or read memory that a quarantined call may still write.
  */
 int yoke_call_sync(yoke_session *session, const struct yoke_call *call, struct yoke_result *result);
@@ -238,7 +239,10 @@ int yoke_terminate_graph(yoke_session *session, const char *name);
  * -ENOENT, -EINVAL with line and column, and the errors of the functions above. @name gets the graph's name.
  */
 int yoke_load_graph(yoke_session *session, const char *path, char *name, size_t name_bytes);
-/* Checks such a file without a worker, kernels included only as far as their files exist. */
+/*
+ * Checks such a file without a worker, kernels included only as far as their files exist. @message, if not NULL, gets the
+ * graph's name when the file is right, else one sentence, cut to @message_bytes.
+ */
 int yoke_check_graph(const char *path, char *message, size_t message_bytes);
 
 /*

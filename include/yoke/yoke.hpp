@@ -64,7 +64,7 @@ concept Plain = std::is_trivially_copyable_v<T>;
 // Time without end, for the functions that wait.
 inline constexpr std::chrono::nanoseconds forever = std::chrono::nanoseconds::max();
 
-// Memory of a session's arena.
+// Memory of a session's arena. To be destroyed before the session.
 class Buffer {
    public:
     Buffer() = default;
@@ -106,7 +106,7 @@ class Buffer {
     std::size_t bytes_ = 0;
 };
 
-// A key for the service that it was made for.
+// A key for the service that it was made for. To be destroyed before its session.
 class Key {
    public:
     Key(yoke_session* session, std::uint16_t service, std::span<const std::byte> bytes) : session_(session) {
@@ -172,8 +172,9 @@ class Call {
         call_.timeout_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(timeout.count(), 1));
         return *this;
     }
-    // The call for the C interface; valid as long as this object.
-    [[nodiscard]] yoke_call raw() const {
+    // The call for the C interface; valid as long as this object, which therefore must not be a temporary one.
+    yoke_call raw() const&& = delete;
+    [[nodiscard]] yoke_call raw() const& {
         yoke_call call = call_;
         call.params = has_params_ ? params_.data() : nullptr;
         return call;

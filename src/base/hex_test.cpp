@@ -1,3 +1,4 @@
+// Hex text both ways: every byte, both cases, and wrong text named by its first wrong character.
 #include "base/hex.hpp"
 
 #include <gtest/gtest.h>

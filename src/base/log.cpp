@@ -1,3 +1,6 @@
+// One spdlog logger per topic, all writing to one stderr; see log.hpp. Fields come from strangers too, so they are
+// printed as one escaped, shortened word each: no text can forge a line. Under the journal a line begins with its
+// priority.
 #include "base/log.hpp"
 
 #include <spdlog/logger.h>

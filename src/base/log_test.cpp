@@ -1,3 +1,5 @@
+// What really reaches stderr: fields, levels per topic, priorities for the journal, and hostile text that must stay
+// in its line.
 #include "base/log.hpp"
 
 #include <gmock/gmock.h>

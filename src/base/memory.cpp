@@ -1,3 +1,5 @@
+// Shared memory by memfd: made and sealed here, and checked when it comes from a stranger; see memory.hpp. A
+// descriptor is believed only as far as the kernel says so: kind of file system, size, seals.
 #include "base/memory.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Mappings share bytes and seals hold. Descriptors that are no sealed memory (files, pipes, huge pages, wrong sizes)
+// are refused, and missing seals are named.
 #include "base/memory.hpp"
 
 #include <fcntl.h>

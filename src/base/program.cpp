@@ -1,3 +1,6 @@
+// Finds yoke's own programs; see program.hpp. The folder of the running code is asked from the kernel (/proc/self), not
+// from argv or $PATH. The one variable that counts, $YOKE_LIBEXEC_DIR, must be absolute and is ignored in setuid
+// programs.
 #include "base/program.hpp"
 
 #include <sys/stat.h>
@@ -62,7 +65,8 @@ std::vector<std::string> places() {
         const std::string folder = folder_of(here);
         folders.push_back(folder);
         folders.push_back(folder + "/../bin");
-        folders.push_back(folder + "/../libexec/yoke");
+        folders.push_back(folder + "/yoke");
+        folders.push_back(folder + "/../yoke");
     }
     folders.emplace_back("/usr/lib/yoke");
     folders.emplace_back("/usr/libexec/yoke");

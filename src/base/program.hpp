@@ -12,8 +12,9 @@
 namespace yoke {
 
 // Absolute path of the program `name`. Looked for in $YOKE_LIBEXEC_DIR, the folder of the running program, the folder
-// of the file this code was loaded from (a program or libyoke.so), its ../bin and ../libexec/yoke, /usr/lib/yoke and
-// /usr/libexec/yoke. ENOENT lists where it looked; EINVAL: `name` is no plain file name.
+// of the file this code was loaded from (a program or libyoke.so), its ../bin, its yoke and ../yoke (lib/yoke beside
+// lib/libyoke.so or lib/TRIPLET/libyoke.so), /usr/lib/yoke and /usr/libexec/yoke. ENOENT lists where it looked; EINVAL:
+// `name` is no plain file name.
 Result<std::string> find_program(std::string_view name);
 
 }  // namespace yoke

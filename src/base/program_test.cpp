@@ -1,3 +1,4 @@
+// Which folder wins when a program is looked for, and what is not taken for a program.
 #include "base/program.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// Makes foreign bytes fit for a sentence: one line of well-formed UTF-8 without control characters, of bounded
+// length. Simple and linear; long texts are cut between characters.
 #include "base/text.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Foreign text in messages: control characters, broken UTF-8, and texts that are too long.
 #include "base/text.hpp"
 
 #include <gtest/gtest.h>

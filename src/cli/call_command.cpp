@@ -46,7 +46,7 @@ Outcome<SecretBytes> read_key(const CallOptions& options, std::uint16_t service)
     struct stat status {};
     if (path != "-" && ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
         (status.st_mode & S_IROTH) != 0) {
-        fmt::print(stderr, "yoke: warning: everybody on this machine can read key file {}; chmod 600 it\n", path);
+        say("yoke: warning: everybody on this machine can read key file {}; chmod 600 it", path);
     }
     auto bytes = read_small_file(path, key_bytes_max, "key file");
     if (!bytes) {
@@ -75,8 +75,7 @@ Outcome<Place> open_place(const CallOptions& options, std::uint64_t data_bytes) 
                                               : std::uint8_t{YOKE_PLACE_AUTO};
     auto session = open_session(needs);
     if (!session && place.asked == YOKE_PLACE_AUTO && session.error().exit != exit_usage) {
-        fmt::print(stderr, "yoke: note: running in this process, because no worker can be had: {}\n",
-                   session.error().message);
+        say("yoke: note: running in this process, because no worker can be had: {}", session.error().message);
         needs.local = true;
         session = open_session(needs);
     }
@@ -101,7 +100,7 @@ void print_summary(const CallOptions& options, const Summary& summary, std::uint
     json["queued_ns"] = summary.queued_ns;
     json["run_ns"] = summary.run_ns;
     json["wall_ns"] = wall_ns;
-    fmt::print(stderr, "{}\n", json.dump());
+    say("{}", json.dump());
 }
 
 // The stream between opened ends; returns what it did.

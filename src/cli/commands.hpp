@@ -22,15 +22,17 @@ struct GraphStartOptions {
     std::vector<std::string> push;  // CHANNEL=FILE
     std::vector<std::string> pull;  // CHANNEL=FILE
     std::string socket;
+    bool json = false;
 };
 
 Done show_status(const ViewOptions& options);
 Done list_objects(const ViewOptions& options, const std::string& kind);
 Done shut_down(const ViewOptions& options);
 Done call_service(const CallOptions& options);
-Done check_graph(const std::string& file);
+Done check_graph(const std::string& file, bool json);
 Done start_graph(const GraphStartOptions& options);
-Done remove_graph(const std::string& name, const std::string& socket);
+// `graph` is a name or a graph file.
+Done remove_graph(const std::string& graph, const std::string& socket, bool json);
 Done diagnose(const ViewOptions& options);
 Done show_version(const ViewOptions& options);
 

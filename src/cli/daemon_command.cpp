@@ -95,7 +95,7 @@ Done list_objects(const ViewOptions& options, const std::string& kind) {
         } else if (!objects.empty()) {
             fmt::print("{}", table_of(objects, first_columns, options.plain));
         } else if (!options.plain && !kind.empty()) {
-            fmt::print(stderr, "no {}\n", kind);
+            say("no {}", kind);
         }
     }
     return {};

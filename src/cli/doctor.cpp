@@ -76,7 +76,8 @@ std::vector<std::filesystem::path> program_directories() {
         const auto directory = std::filesystem::absolute(library.dli_fname, error).parent_path();
         directories.push_back(directory);
         directories.push_back(directory / "../bin");
-        directories.push_back(directory / "../libexec/yoke");
+        directories.push_back(directory / "yoke");
+        directories.push_back(directory / "../yoke");
     }
     directories.emplace_back("/usr/lib/yoke");
     directories.emplace_back("/usr/libexec/yoke");

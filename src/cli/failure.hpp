@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -57,6 +58,14 @@ template <typename... Args>
     const int code = errno;
     return tl::unexpected<Failure>(
         Failure{exit_of(code), fmt::format(format, std::forward<Args>(args)...) + ": " + std::strerror(code)});
+}
+
+// A line for people, or a summary that was asked for, on the standard error. One that cannot be written is lost: it
+// must not make a command fail that has done its work.
+template <typename... Args>
+void say(fmt::format_string<Args...> format, Args&&... args) {
+    const std::string line = fmt::format(format, std::forward<Args>(args)...) + "\n";
+    static_cast<void>(std::fwrite(line.data(), 1, line.size(), stderr));
 }
 
 [[nodiscard]] inline tl::unexpected<Failure> interrupted_failure() {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 
 #include "cli/interrupt.hpp"
@@ -29,7 +30,9 @@ Outcome<Input> Input::open(const std::string& path) {
     }
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return fail_errno("cannot read {}", path);
+        const int code = errno;
+        return fail(exit_of(code), "cannot read {}: {}; name a file that is there and that you may read", path,
+                    std::strerror(code));
     }
     Input input(fd, path);
     struct stat status {};
@@ -186,6 +189,15 @@ Done Output::finish() {
         temporary_.clear();
     }
     return {};
+}
+
+void occupy_standard_streams() {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(fd, F_GETFD) < 0) {
+            // The lowest free number is this one. Reading from it, or writing to it, fails with EBADF.
+            static_cast<void>(::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+        }
+    }
 }
 
 Outcome<std::vector<std::byte>> read_small_file(const std::string& path, std::size_t bytes_max, const char* what) {

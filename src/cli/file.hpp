@@ -68,6 +68,10 @@ class Output {
     std::string temporary_;  // empty: written directly
 };
 
+// Puts something that cannot be used in the place of standard streams that were closed. Otherwise the next file or
+// socket gets that number, and what is printed goes there.
+void occupy_standard_streams();
+
 // Reads a file of @bytes_max at most. Fails when it is longer.
 Outcome<std::vector<std::byte>> read_small_file(const std::string& path, std::size_t bytes_max, const char* what);
 

@@ -1,4 +1,5 @@
 // `yoke graph`: graphs from files, run in the foreground with files at their outer channels.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -169,7 +170,7 @@ Done bind_lanes(std::vector<Lane>& lanes, const std::string& socket, const std::
 
 Done wait_for_interrupt(const std::string& socket, const std::string& graph) {
     constexpr int look_ms = 1000;
-    fmt::print(stderr, "yoke: {} runs; Ctrl-C ends it\n", graph);
+    say("yoke: {} runs; Ctrl-C ends it", graph);
     while (!interrupted()) {
         static_cast<void>(wait_readable(-1, look_ms));
         const auto creator = creator_of(socket, graph);
@@ -182,7 +183,7 @@ Done wait_for_interrupt(const std::string& socket, const std::string& graph) {
 }
 
 // Transfers go over a session of their own, whose arena fits the datablocks: those are known only now.
-Done run_flow(const GraphStartOptions& options, std::vector<Lane> lanes) {
+Done run_flow(const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes) {
     Flow flow(std::move(lanes));
     SessionNeeds needs;
     needs.socket = options.socket;
@@ -197,25 +198,54 @@ Done run_flow(const GraphStartOptions& options, std::vector<Lane> lanes) {
     if (auto done = flow.run(); !done) {
         return done;
     }
-    fmt::print(stderr, "yoke: {} datablocks pushed, {} pulled\n", flow.pushed(), flow.pulled());
+    if (options.json) {
+        const nlohmann::ordered_json summary{{"graph", graph}, {"pushed", flow.pushed()}, {"pulled", flow.pulled()}};
+        say("{}", summary.dump());
+    } else {
+        say("yoke: {} datablocks pushed, {} pulled", flow.pushed(), flow.pulled());
+    }
     return {};
+}
+
+// The name of the graph in a file.
+Outcome<std::string> name_in(const std::string& file) {
+    std::array<char, 8192> text{};
+    const int error = yoke_check_graph(file.c_str(), text.data(), text.size());
+    if (error != 0) {
+        return fail(exit_of(-error), "{}", text[0] == '\0' ? std::strerror(-error) : text.data());
+    }
+    return std::string(text.data());
+}
+
+// The graph that people mean: a file that is there, else a name.
+Outcome<std::string> name_of(const std::string& graph) {
+    struct stat status {};
+    if (::stat(graph.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+        return name_in(graph);
+    }
+    return graph.starts_with('/') ? graph : "/" + graph;
 }
 
 }  // namespace
 
-Done check_graph(const std::string& file) {
-    std::array<char, 8192> message{};
-    const int error = yoke_check_graph(file.c_str(), message.data(), message.size());
-    if (error != 0) {
-        return fail(exit_of(-error), "{}", message[0] == '\0' ? std::strerror(-error) : message.data());
+Done check_graph(const std::string& file, bool json) {
+    const auto name = name_in(file);
+    if (json) {
+        const nlohmann::ordered_json answer{
+            {"file", file},
+            {"ok", name.has_value()},
+            {"graph", name ? nlohmann::ordered_json(*name) : nlohmann::ordered_json()},
+            {"error", name ? nlohmann::ordered_json() : nlohmann::ordered_json(name.error().message)}};
+        fmt::print("{}\n", answer.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    } else if (name) {
+        say("yoke: {} is a good graph", file);
     }
-    fmt::print(stderr, "yoke: {} is a good graph\n", file);
-    return {};
+    return name ? Done{} : tl::unexpected<Failure>(name.error());
 }
 
 Done start_graph(const GraphStartOptions& options) {
-    if (auto checked = yoke_check_graph(options.file.c_str(), nullptr, 0); checked != 0) {
-        return check_graph(options.file);
+    if (auto checked = name_in(options.file); !checked) {
+        return tl::unexpected<Failure>(checked.error());
     }
     auto lanes = open_files(options);
     if (!lanes) {
@@ -244,10 +274,14 @@ Done start_graph(const GraphStartOptions& options) {
     if (lanes->empty()) {
         return wait_for_interrupt(options.socket, graph.name());
     }
-    return run_flow(options, std::move(*lanes));
+    return run_flow(options, graph.name(), std::move(*lanes));
 }
 
-Done remove_graph(const std::string& name, const std::string& socket) {
+Done remove_graph(const std::string& graph, const std::string& socket, bool json) {
+    const auto name = name_of(graph);
+    if (!name) {
+        return tl::unexpected<Failure>(name.error());
+    }
     if (const auto answer = ask_daemon(socket, {{"op", "status"}}); !answer) {
         return tl::unexpected<Failure>(answer.error());
     }
@@ -257,9 +291,11 @@ Done remove_graph(const std::string& name, const std::string& socket) {
     if (!session) {
         return tl::unexpected<Failure>(session.error());
     }
-    const std::string full = name.starts_with('/') ? name : "/" + name;
-    if (const int error = yoke_terminate_graph(session->get(), full.c_str()); error != 0) {
+    if (const int error = yoke_terminate_graph(session->get(), name->c_str()); error != 0) {
         return fail_library(session->get(), error);
+    }
+    if (json) {
+        fmt::print("{}\n", nlohmann::ordered_json{{"graph", *name}, {"terminated", true}}.dump(2));
     }
     return {};
 }

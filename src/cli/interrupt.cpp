@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,11 +14,26 @@
 namespace yoke::cli {
 namespace {
 
+constexpr std::int64_t same_ns = 200'000'000;  // signals this close are one
+
 volatile sig_atomic_t flag = 0;
+std::int64_t first_ns = 0;  // the handler's own; it is never interrupted by itself
 int wake_fd = -1;
 
-void on_signal(int /*number*/) {
+std::int64_t monotonic_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+void on_signal(int number) {
     const int saved = errno;
+    if (flag == 0) {
+        first_ns = monotonic_ns();
+    } else if (monotonic_ns() - first_ns > same_ns) {
+        ::signal(number, SIG_DFL);
+        ::raise(number);  // delivered when this returns
+    }
     flag = 1;
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake_fd, &one, sizeof one);
@@ -30,7 +46,9 @@ void catch_interrupts() {
     wake_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct sigaction action {};
     action.sa_handler = on_signal;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    for (const int number : {SIGINT, SIGTERM}) {
+        ::sigaddset(&action.sa_mask, number);
+    }
     for (const int number : {SIGINT, SIGTERM}) {
         struct sigaction old {};
         // What the parent ignores stays ignored: a job in the background of a shell without job control.

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "cli/commands.hpp"
+#include "cli/file.hpp"
 #include "cli/interrupt.hpp"
 
 namespace yoke::cli {
@@ -84,6 +85,7 @@ struct GraphOptions {
     GraphStartOptions start;
     std::string file;
     std::string name;
+    bool json = false;
 };
 
 void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
@@ -92,7 +94,8 @@ void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
 
     CLI::App* check = command->add_subcommand("check", "check a graph file, without a daemon");
     check->add_option("FILE", graph.file, "graph file (TOML)")->required();
-    check->callback([&] { chosen = [&] { return check_graph(graph.file); }; });
+    check->add_flag("--json", graph.json, "print the outcome as JSON");
+    check->callback([&] { chosen = [&] { return check_graph(graph.file, graph.json); }; });
 
     CLI::App* start =
         command->add_subcommand("start", "open a graph and run it until the end of its streams or Ctrl-C");
@@ -102,20 +105,22 @@ void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
         ->take_all();
     start->add_option("--pull", graph.start.pull, "CHANNEL=FILE: pull datablocks into a file; - is the standard output")
         ->take_all();
+    start->add_flag("--json", graph.start.json, "print what was transferred as JSON to the standard error");
     start->callback([&] { chosen = [&] { return start_graph(graph.start); }; });
 
     for (const auto& [verb, help] :
          {std::pair{"stop", "end a graph and remove it"}, std::pair{"rm", "the same as stop"}}) {
         CLI::App* remove = command->add_subcommand(verb, help);
-        remove->add_option("NAME", graph.name, "name of the graph, as `yoke ls graphs` prints it, or its file")
+        remove->add_option("GRAPH", graph.name, "name of the graph, as `yoke ls graphs` prints it, or its file")
             ->required();
-        remove->callback([&] { chosen = [&] { return remove_graph(graph.name, graph.start.socket); }; });
+        remove->add_flag("--json", graph.json, "print the outcome as JSON");
+        remove->callback([&] { chosen = [&] { return remove_graph(graph.name, graph.start.socket, graph.json); }; });
     }
 }
 
 int report(const Failure& failure) {
     if (!failure.message.empty()) {
-        fmt::print(stderr, "yoke: {}\n", failure.message);
+        say("yoke: {}", failure.message);
     }
     return failure.exit;
 }
@@ -158,6 +163,7 @@ int run(int argc, char** argv) {
                                               : fmt::format("{}; see yoke --help", error.what())});
     }
     view.socket = call.socket = graph.start.socket = socket;
+    occupy_standard_streams();
     catch_interrupts();
     const Done done = chosen();
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

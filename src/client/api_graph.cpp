@@ -191,16 +191,14 @@ int yoke_check_graph(const char* path, char* message, size_t message_bytes) {
         return -EINVAL;
     }
     try {
-        auto graph = yoke::control::load_graph(path);
-        if (graph) {
-            return 0;
-        }
+        const auto graph = yoke::control::load_graph(path);
         if (message != nullptr && message_bytes != 0) {
-            const std::size_t length = std::min(graph.error().message.size(), message_bytes - 1);
-            std::memcpy(message, graph.error().message.data(), length);
+            const std::string& text = graph ? graph->name : graph.error().message;
+            const std::size_t length = std::min(text.size(), message_bytes - 1);
+            std::memcpy(message, text.data(), length);
             message[length] = '\0';
         }
-        return -graph.error().code;
+        return graph ? 0 : -graph.error().code;
     } catch (const std::bad_alloc&) {
         return -ENOMEM;
     } catch (...) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +39,12 @@ Result<Fd> connect_only(const std::string& path, const char* source) {
 bool autostart_forbidden() {
     const char* value = ::getenv("YOKE_AUTOSTART");
     return value != nullptr && std::string_view(value) == "0";
+}
+
+// Whether this program has rights that its caller lacks (setuid, capabilities). The caller then chooses the
+// environment, and must not choose who gets this program's keys, or what a daemon with its rights loads.
+bool is_privileged() {
+    return ::getauxval(AT_SECURE) != 0;
 }
 
 // The grandchild: becomes the daemon. Only async-signal-safe calls, since other threads may hold any lock.
@@ -150,7 +157,7 @@ Result<Fd> connect_to_broker(const std::string& socket, Autostart autostart) {
     if (!socket.empty()) {
         return connect_only(socket, "the socket asked for");
     }
-    if (const char* path = ::getenv("YOKE_SOCKET"); path != nullptr && *path != '\0') {
+    if (const char* path = ::secure_getenv("YOKE_SOCKET"); path != nullptr && *path != '\0') {
         return connect_only(path, "from $YOKE_SOCKET");
     }
     auto system = control::connect_to(control::system_socket);
@@ -160,6 +167,10 @@ Result<Fd> connect_to_broker(const std::string& socket, Autostart autostart) {
     if (!nobody_listens(system.error())) {
         return fail(system.error().code, "the system's yoked cannot be used ({}); ask for access or set YOKE_SOCKET",
                     system.error().message);
+    }
+    if (is_privileged()) {
+        return fail(ENOTCONN, "no yoked listens at {}, and a setuid program uses no other; start the system's",
+                    control::system_socket);
     }
     auto directory = control::private_directory();
     if (!directory) {

@@ -1,3 +1,5 @@
+// Listening on and connecting to yoked's socket; see address.hpp. A lock is held while a stale socket is replaced,
+// because it cannot be told from one whose owner has bound it and does not listen yet.
 #include "control/address.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Where the socket is looked for, who may bind it, what becomes of stale and foreign ones: with real sockets in a
+// folder of the test's own.
 #include "control/address.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Constants of a graph file into the bytes that a kernel's argument has; see constant.hpp. A number out of its type's
+// range is a mistake, and so is a fraction for an integer; only a floating type rounds, to its nearest value.
 #include "control/constant.hpp"
 
 #include <bit>

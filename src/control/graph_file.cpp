@@ -1,12 +1,11 @@
+// A graph's definition out of TOML; see graph_file.hpp. Reading goes on after a mistake with whatever is there, so
+// that code need not look after every member; the first mistake, with line and column, is what the caller gets.
 #include "control/graph_file.hpp"
-
-#include <fcntl.h>
-#include <sys/stat.h>
 
 #include <climits>
 #include <set>
 
-#include "base/fd.hpp"
+#include "base/file.hpp"
 #include "base/text.hpp"
 #include "control/constant.hpp"
 #include "control/graph_wiring.hpp"
@@ -16,38 +15,6 @@
 namespace yoke::control {
 
 namespace {
-
-// Reads a regular file of at most `bytes_max`.
-Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
-    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat st {};
-    if (!file || ::fstat(file.get(), &st) != 0) {
-        return fail_errno("cannot read {}", printable(path));
-    }
-    if (!S_ISREG(st.st_mode)) {
-        return fail(EINVAL, "cannot read {}: it is no regular file", printable(path));
-    }
-    std::string text(bytes_max + 1, '\0');
-    std::size_t length = 0;
-    while (length < text.size()) {
-        const ssize_t n = ::read(file.get(), text.data() + length, text.size() - length);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return fail_errno("cannot read {}", printable(path));
-        }
-        if (n == 0) {
-            break;
-        }
-        length += static_cast<std::size_t>(n);
-    }
-    if (length > bytes_max) {
-        return fail(EMSGSIZE, "{} is longer than {} bytes", printable(path), bytes_max);
-    }
-    text.resize(length);
-    return text;
-}
 
 // What a compiler's messages call a program: short enough for a control message, its end kept.
 std::string short_name(const std::string& name) {

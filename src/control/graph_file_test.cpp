@@ -1,3 +1,5 @@
+// Graph files: the example of the documentation, then a table of mistakes, each with its place and sentence; each case
+// is one change to a smallest complete graph.
 #include "control/graph_file.hpp"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// Builds a JSON value from the parser's events and stops at the first that breaks a limit; see json_reader.hpp.
 #include "control/json_reader.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Packets over SOCK_SEQPACKET; see message.hpp. Descriptors are taken out of the packet before anything else is
+// looked at, so that no way out of a function leaves one open.
 #include "control/message.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Messages over real sockets, from honest and hostile senders: long ones, malformed ones, wrong memfds, too many
+// descriptors. A packet that is refused must leave no descriptor open and the connection usable.
 #include "control/message.hpp"
 
 #include <fcntl.h>

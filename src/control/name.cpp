@@ -1,3 +1,5 @@
+// Names of objects into their parts; see name.hpp. One grammar for graph files and control messages; the error quotes
+// the whole name and the forms that are allowed, and does not say which part is wrong.
 #include "control/name.hpp"
 
 #include <algorithm>

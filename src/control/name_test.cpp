@@ -1,3 +1,5 @@
+// What is a name and of which kind, and what is none: empty parts, foreign characters, too many separators, "..", one
+// character too many.
 #include "control/name.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,5 @@
+// Compares a message with its schema, member by member; see schema.hpp. Whoever handles a checked message need not ask
+// again for the type or range of a member, nor whether one is there that is not optional.
 #include "control/schema.hpp"
 
 #include <algorithm>

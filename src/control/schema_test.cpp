@@ -1,3 +1,5 @@
+// For each request a good message; then, by rule, the same with each member missing, unknown, of another type or out
+// of range, which must be refused by that member's name.
 #include "control/schema.hpp"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,5 @@
+// Sizes of templates and element types; see template.hpp. All products are checked against overflow before they are
+// made.
 #include "control/template.hpp"
 
 #include <uapi/yoke.h>

@@ -1,3 +1,4 @@
+// Element types, sizes of rows and datablocks, and the numbers that would overflow.
 #include "control/template.hpp"
 
 #include <gtest/gtest.h>

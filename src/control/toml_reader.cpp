@@ -1,3 +1,5 @@
+// Access to TOML values that names file, line and column of what is wrong; see toml_reader.hpp. The first mistake
+// that is met is kept; tables are visited in the order in which the file has them.
 #include "control/toml_reader.hpp"
 
 #include <algorithm>

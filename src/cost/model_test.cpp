@@ -1,3 +1,5 @@
+// The cost model against places with a known overhead and rate, with noise, in any order of sizes, and while they
+// change.
 #include "cost/model.hpp"
 
 #include <random>

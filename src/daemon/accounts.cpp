@@ -164,15 +164,16 @@ void Broker::fail_waiting(Account& account, const Error& error, std::uint64_t re
     }
 }
 
-// What the account may have, less what the others leave of the total.
+// What the account may have, less what the others leave of the total. A worker that says it has more than its account
+// may have is not believed: its lie would use up what is the others'.
 Result<control::Json> Broker::limits_for(const Account& account) const {
     const Config& config = options_.config;
     std::uint64_t other_sessions = 0;
     std::uint64_t other_bytes = 0;
     for (const auto& [uid, other] : accounts_) {
         if (other.worker && uid != account.uid) {
-            other_sessions += other.worker->sessions();
-            other_bytes += other.worker->inventory().arena_bytes();
+            other_sessions += std::min(other.worker->sessions(), config.account_sessions);
+            other_bytes += std::min(other.worker->inventory().arena_bytes(), config.account_arena_bytes);
         }
     }
     const std::uint64_t sessions = account.worker->sessions();
@@ -274,6 +275,7 @@ Status Broker::start_worker(Account& account) {
     std::vector<std::string> environment = worker_environment(options_.private_instance, account.uid);
     environment.push_back(fmt::format("YOKE_WORKER_TOKEN={}", secret_.token(account.uid, generation)));
     environment.push_back(fmt::format("YOKE_WORKER_GENERATION={}", generation));
+    environment.push_back(fmt::format("YOKE_WORKER_ALONE_S={}", options_.config.worker_alone_s));
     environment.push_back(fmt::format("YOKE_SOCKET={}", options_.socket));
     environment.push_back(fmt::format("YOKE_LOG={}", log_spec(options_.config)));
     auto process = launch({options_.worker_program, account.uid, std::move(environment), Fd(ends[1])});

@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <variant>
 
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
+
+#include "base/file.hpp"
+#include "control/limits.hpp"
 
 namespace yoke::daemon {
 namespace {
@@ -34,14 +35,15 @@ constexpr std::uint64_t day_s = 86'400;
 const std::array options{
     Option{"log", "level", &Config::log_level, 0, 0,
            "Least severe messages that are logged: debug, info, warning, error, off."},
-    Option{"limits.account", "sessions", &Config::account_sessions, 1, count_max,
+    Option{"limits.account", "sessions", &Config::account_sessions, 1, control::account_sessions_max,
            "Sessions that an account may have open."},
     Option{"limits.account", "arena_bytes", &Config::account_arena_bytes, 1 << 20, bytes_max,
            "Bytes of all arenas of an account."},
-    Option{"limits.account", "graphs", &Config::account_graphs, 1, count_max, "Graphs of an account."},
-    Option{"limits.account", "objects", &Config::account_objects, 1, count_max,
+    Option{"limits.account", "graphs", &Config::account_graphs, 1, control::account_graphs_max,
+           "Graphs of an account."},
+    Option{"limits.account", "objects", &Config::account_objects, 1, control::account_objects_max,
            "Ptasks, ports and channels of one graph."},
-    Option{"limits.account", "keys", &Config::account_keys, 1, count_max, "Keys of one session."},
+    Option{"limits.account", "keys", &Config::account_keys, 1, control::session_keys_max, "Keys of one session."},
     Option{"limits.account", "connections", &Config::account_connections, 1, count_max,
            "Connections of one user to yoked itself."},
     Option{"limits.total", "sessions", &Config::total_sessions, 1, count_max, "Sessions of all accounts."},
@@ -53,6 +55,8 @@ const std::array options{
            "Seconds without clients and workers after which a private instance ends; 0: at once."},
     Option{"lifetime", "worker_linger_s", &Config::worker_linger_s, 0, day_s,
            "Seconds that a worker without sessions and graphs is kept."},
+    Option{"lifetime", "worker_alone_s", &Config::worker_alone_s, 1, day_s,
+           "Seconds that a worker serves its sessions after yoked died and before the next one takes it."},
     Option{"lifetime", "lease_ms", &Config::lease_ms, 100, 60'000,
            "Milliseconds that a gate stays open when yoked does not renew it."},
     Option{"supervision", "start_timeout_ms", &Config::start_timeout_ms, 100, 600'000,
@@ -73,10 +77,9 @@ const std::array options{
     Option{"supervision", "bar_s", &Config::bar_s, 1, day_s, "Seconds that an account stays barred."},
 };
 
-// As base/log.hpp knows them.
+// As base/log.hpp knows them, less the client's: libyoke speaks in other processes and listens to $YOKE_LOG there.
 constexpr std::array<std::string_view, 5> levels{"debug", "info", "warning", "error", "off"};
-constexpr std::array<std::string_view, 7> topics{"control", "daemon", "worker", "executive",
-                                                 "graph",   "device", "client"};
+constexpr std::array<std::string_view, 6> topics{"control", "daemon", "worker", "executive", "graph", "device"};
 
 template <typename List>
 bool is_one_of(const List& list, std::string_view text) {
@@ -195,18 +198,11 @@ Result<Config> parse_config(std::string_view toml, const std::string& file) {
 }
 
 Result<Config> load_config(const std::string& path, bool required) {
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream) {
-        if (!required && errno == ENOENT) {
-            return Config{};
-        }
-        return fail_errno("configuration {} cannot be read", path);
+    const auto text = read_file(path);
+    if (!text && text.error().code == ENOENT && !required) {
+        return Config{};
     }
-    const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-    if (stream.bad()) {
-        return fail_errno("configuration {} cannot be read", path);
-    }
-    return parse_config(text, path);
+    return text ? parse_config(*text, path) : tl::unexpected(text.error());
 }
 
 std::string default_config() {

@@ -32,6 +32,7 @@ struct Config {
     // [lifetime]
     std::uint64_t idle_exit_s = 10;
     std::uint64_t worker_linger_s = 10;
+    std::uint64_t worker_alone_s = 30;
     std::uint64_t lease_ms = 2000;
     // [supervision]
     std::uint64_t start_timeout_ms = 20'000;

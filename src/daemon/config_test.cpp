@@ -21,6 +21,7 @@ TEST(Config, AnEmptyFileGivesTheDefaults) {
     const auto config = parse_config("", "y.toml");
     ASSERT_TRUE(config);
     EXPECT_EQ(config->account_sessions, Config().account_sessions);
+    EXPECT_EQ(config->worker_alone_s, 30U);
     EXPECT_EQ(log_spec(*config), "info");
 }
 
@@ -67,7 +68,7 @@ TEST(Config, TheDefaultTextNamesEveryOptionAndIsValidWithAndWithoutComments) {
     const Config config;
     EXPECT_EQ(active->total_workers, config.total_workers);
     EXPECT_EQ(active->suspects_window_s, config.suspects_window_s);
-    EXPECT_EQ(active->log_topics.size(), 7U);
+    EXPECT_EQ(active->log_topics.size(), 6U);
     EXPECT_THAT(text, HasSubstr("\n#idle_exit_s = 10\n"));
 }
 

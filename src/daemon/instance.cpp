@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "control/address.hpp"
+#include "daemon/state_file.hpp"
 
 namespace yoke::daemon {
 namespace {
@@ -155,7 +156,7 @@ void Instance::clean_up() {
         return;
     }
     for (const char* name : {"workers", "secret"}) {
-        ::unlink(fmt::format("{}/{}", directory_, name).c_str());
+        remove_state_file(fmt::format("{}/{}", directory_, name));
     }
     stop_listening();
     ::unlink((directory_ + "/lock").c_str());

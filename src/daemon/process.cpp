@@ -14,8 +14,8 @@
 
 #include <charconv>
 #include <csignal>
-#include <fstream>
-#include <iterator>
+
+#include "base/file.hpp"
 
 namespace yoke::daemon {
 namespace {
@@ -108,8 +108,7 @@ void set_limits() {
 }  // namespace
 
 Result<std::uint64_t> start_time_of(pid_t pid) {
-    std::ifstream stream(fmt::format("/proc/{}/stat", pid));
-    const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    const std::string text = read_file(fmt::format("/proc/{}/stat", pid)).value_or("");
     // The name in parentheses may hold anything: count fields behind its end.
     const std::size_t end = text.rfind(')');
     if (end == std::string::npos || end + 2 >= text.size() || text[end + 2] == 'Z' || text[end + 2] == 'X') {

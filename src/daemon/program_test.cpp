@@ -84,6 +84,30 @@ TEST_F(Yoked, ADirectoryThatIsNotThereIsOneSentence) {
     EXPECT_EQ(std::count(ran.output.begin(), ran.output.end(), '\n'), 1);
 }
 
+TEST_F(Yoked, ClosedStandardStreamsAreNotTakenForItsFiles) {
+    const std::string path = directory_ + "/yoke.sock";
+    const std::string program = find_program("yoked").value();
+    const std::string config = file("");
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::close_range(0, ~0U, 0);
+        ::execl(program.c_str(), program.c_str(), "--private", "--socket", path.c_str(), "--config", config.c_str(),
+                nullptr);
+        ::_exit(127);
+    }
+    Result<Fd> link = tl::unexpected(Error{});
+    ASSERT_TRUE(test::eventually([&] { return (link = control::connect_to(path)).has_value(); }));
+    EXPECT_TRUE(control::request(*link, {{"op", "status"}}, {}, 20'000));
+    for (const int fd : {0, 1, 2}) {
+        std::error_code error;
+        EXPECT_EQ(std::filesystem::read_symlink(fmt::format("/proc/{}/fd/{}", child, fd), error), "/dev/null") << fd;
+    }
+    ::kill(child, SIGTERM);
+    int result = -1;
+    EXPECT_TRUE(test::eventually([&] { return ::waitpid(child, &result, WNOHANG) == child; }));
+    EXPECT_EQ(result, 0);
+}
+
 // Datagrams that a service manager would get.
 class Manager {
    public:

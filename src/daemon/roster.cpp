@@ -4,7 +4,8 @@
 
 #include <array>
 #include <fstream>
-#include <iterator>
+
+#include "base/file.hpp"
 
 #include "control/message.hpp"
 #include "control/schema.hpp"
@@ -74,12 +75,11 @@ std::string roster_text(const std::vector<RosterEntry>& entries, std::string_vie
 }
 
 Result<std::vector<RosterEntry>> load_roster(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream) {
+    const auto text = read_file(path);
+    if (!text && text.error().code == ENOENT) {
         return std::vector<RosterEntry>{};
     }
-    const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-    return parse_roster(text, boot_id());
+    return text ? parse_roster(*text, boot_id()) : tl::unexpected(text.error());
 }
 
 Status save_roster(const std::string& path, const std::vector<RosterEntry>& entries) {

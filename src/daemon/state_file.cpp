@@ -11,6 +11,10 @@
 namespace yoke::daemon {
 namespace {
 
+std::string name_beside(const std::string& path) {
+    return path + ".new";
+}
+
 bool write_all(int fd, std::string_view content) {
     while (!content.empty()) {
         const ssize_t wrote = ::write(fd, content.data(), content.size());
@@ -28,7 +32,7 @@ bool write_all(int fd, std::string_view content) {
 }  // namespace
 
 Status write_state_file(const std::string& path, std::string_view content) {
-    const std::string fresh = path + ".new";
+    const std::string fresh = name_beside(path);
     ::unlink(fresh.c_str());
     const Fd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) {
@@ -41,6 +45,11 @@ Status write_state_file(const std::string& path, std::string_view content) {
         return fail_errno("file {} cannot be replaced", path);
     }
     return {};
+}
+
+void remove_state_file(const std::string& path) {
+    ::unlink(path.c_str());
+    ::unlink(name_beside(path).c_str());
 }
 
 }  // namespace yoke::daemon

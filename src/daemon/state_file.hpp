@@ -10,5 +10,7 @@ namespace yoke::daemon {
 
 // Writes `content` under a name beside `path` and renames it. Mode 0600.
 Status write_state_file(const std::string& path, std::string_view content);
+// Removes it, and what a writer that was killed has left beside it.
+void remove_state_file(const std::string& path);
 
 }  // namespace yoke::daemon

@@ -5,11 +5,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 
 #include "base/program.hpp"
+#include "daemon/secret.hpp"
 #include "support/instance.hpp"
 #include "support/process_tree.hpp"
 #include "support/raw_session.hpp"
@@ -143,6 +146,73 @@ TEST_F(SystemInstance, LimitsOfAllAccountsTogetherHold) {
                   return !session && session.error().code == ENOBUFS ? 0 : 1;
               }),
               0);
+}
+
+// A worker that says what it likes: a process of nobody's with the token of a worker that yoked has lost.
+class LyingWorker {
+   public:
+    LyingWorker(const Instance& instance, const std::string& token, const Json& inventory) {
+        int ends[2] = {-1, -1};
+        if (::pipe(ends) != 0) {
+            return;
+        }
+        child_ = ::fork();
+        if (child_ == 0) {
+            const bool other = ::setgid(nobody) == 0 && ::setuid(nobody) == 0;
+            auto link = instance.connect();
+            const bool lied = other && link &&
+                              control::request(*link,
+                                               {{"op", "register"},
+                                                {"token", token},
+                                                {"account", nobody},
+                                                {"generation", 7},
+                                                {"pid", ::getpid()},
+                                                {"inventory", {{"adopted", 0}}}},
+                                               {}, answer_ms) &&
+                              control::send(*link, {{"op", "inventory"}, {"inventory", inventory}});
+            const char told = lied ? 'y' : 'n';
+            static_cast<void>(!::write(ends[1], &told, 1));
+            ::pause();
+            ::_exit(0);
+        }
+        char told = 'n';
+        lied_ = ::read(ends[0], &told, 1) == 1 && told == 'y';
+        ::close(ends[0]);
+        ::close(ends[1]);
+    }
+    LyingWorker(const LyingWorker&) = delete;
+    LyingWorker& operator=(const LyingWorker&) = delete;
+    ~LyingWorker() {
+        ::kill(child_, SIGKILL);
+        ::waitpid(child_, nullptr, 0);
+    }
+    [[nodiscard]] bool lied() const { return lied_; }
+
+   private:
+    pid_t child_ = -1;
+    bool lied_ = false;
+};
+
+TEST_F(SystemInstance, MaliciousInventoriesTakeNothingFromOtherAccounts) {
+    std::ifstream file(instance_->directory() + "/secret", std::ios::binary);
+    std::array<unsigned char, Secret::bytes> key{};
+    file.read(reinterpret_cast<char*>(key.data()), key.size());
+    ASSERT_EQ(file.gcount(), static_cast<std::streamsize>(key.size()));
+    // More sessions and bytes than all accounts together may have.
+    Json sessions = Json::array();
+    for (int i = 0; i < 9000; ++i) {
+        sessions.push_back(Json::object());
+    }
+    sessions[0]["arena_bytes"] = 1ULL << 60U;
+    const LyingWorker worker(*instance_, Secret(key).token(nobody, 7), {{"adopted", 0}, {"sessions", sessions}});
+    ASSERT_TRUE(worker.lied());
+    ASSERT_TRUE(eventually([&] {
+        const auto status = instance_->ask({{"op", "status"}});
+        return status && status->body["workers"].size() == 1 && status->body["workers"][0]["sessions"] == 9000;
+    }));
+    auto own = RawSession::open(*instance_);
+    ASSERT_TRUE(own) << own.error().message;
+    EXPECT_TRUE((*own)->echo(100));
 }
 
 }  // namespace

@@ -42,6 +42,15 @@ int report(const Error& error) {
     return exit_failed;
 }
 
+// A standard stream that was closed must not become the next file or socket: messages would be written to it.
+void occupy_standard_streams() {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(fd, F_GETFD) < 0) {
+            static_cast<void>(::open("/dev/null", O_RDWR));  // the lowest free number is this one
+        }
+    }
+}
+
 // One descriptor for each session that waits to be handed over, some for each worker: as many as we may have.
 void raise_descriptor_limit() {
     rlimit files{};
@@ -159,6 +168,7 @@ int run(const Arguments& arguments) {
 }  // namespace yoke::daemon
 
 int main(int argc, char** argv) {
+    yoke::daemon::occupy_standard_streams();
     // Libraries throw when memory is used up or an option of the command line is declared wrongly.
     try {
         yoke::daemon::Arguments arguments;

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/clock.hpp"
+#include "control/limits.hpp"
 #include "cost/model.hpp"
 #include "executive/cuda/open.hpp"
 #include "executive/host/bulk.hpp"
@@ -26,6 +27,7 @@ namespace {
 
 // Sessions of one worker: each has two watches, and a place in the fair queue that is allocated in advance.
 constexpr std::uint32_t sessions_max = 16384;
+static_assert(sessions_max >= control::account_sessions_max, "an account may have this many, and some that just close");
 constexpr unsigned bulk_threads_max = 8;
 // A part of a round of heartbeats: about 20 us, so that thousands of sessions delay no call for long.
 constexpr std::size_t buckets_per_beat = 64;

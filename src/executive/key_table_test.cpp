@@ -1,3 +1,5 @@
+// Keys are found until they are removed, never under an old number, and wiped once: by whoever is the last to use
+// them, also when users and removers race.
 #include "executive/key_table.hpp"
 
 #include <atomic>

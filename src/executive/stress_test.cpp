@@ -171,6 +171,18 @@ TEST(ExecutiveSessions, removed_by_several_threads_at_once) {
     }
 }
 
+TEST(ExecutiveSessions, leave_while_their_rings_fall_asleep) {
+    // Whoever removes a session must be heard by an owner who at that moment finds nothing to do.
+    auto executive = make_executive({.bulk_threads = 2, .express_spin_ns = 1, .bulk_spin_ns = 1});
+    for (SessionId id = 1; id <= 3000; ++id) {
+        TestClient client(ring::Geometry{.arena_bytes = YOKE_ARENA_BYTES_MIN, .express_slots = 4, .bulk_slots = 4});
+        ASSERT_TRUE(executive->add_session(id, client.take_worker_side()));
+        const unsigned ring = id % 2 == 0 ? YOKE_RING_BULK : YOKE_RING_EXPRESS;
+        ASSERT_EQ(client.call(ring, client.echo(0, 65536, 100)).status, 0);
+        executive->remove_session(id);
+    }
+}
+
 TEST(ExecutiveSessions, thousands_at_once) {
     rlimit limit{};
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);

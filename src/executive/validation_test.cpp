@@ -1,3 +1,5 @@
+// Entries of a hostile client against the session's private layout: ranges that are outside by one byte, overflow or
+// overlap, wrong flags, services and keys; each refusal must name the member that is wrong.
 #include "executive/validation.hpp"
 
 #include <limits>

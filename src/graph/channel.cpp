@@ -1,3 +1,5 @@
+// Completions of transfers that move no data, told to their sink at once; see channel.hpp. Those that copy are told by
+// a passage when the device is done.
 #include "graph/channel.hpp"
 
 namespace yoke::graph {

@@ -1,3 +1,6 @@
+// References, shelves of free buffers by size, and the account's budget; see datablock.hpp. A buffer is taken again as
+// soon as possible, while it is in the cache; a small one for a push as late as possible, so that it rests and can be
+// written without a command.
 #include "graph/datablock.hpp"
 
 #include <algorithm>

@@ -280,6 +280,40 @@ TEST_F(FlowTest, ForgetWaitsForTheDevice) {
     EXPECT_EQ(runtime_->datablocks(), 0U);
 }
 
+TEST_F(FlowTest, ADisownedGraphIsFoundByNobodyAndGoesOnUntilItIsForgotten) {
+    const auto [in, out] = open_one("/g", "stop", 2);
+    const auto pull = runtime_.pull(out, items, 0, 7);
+    const auto push = runtime_.push(in, iota(items, 1), 0, 0, 7);
+    wait_until_stopped();
+    runtime_->disown(1);  // does not wait for the device
+    EXPECT_EQ(runtime_->run_graph(7, "/g").error().code, ENOENT);
+    EXPECT_EQ(runtime_.push(in, iota(items, 2), 0, 0, 7)->wait().status, -ENOENT);
+    EXPECT_EQ(runtime_->open_graph(1, "/h").error().code, ECANCELED) << "nobody would terminate it";
+    const auto again = runtime_->open_graph(7, "/g");
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_TRUE(again->created);
+    EXPECT_EQ(runtime_->inventory()["graphs"].size(), 2U);
+    open_gate();
+    EXPECT_EQ(pull->wait().status, 0);
+    EXPECT_EQ(push->wait().status, 0);
+    runtime_->forget(1);
+    EXPECT_EQ(runtime_->inventory()["graphs"].size(), 1U);
+    EXPECT_FALSE(runtime_->open_graph(8, "/g")->created) << "the new one stays";
+    runtime_->forget(7);
+    EXPECT_EQ(runtime_->inventory()["graphs"].size(), 0U);
+    EXPECT_EQ(runtime_->datablocks(), 0U);
+}
+
+TEST_F(FlowTest, DisownedGraphsCount) {
+    TestRuntime two(device_, Limits{.graphs = 2});
+    ASSERT_TRUE(two->open_graph(1, "/a"));
+    ASSERT_TRUE(two->open_graph(1, "/b"));
+    two->disown(1);
+    EXPECT_EQ(two->open_graph(2, "/a").error().code, ENOBUFS);
+    two->forget(1);
+    EXPECT_TRUE(two->open_graph(2, "/a"));
+}
+
 TEST_F(FlowTest, TerminateWhileDataFlows) {
     const auto [in, out] = open_one("/g", "stop", 2);
     std::vector<std::shared_ptr<Flight>> flights;

@@ -1,3 +1,4 @@
+// Ends of copies become completions of transfers; see passage.hpp. Records are pooled for the life of their graph.
 #include "graph/passage.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Readiness of a ptask, and the checks of its kernel's arguments when it is opened; see ptask.hpp. What the device
+// cannot tell of a parameter is not checked.
 #include "graph/ptask.hpp"
 
 #include <algorithm>

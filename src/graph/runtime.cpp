@@ -1,9 +1,12 @@
+// The graphs of an account by name and their channels by number; see runtime.hpp. Readers share one lock, and what
+// happens inside a graph is that graph's business.
 #include "graph/runtime.hpp"
 
 #include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <thread>
 #include <unordered_map>
@@ -98,10 +101,11 @@ struct Runtime::Impl final : GraphHost {
     std::vector<std::shared_ptr<Graph>> all() const {
         const std::shared_lock lock(mutex);
         std::vector<std::shared_ptr<Graph>> list;
-        list.reserve(graphs.size());
+        list.reserve(graphs.size() + disowned.size());
         for (const auto& [name, graph] : graphs) {
             list.push_back(graph);
         }
+        list.insert(list.end(), disowned.begin(), disowned.end());
         return list;
     }
 
@@ -134,14 +138,33 @@ struct Runtime::Impl final : GraphHost {
         {
             const std::unique_lock lock(mutex);
             const auto found = graphs.find(graph->name());
-            if (found == graphs.end() || found->second != graph) {
+            if (found != graphs.end() && found->second == graph) {
+                graphs.erase(found);
+                std::erase_if(channels, [&](const auto& entry) { return entry.second.graph == graph; });
+            } else if (std::erase(disowned, graph) == 0) {
                 return false;
             }
-            graphs.erase(found);
-            std::erase_if(channels, [&](const auto& entry) { return entry.second.graph == graph; });
         }
         graph->terminate();
         return true;
+    }
+
+    void disown(std::uint32_t session) {
+        const std::unique_lock lock(mutex);
+        leaving.insert(session);
+        std::erase_if(channels, [&](const auto& entry) { return entry.second.graph->creator() == session; });
+        std::erase_if(graphs, [&](const auto& entry) {
+            const bool own = entry.second->creator() == session;
+            if (own) {
+                disowned.push_back(entry.second);
+            }
+            return own;
+        });
+    }
+
+    void forget(std::uint32_t session) {
+        const std::unique_lock lock(mutex);
+        leaving.erase(session);
     }
 
     std::uint64_t tick(std::uint64_t now) {
@@ -158,6 +181,8 @@ struct Runtime::Impl final : GraphHost {
     mutable std::shared_mutex mutex;
     std::map<std::string, std::shared_ptr<Graph>> graphs;
     std::unordered_map<std::uint32_t, Outer> channels;
+    std::vector<std::shared_ptr<Graph>> disowned;  // without a name any more
+    std::set<std::uint32_t> leaving;               // sessions between disown() and forget()
     std::atomic<std::uint32_t> next_channel{1};
     Alarm alarm{[this](std::uint64_t now) { return tick(now); }};  // last: its thread uses the rest
 };
@@ -191,7 +216,10 @@ Result<Opened> Runtime::open_graph(std::uint32_t session, const std::string& nam
     if (impl_->graphs.contains(name)) {
         return Opened{};
     }
-    if (impl_->graphs.size() >= impl_->limits.graphs) {
+    if (impl_->leaving.contains(session)) {
+        return fail(ECANCELED, "graph {} is not opened, since the session that asked for it has ended", name);
+    }
+    if (impl_->graphs.size() + impl_->disowned.size() >= impl_->limits.graphs) {
         return fail(ENOBUFS, "cannot open graph {}: the account has {} graphs already, which is the limit", name,
                     impl_->limits.graphs);
     }
@@ -267,6 +295,10 @@ void Runtime::cancel(std::uint32_t session, std::uint64_t key) noexcept {
     }
 }
 
+void Runtime::disown(std::uint32_t session) noexcept {
+    impl_->disown(session);
+}
+
 void Runtime::forget(std::uint32_t session) noexcept {
     for (const auto& graph : impl_->all()) {
         if (graph->creator() == session) {
@@ -274,6 +306,7 @@ void Runtime::forget(std::uint32_t session) noexcept {
         }
         graph->forget(session);
     }
+    impl_->forget(session);
 }
 
 control::Json Runtime::inventory() const {

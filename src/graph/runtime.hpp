@@ -17,6 +17,7 @@
 
 #include "base/error.hpp"
 #include "control/graph_file.hpp"
+#include "control/limits.hpp"
 #include "device/device.hpp"
 
 namespace yoke::graph {
@@ -46,11 +47,11 @@ struct Transfer {
 };
 
 struct Limits {
-    std::uint32_t graphs = 256;               // of the account
-    std::uint32_t objects_per_graph = 1024;   // ptasks, ports and channels
-    std::uint32_t objects = 8192;             // of all graphs: what a worker tells yoked of them stays below 8 MiB
-    std::uint32_t capacity_max = 4096;        // datablocks of one channel
-    std::uint64_t device_bytes = 4ULL << 30;  // buffers of all graphs
+    std::uint32_t graphs = 256;                            // of the account
+    std::uint32_t objects_per_graph = 1024;                // ptasks, ports and channels
+    std::uint32_t objects = control::account_objects_max;  // of all graphs
+    std::uint32_t capacity_max = 4096;                     // datablocks of one channel
+    std::uint64_t device_bytes = 4ULL << 30;               // buffers of all graphs
 };
 
 struct Opened {
@@ -80,6 +81,10 @@ class Runtime {
     void push(Transfer transfer) noexcept;
     void pull(Transfer transfer) noexcept;
     void cancel(std::uint32_t session, std::uint64_t key) noexcept;
+    // The session's client has gone and forget() will follow: from now on nobody finds the graphs that it created, so
+    // their names are free for others, and it opens no more (ECANCELED). They count and are listed until they are
+    // terminated. Never waits for the device.
+    void disown(std::uint32_t session) noexcept;
     // The session is gone: its transfers are dropped once the device has let go of their memory (this waits for that),
     // and graphs that it created are terminated.
     void forget(std::uint32_t session) noexcept;

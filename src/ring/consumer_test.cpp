@@ -1,3 +1,5 @@
+// The executive's side against memory that a client writes as it likes: torn, replayed, early and changing entries
+// are taken whole or not at all.
 #include "ring/consumer.hpp"
 
 #include <array>

@@ -1,3 +1,5 @@
+// Arrays of rings, status page and data area do not overlap and lie inside. A layout with any byte changed is refused,
+// unless it is the features or just the layout that other sizes have.
 #include "ring/layout.hpp"
 
 #include <algorithm>

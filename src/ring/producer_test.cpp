@@ -1,3 +1,5 @@
+// The client's side over many laps: completions in any order, full rings, slots that are skipped, tags that wrap,
+// bells, cancellation.
 #include "ring/producer.hpp"
 
 #include <unistd.h>

@@ -1,3 +1,5 @@
+// Waiting ends at the deadline and after each slice, and a bell that can only be read can be slept on. Lost wake-ups
+// are searched for in sleeping_test.cpp.
 #include "ring/waiter.hpp"
 
 #include <thread>

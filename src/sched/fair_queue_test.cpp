@@ -1,3 +1,5 @@
+// Shares by a logical clock: weights hold whatever work costs, idle flows save up nothing, nobody starves, and the
+// heap agrees with a plain search where virtual time wraps.
 #include "sched/fair_queue.hpp"
 
 #include <algorithm>

@@ -31,8 +31,8 @@ inline constexpr unsigned lanes_max = 64;
 
 using Params = std::array<std::byte, YOKE_PAYLOAD_BYTES>;
 
-// A key made ready for one service: cipher contexts for every lane, in locked memory where the system permits, wiped
-// when destroyed. A key belongs to the one service that made it. Two threads must not use one lane at the same time.
+// A key made ready for one service: cipher contexts for every lane, wiped when destroyed. A key belongs to the one
+// service that made it. Two threads must not use one lane at the same time.
 class Key {
    public:
     explicit Key(std::uint16_t service) : service_(service) {}

@@ -8,25 +8,33 @@
 // would make them give up. What is refused on purpose and not for lack of need fails with EPERM, so that a log
 // shows it as what it is. Calls with arguments that decide: socket (AF_UNIX only), clone (threads only; clone3, whose
 // flags lie in memory that a filter cannot read, does not exist, and libc falls back to clone), kill and tgkill (this
-// process only), prctl (names of threads), prlimit64 (reading), ioctl (no faked terminal input).
+// process only), prctl (names of threads), prlimit64 (reading), ioctl and fcntl (no faked terminal input, no signals to
+// others by way of a descriptor's owner).
 //
 // TRADE-OFF. Memory may be made executable and files of the account opened: PoCL loads compiled kernels with dlopen. A
 // mount namespace would close that, but drivers' device files and the account's path endpoints need the same name
-// space.
+// space. Sockets of the account's other services can be connected to, because the next yoked must be: a filter sees no
+// paths. So a kernel can do through them, and through files, what its own user could; no more.
 #include "worker/confinement.hpp"
 
+#include <fcntl.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <initializer_list>
 #include <memory>
+#include <set>
+#include <span>
+#include <utility>
 
 #include <asm/ioctls.h>
+#include <asm/sockios.h>
 #include <sched.h>
 
 namespace yoke::worker {
@@ -39,17 +47,18 @@ constexpr Names memory_calls{"mmap",       "munmap",     "mremap",        "mprot
                              "brk",        "mlock",      "mlock2",        "munlock",       "msync",
                              "mincore",    "membarrier", "mbind",         "set_mempolicy", "get_mempolicy",
                              "pkey_alloc", "pkey_free",  "pkey_mprotect", "memfd_create"};
-constexpr Names file_calls{
-    "read",       "write",     "readv",     "writev",     "pread64",   "pwrite64",   "preadv",
-    "pwritev",    "preadv2",   "pwritev2",  "open",       "openat",    "close",      "close_range",
-    "stat",       "fstat",     "lstat",     "newfstatat", "statx",     "statfs",     "fstatfs",
-    "lseek",      "access",    "faccessat", "faccessat2", "readlink",  "readlinkat", "getdents",
-    "getdents64", "getcwd",    "chdir",     "fchdir",     "mkdir",     "mkdirat",    "rmdir",
-    "unlink",     "unlinkat",  "rename",    "renameat",   "renameat2", "link",       "linkat",
-    "symlink",    "symlinkat", "ftruncate", "truncate",   "fallocate", "fsync",      "fdatasync",
-    "flock",      "fcntl",     "dup",       "dup2",       "dup3",      "pipe",       "pipe2",
-    "umask",      "chmod",     "fchmod",    "fchmodat",   "utimensat", "fadvise64",  "copy_file_range",
-    "sendfile",   "splice",    "tee",       "readahead",  "getxattr",  "fgetxattr",  "lgetxattr"};
+constexpr Names file_calls{"read",       "write",           "readv",      "writev",    "pread64",    "pwrite64",
+                           "preadv",     "pwritev",         "preadv2",    "pwritev2",  "open",       "openat",
+                           "close",      "close_range",     "stat",       "fstat",     "lstat",      "newfstatat",
+                           "statx",      "statfs",          "fstatfs",    "lseek",     "access",     "faccessat",
+                           "faccessat2", "readlink",        "readlinkat", "getdents",  "getdents64", "getcwd",
+                           "chdir",      "fchdir",          "mkdir",      "mkdirat",   "rmdir",      "unlink",
+                           "unlinkat",   "rename",          "renameat",   "renameat2", "link",       "linkat",
+                           "symlink",    "symlinkat",       "ftruncate",  "truncate",  "fallocate",  "fsync",
+                           "fdatasync",  "flock",           "dup",        "dup2",      "dup3",       "pipe",
+                           "pipe2",      "umask",           "chmod",      "fchmod",    "fchmodat",   "utimensat",
+                           "fadvise64",  "copy_file_range", "sendfile",   "splice",    "tee",        "readahead",
+                           "getxattr",   "fgetxattr",       "lgetxattr"};
 constexpr Names waiting_calls{"poll",
                               "ppoll",
                               "select",
@@ -107,9 +116,9 @@ constexpr Names thread_calls{"exit",
                              "restart_syscall",
                              "wait4",
                              "waitid"};
-constexpr Names own_calls{"getpid", "getppid", "getpgrp",   "getpgid",   "getsid",    "getuid",    "geteuid",
-                          "getgid", "getegid", "getresuid", "getresgid", "getgroups", "getrlimit", "getrusage",
-                          "uname",  "sysinfo", "getrandom", "capget",    "ioctl"};
+constexpr Names own_calls{"getpid",    "getppid",   "getpgrp", "getpgid",   "getsid",    "getuid",
+                          "geteuid",   "getgid",    "getegid", "getresuid", "getresgid", "getgroups",
+                          "getrlimit", "getrusage", "uname",   "sysinfo",   "getrandom", "capget"};
 constexpr Names socket_calls{"socketpair",  "connect",    "sendmsg",   "recvmsg",  "sendto",
                              "recvfrom",    "sendmmsg",   "recvmmsg",  "shutdown", "getsockname",
                              "getpeername", "getsockopt", "setsockopt"};
@@ -196,6 +205,10 @@ constexpr Names refused_calls{"execve",
                               "setsid",
                               "setrlimit"};
 
+// Input in the name of whoever sits at a terminal, and the owner of a descriptor, to whom the kernel sends signals.
+constexpr std::array<std::uint32_t, 5> refused_ioctls{TIOCSTI, TIOCLINUX, TIOCSCTTY, FIOSETOWN, SIOCSPGRP};
+constexpr std::array<std::uint32_t, 3> refused_fcntls{F_SETOWN, F_SETSIG, F_SETOWN_EX};
+
 Status refuse(int code, const char* name) {
     return fail(-code, "filter of system calls cannot be made ({}): {}", name, std::strerror(-code));
 }
@@ -242,6 +255,31 @@ scmp_arg_cmp bits_are(unsigned index, std::uint64_t mask, std::uint64_t value) {
     return {index, SCMP_CMP_MASKED_EQ, mask, value};
 }
 
+constexpr std::uint64_t low_half = 0xffff'ffffU;  // of arguments that are ints the upper half means nothing
+
+// Allows a call unless its argument is one of `values`, which are refused. A filter cannot say "not equal" of half an
+// argument, so the numbers that are allowed are named by the prefixes that no value has.
+Status allow_except(scmp_filter_ctx context, const char* name, unsigned index, std::span<const std::uint32_t> values) {
+    std::set<std::pair<std::uint32_t, std::uint32_t>> prefixes;  // mask, bits
+    for (const std::uint32_t value : values) {
+        for (unsigned bit = 0; bit < 32; ++bit) {
+            const std::uint32_t mask = ~std::uint32_t{0} << bit;
+            const std::uint32_t bits = (value ^ (1U << bit)) & mask;
+            if (std::ranges::none_of(values, [&](std::uint32_t other) { return (other & mask) == bits; })) {
+                prefixes.emplace(mask, bits);
+            }
+        }
+    }
+    Status added;
+    for (const auto& [mask, bits] : prefixes) {
+        added = added ? add_if(context, name, bits_are(index, mask, bits)) : added;
+    }
+    for (const std::uint32_t value : values) {
+        added = added ? refuse_if(context, name, bits_are(index, low_half, value)) : added;
+    }
+    return added;
+}
+
 // What LeakSanitizer's tracer does: a task that shares our memory stops the threads and looks at their stacks.
 Status allow_leak_check(scmp_filter_ctx context) {
     const scmp_arg_cmp shares_memory = bits_are(0, CLONE_THREAD | CLONE_VM | CLONE_UNTRACED, CLONE_VM | CLONE_UNTRACED);
@@ -255,8 +293,7 @@ Status allow_leak_check(scmp_filter_ctx context) {
 
 Status add_conditions(scmp_filter_ctx context, bool leak_checked) {
     const auto self = static_cast<std::uint64_t>(::getpid());
-    constexpr std::uint64_t low = 0xffff'ffffU;  // of arguments that are ints the upper half means nothing
-    Status added = add_if(context, "socket", bits_are(0, low, AF_UNIX));
+    Status added = add_if(context, "socket", bits_are(0, low_half, AF_UNIX));
     added = added ? refuse_if(context, "socket", argument_is_not(0, AF_UNIX)) : added;
     added = added ? add_if(context, "clone", bits_are(0, CLONE_THREAD, CLONE_THREAD)) : added;
     added =
@@ -270,6 +307,8 @@ Status add_conditions(scmp_filter_ctx context, bool leak_checked) {
     }
     added = added ? add_if(context, "prlimit64", argument_is(2, 0)) : added;
     added = added ? refuse_if(context, "prlimit64", argument_is_not(2, 0)) : added;
+    added = added ? allow_except(context, "ioctl", 1, refused_ioctls) : added;
+    added = added ? allow_except(context, "fcntl", 1, refused_fcntls) : added;
     return added;
 }
 

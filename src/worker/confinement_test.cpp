@@ -13,11 +13,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <asm/ioctls.h>
+#include <asm/sockios.h>
+
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <thread>
+
+#include "base/file.hpp"
 
 #include "support/raw_session.hpp"
 
@@ -77,6 +81,27 @@ TEST(Confinement, ForbidsOtherProcessesAndTheKernelsInterfaces) {
     EXPECT_EQ(errno_of(SYS_userfaultfd, 0), EPERM);
     EXPECT_EQ(errno_of(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0), ENOSYS);
     EXPECT_EQ(errno_of(100'000), ENOSYS) << "calls that nobody knows yet";
+}
+
+TEST(Confinement, ForbidsTerminalInputAndSignalsByDescriptors) {
+    constexpr long high_bits = 1L << 40U;  // the kernel looks at the lower half only
+    for (const long number : {TIOCSTI, TIOCLINUX, TIOCSCTTY, FIOSETOWN, SIOCSPGRP}) {
+        EXPECT_EQ(errno_of(SYS_ioctl, STDIN_FILENO, number, nullptr), EPERM) << std::hex << number;
+        EXPECT_EQ(errno_of(SYS_ioctl, STDIN_FILENO, number | high_bits, nullptr), EPERM) << std::hex << number;
+    }
+    for (const long number : {F_SETOWN, F_SETSIG, F_SETOWN_EX}) {
+        EXPECT_EQ(errno_of(SYS_fcntl, STDIN_FILENO, number, 0), EPERM) << number;
+        EXPECT_EQ(errno_of(SYS_fcntl, STDIN_FILENO, number | high_bits, 0), EPERM) << number;
+    }
+    // Their neighbours in every bit are allowed, and judged by the kernel.
+    const int closed = 1'000'000;
+    for (unsigned bit = 0; bit < 32; ++bit) {
+        const long number = static_cast<long>(std::uint32_t{TIOCSTI} ^ (1U << bit));
+        EXPECT_EQ(errno_of(SYS_ioctl, closed, number, nullptr), EBADF) << std::hex << number;
+    }
+    EXPECT_EQ(errno_of(SYS_fcntl, STDIN_FILENO, F_GETFD, 0), 0);
+    EXPECT_EQ(errno_of(SYS_fcntl, STDIN_FILENO, F_DUPFD_CLOEXEC, 3), 0);
+    EXPECT_EQ(errno_of(SYS_fcntl, STDIN_FILENO, F_GETOWN, 0), 0);
 }
 
 TEST(Confinement, LeavesWhatAWorkerNeeds) {
@@ -208,8 +233,7 @@ TEST(Confinement, HoldsForEveryThreadOfARealWorker) {
     unsigned threads = 0;
     for (const auto& task :
          std::filesystem::directory_iterator(fmt::format("/proc/{}/task", (*session)->connected().worker))) {
-        std::ifstream stream(task.path() / "status");
-        const std::string status{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+        const std::string status = read_file(task.path() / "status").value_or("");
         EXPECT_THAT(status, testing::HasSubstr("NoNewPrivs:\t1\n"));
         EXPECT_THAT(status, testing::HasSubstr("Seccomp:\t2\n"));
         ++threads;

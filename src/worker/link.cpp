@@ -19,6 +19,7 @@ using control::Message;
 
 namespace {
 
+constexpr std::uint64_t ns_per_s = 1'000'000'000;
 // Of the texts of a part's objects; the rest of a packet is room for what is around them.
 constexpr std::size_t part_bytes_max = control::packet_bytes_max * 3 / 4;
 
@@ -77,8 +78,8 @@ void Link::on_lost() {
 }
 
 void Link::retry() {
-    if (now_ns() - alone_since_ns_ >= alone_max_ns) {
-        handlers_.end("no yoked has come for 30 s");
+    if (now_ns() - alone_since_ns_ >= identity_.alone_max_s * ns_per_s) {
+        handlers_.end(fmt::format("no yoked has come for {} s", identity_.alone_max_s));
         return;
     }
     auto socket = control::connect_to(identity_.socket);

@@ -1,7 +1,7 @@
 // The worker's connection to yoked: it registers, is given sessions, reports, and is told to end.
 //
 // yoked may die at any time. The worker goes on serving, tries to reach the next yoked, and ends when none has taken it
-// for `alone_max_ns`: a worker that nobody can find is of no use.
+// for `Identity::alone_max_s`: a worker that nobody can find is of no use.
 #pragma once
 
 #include <functional>
@@ -19,12 +19,12 @@ struct Identity {
     std::string token;
     std::string socket;  // of yoked
     std::uint64_t generation = 0;
+    std::uint64_t alone_max_s = 0;  // without any yoked
 };
 
 class Link {
    public:
     static constexpr std::uint64_t retry_ns = 100'000'000;
-    static constexpr std::uint64_t alone_max_ns = 30'000'000'000;
     // Between unasked inventories; of an account with thousands of objects, so many times as long as the last one took:
     // neither the worker nor yoked has much time for telling of them.
     static constexpr std::uint64_t report_gap_ns = 50'000'000;

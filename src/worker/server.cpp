@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/log.hpp"
+#include "control/limits.hpp"
 
 namespace yoke::worker {
 namespace {
@@ -67,6 +68,7 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
 
 Status Server::start_parts() {
     executive::Limits limits;
+    limits.keys_per_session = control::session_keys_max;
     limits.cuda = wants_cuda();
     auto executive = executive::Executive::create(limits, &streams_);
     if (!executive) {

@@ -8,6 +8,7 @@
 #include "ring/layout.hpp"
 #include "worker/graph_request.hpp"
 #include "worker/key_bytes.hpp"
+#include "worker/locked_heap.hpp"
 #include "worker/session_memory.hpp"
 
 namespace yoke::worker {
@@ -142,7 +143,10 @@ void Session::create_key(control::Message& message) {
         refuse(request, bytes.error());
         return;
     }
-    auto key = services_.executive.add_key(id_, *service, bytes->view());
+    auto key = [&] {
+        const LockedHeap::Scope locked;
+        return services_.executive.add_key(id_, *service, bytes->view());
+    }();
     if (!key) {
         refuse(request, key.error());
         return;
@@ -189,13 +193,23 @@ void Session::graph_request(const std::string& op, control::Json request) {
 
 void Session::on_closed() {
     closed_ = true;
+    disown_graphs();
     if (!working_) {
         close();
     }
 }
 
+// At once, since closing may wait for others: a client that comes after this one gets graphs of its own, not the same
+// names for a moment.
+void Session::disown_graphs() {
+    if (graph::Runtime* runtime = services_.engine.runtime(); runtime != nullptr && open_) {
+        runtime->disown(id_);
+    }
+}
+
 // The executive waits for chunks that run and the runtime for its device, so this is a job too.
 void Session::close() {
+    disown_graphs();  // again: its last request may have opened the device only now
     services_.closing_jobs.submit(
         [this] {
             if (open_) {

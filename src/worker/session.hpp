@@ -56,6 +56,7 @@ class Session {
             std::function<void(executive::SessionId)> gone);
     void on_message(Result<control::Message> message);
     void on_closed();
+    void disown_graphs();
     void close();
     void refuse(const control::Json& request, const Error& error);
 

@@ -190,8 +190,14 @@ TEST_F(StoppedCompiler, ASessionThatHangsUpMeanwhileEndsBehindItsRequest) {
         return list && list->body["sessions"][0]["state"] == "closing";
     }));
     EXPECT_TRUE((*second)->echo(100));
+    const auto same = control::request((*second)->socket(), {{"op", "open_graph"}, {"name", "/slow"}}, {}, answer_ms);
+    ASSERT_TRUE(same) << same.error().message;
+    EXPECT_EQ(same->body["created"], true) << "a graph that is about to vanish with its session was given out";
+    EXPECT_EQ(refusal((*second)->socket(), {{"op", "run_graph"}, {"name", "/slow"}}).code, EINVAL) << "it is empty";
     ::kill(spawner_, SIGCONT);
     EXPECT_TRUE(eventually([&] { return sessions() == 1; }));
+    EXPECT_EQ(refusal((*second)->socket(), {{"op", "open_graph"}, {"name", "/slow"}}).code, 0);
+    EXPECT_EQ(refusal((*second)->socket(), {{"op", "terminate_graph"}, {"name", "/slow"}}).code, 0) << "it is its own";
     EXPECT_TRUE((*second)->echo(100));
 }
 

@@ -15,6 +15,7 @@
 #include "base/log.hpp"
 #include "device/cpu/spawner.hpp"
 #include "worker/confinement.hpp"
+#include "worker/locked_heap.hpp"
 #include "worker/server.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -45,13 +46,21 @@ std::string take_variable(const char* name) {
     return taken;
 }
 
+// 0: the variable is missing or no number.
+std::uint64_t take_number(const char* name) {
+    const std::string text = take_variable(name);
+    std::uint64_t number = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+    return parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() ? number : 0;
+}
+
 Result<Identity> take_identity() {
     Identity identity;
     identity.token = take_variable("YOKE_WORKER_TOKEN");
     identity.socket = take_variable("YOKE_SOCKET");
-    const std::string generation = take_variable("YOKE_WORKER_GENERATION");
-    const auto parsed = std::from_chars(generation.data(), generation.data() + generation.size(), identity.generation);
-    if (identity.token.empty() || identity.socket.empty() || parsed.ec != std::errc{} || identity.generation == 0 ||
+    identity.generation = take_number("YOKE_WORKER_GENERATION");
+    identity.alone_max_s = take_number("YOKE_WORKER_ALONE_S");
+    if (identity.token.empty() || identity.socket.empty() || identity.generation == 0 || identity.alone_max_s == 0 ||
         ::fcntl(link_fd, F_SETFD, FD_CLOEXEC) != 0) {
         return fail(EINVAL, "yoke-worker is started by yoked only");
     }
@@ -113,6 +122,10 @@ Result<int> serve() {
 }  // namespace yoke::worker
 
 int main() {
+    if (!yoke::worker::LockedHeap::install()) {
+        fmt::print(stderr, "yoke-worker: OpenSSL is in use before main; no key could be kept in locked memory\n");
+        return 1;
+    }
     yoke::worker::speak_for_itself();
     if (const char* levels = std::getenv("YOKE_LOG")) {
         if (auto configured = yoke::configure_log(levels); !configured) {

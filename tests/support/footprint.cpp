@@ -1,3 +1,5 @@
+// Reads /proc, until ten looks in a row agree where a settled footprint is asked for; see footprint.hpp. Resident
+// memory need not agree: it moves without anything being open.
 #include "support/footprint.hpp"
 
 #include <filesystem>

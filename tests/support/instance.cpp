@@ -24,9 +24,9 @@
 namespace yoke::test {
 namespace {
 
-constexpr int start_timeout_ms = 20'000;
-constexpr int end_timeout_ms = 20'000;
-constexpr int answer_timeout_ms = 20'000;
+constexpr int start_timeout_ms = 60'000;
+constexpr int end_timeout_ms = 60'000;
+constexpr int answer_timeout_ms = 60'000;
 constexpr const char* usual_config = "[lifetime]\nidle_exit_s = 60\n";
 
 std::atomic<int> alive{0};  // instances: the last one checks for processes left over

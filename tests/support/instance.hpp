@@ -45,9 +45,9 @@ class Instance {
     // Everything that yoked and its workers have written to stderr.
     [[nodiscard]] std::string log() const;
 
-    // Starts yoked (again); false with error() when it is not ready within 20 s.
+    // Starts yoked (again); false with error() when it is not ready within a minute.
     bool start();
-    // Sends a signal to yoked and waits for its end; returns its wait status, -1 if it runs on after 20 s.
+    // Sends a signal to yoked and waits for its end; returns its wait status, -1 if it runs on after a minute.
     int stop(int signal);
     void kill_yoked();            // SIGKILL; workers go on
     void kill_worker(pid_t pid);  // SIGKILL, then waits until the process is gone

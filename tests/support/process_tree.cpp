@@ -9,12 +9,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <set>
 #include <sstream>
 #include <thread>
+
+#include "base/file.hpp"
 
 namespace yoke::test {
 namespace {
@@ -25,8 +25,7 @@ struct Stat {
 };
 
 Stat stat_of(pid_t pid) {
-    std::ifstream stream("/proc/" + std::to_string(pid) + "/stat");
-    const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    const std::string text = read_file("/proc/" + std::to_string(pid) + "/stat").value_or("");
     const std::size_t open = text.find('(');
     const std::size_t close = text.rfind(')');
     Stat stat;

@@ -28,7 +28,7 @@ std::vector<ProcessInfo> yoke_descendants();
 // Children of `parent` that have ended and were not reaped.
 std::size_t zombies_of(pid_t parent);
 // Calls `condition` every few milliseconds until it holds; false when `timeout_ms` have passed.
-bool eventually(const std::function<bool()>& condition, int timeout_ms = 20'000);
+bool eventually(const std::function<bool()>& condition, int timeout_ms = 60'000);
 // Reaps orphans that were adopted and have ended, except `pid`.
 void reap_orphans(pid_t except);
 

@@ -7,7 +7,7 @@
 namespace yoke::test {
 namespace {
 
-constexpr int answer_timeout_ms = 20'000;
+constexpr int answer_timeout_ms = 60'000;
 
 yoke_layout layout_of(const control::Json& message) {
     yoke_layout layout{};

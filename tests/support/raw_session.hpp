@@ -47,8 +47,8 @@ class RawSession {
     }
     [[nodiscard]] ring::Producer& producer(unsigned ring) { return producers_.at(ring); }
 
-    // Submits over the express or bulk ring and waits for the completion; nothing when none comes within 20 s or the
-    // ring takes no entry.
+    // Submits over the express or bulk ring and waits for the completion; nothing when none comes within a minute or
+    // the ring takes no entry.
     std::optional<yoke_completion> call(const yoke_submission& submission, unsigned ring = YOKE_RING_EXPRESS,
                                         const void* params = nullptr);
     // One echo of `bytes` bytes of a pattern; true when they came back.

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "base/log.hpp"
+
 namespace yoke::control {
 
 Result<std::unique_ptr<Connection>> Connection::open(Loop& loop, Fd socket, unsigned fds_accepted, Handlers handlers) {
@@ -30,6 +32,8 @@ void Connection::send(const Json& body, std::vector<Fd> fds) {
         return;
     }
     if (queue_.size() >= queue_messages_max) {
+        log_warning(Topic::control, "peer that does not read is dropped",
+                    {{"descriptor", socket_.get()}, {"messages", queue_.size()}});
         drop();
         return;
     }
@@ -125,6 +129,8 @@ void Connection::read() {
         return;
     }
     if (!got && (got.error().code == EBADMSG || got.error().code == EMSGSIZE)) {
+        log_debug(Topic::control, "packet is no message",
+                  {{"descriptor", socket_.get()}, {"error", got.error().message}});
         const auto message = handlers_.message;
         message(tl::unexpected(got.error()));
         return;

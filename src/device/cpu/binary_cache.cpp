@@ -1,3 +1,5 @@
+// Compiled programs on disk; see binary_cache.hpp. An entry is written under another name and renamed, and carries a
+// hash of itself, so that a torn or foreign file is a miss and never a program.
 #include "device/cpu/binary_cache.hpp"
 
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 // Binaries of compiled kernels on disk, so that a graph that was opened once opens in milliseconds.
 //
 // MODEL. One file per key in a directory that only its owner can enter. The key is the SHA-256 of everything that the
-// binary depends on (source, options, geometry, platform, device, driver). A file holds its key, the SHA-256 of its
+// binary depends on (source, options, geometry, platform, device, driver); programs that include files are not kept. A
+// file holds its key, the SHA-256 of its
 // content, and the content; it is written under another name and renamed, so that a reader sees all of it or nothing.
 // What does not fit is removed, logged, and compiled again. The least recently used files go when there is too much.
 //

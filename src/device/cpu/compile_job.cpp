@@ -1,3 +1,5 @@
+// One run of yoke-compile: its limits, its temporary directory, its end; see compile_job.hpp. The limits are set in
+// the child before it executes anything of the kernel's author.
 #include "device/cpu/compile_job.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+// Requests to and answers from the compiler's process as control messages; see compile_request.hpp. A message that
+// lacks a member, or has one of another type, is EBADMSG; bytes that are not UTF-8 are escaped, since JSON has none.
 #include "device/cpu/compile_request.hpp"
 
 #include "base/text.hpp"

@@ -1,7 +1,11 @@
+// The worker's side of compiling: the cache first, then the spawner; see compiler.hpp. The key is made of the program's
+// text, its launch, and what the driver says of itself and the processor. A program that may read files has no such
+// key, so it is compiled every time.
 #include "device/cpu/compiler.hpp"
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #include "base/log.hpp"
 #include "base/memory.hpp"
@@ -27,6 +31,16 @@ Result<BinaryCache::Key> key_of(const CompileRequest& request, const std::string
     return BinaryCache::key_of(parts);
 }
 
+// Whether the program may be made of more than its text: then the key does not name everything that the binary depends
+// on. Words that stand in a comment only cost a compilation.
+bool reads_files(const Program& program) {
+    const auto has = [](const std::string& text, std::initializer_list<const char*> words) {
+        return std::any_of(words.begin(), words.end(),
+                           [&](const char* word) { return text.find(word) != std::string::npos; });
+    };
+    return has(program.source, {"include", "import", "embed"}) || has(program.options, {"-I", "-i", "@"});
+}
+
 }  // namespace
 
 Result<control::Message> Compiler::ask(const control::Json& request) {
@@ -45,7 +59,8 @@ Status Compiler::entrust(const std::string& directory) {
 
 Result<Compiler::Outcome> Compiler::compile(const CompileRequest& request, const std::string& fingerprint, bool fresh) {
     BinaryCache::Key key{};
-    if (cache_) {
+    const bool keeps = cache_ && !reads_files(request.program);
+    if (keeps) {
         auto made = key_of(request, fingerprint);
         if (!made) {
             return tl::unexpected(made.error());
@@ -83,7 +98,7 @@ Result<Compiler::Outcome> Compiler::compile(const CompileRequest& request, const
     outcome.entry.binary.assign(data, data + *bytes);
     log_info(Topic::device, "kernel compiled",
              {{"function", request.program.function}, {"source", request.program.source_name}, {"bytes", *bytes}});
-    if (cache_) {
+    if (keeps) {
         cache_->store(key, outcome.entry);
     }
     return outcome;

@@ -1,3 +1,5 @@
+// A device of plain host functions, for tests of the graph runtime under ThreadSanitizer, which PoCL does not bear;
+// see host_device.hpp. Its queue is a thread of its own, so that races would be real ones.
 #include "device/cpu/host_device.hpp"
 
 #include <condition_variable>

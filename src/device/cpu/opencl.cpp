@@ -1,3 +1,5 @@
+// OpenCL's error codes with names and errno (EIO for those not listed), and the choice of a platform: PoCL, else one
+// with a processor, else any; see opencl.hpp.
 #include "device/cpu/opencl.hpp"
 
 #include <fmt/ranges.h>

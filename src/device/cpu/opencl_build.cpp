@@ -1,3 +1,5 @@
+// Compiles inside yoke-compile; see opencl_build.hpp. The source is built first, since only then the kernel tells its
+// work-group limits; with the size chosen, PoCL is asked for a binary with that one launch's machine code.
 #include "device/cpu/opencl_build.hpp"
 
 #include <cstdlib>

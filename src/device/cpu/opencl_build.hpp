@@ -8,7 +8,7 @@
 // launch geometry: a generic one, and those named by POCL_BINARY_SPECIALIZE_WG as "X-Y-Z[-goffs0][-smallgrid]" (local
 // size; global offset zero; all global sizes below 65535). So the geometry is fixed before compiling, exactly that
 // variant is asked for, and when the worker loads the binary and launches, PoCL finds the shared object and only calls
-// dlopen. That holds for PoCL 3.1 and is tested (opencl_device_test: ForbiddenExec).
+// dlopen. That holds for PoCL 3.1 and is tested (opencl_device_test: ForbiddenExecDeathTest).
 //
 // TRADE-OFF. A kernel is compiled per geometry. In return the worker gets code specialised for it.
 #pragma once

@@ -1,3 +1,5 @@
+// Opens the platform and makes buffers, kernels and queues of it; see opencl_device.hpp. Programs arrive as binaries
+// only.
 #include "device/cpu/opencl_device.hpp"
 
 #include <cstdlib>

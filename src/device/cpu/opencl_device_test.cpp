@@ -13,7 +13,9 @@
 #include <cstdio>
 #include <fstream>
 #include <mutex>
+#include <ostream>
 #include <thread>
+#include <vector>
 
 #include "control/message.hpp"
 #include "device/cpu/binary_cache.hpp"
@@ -180,8 +182,21 @@ bool forbid_exec() {
     return good;
 }
 
-// The body of ForbiddenExec: compiles, launches and checks kernels of many geometries where nothing can be started.
-std::string work_without_exec() {
+struct Case {
+    Geometry geometry;
+    const char* function;
+};
+
+// Geometries of one kind: a test each, since a kernel takes a second to compile.
+struct Kind {
+    const char* name;
+    std::vector<Case> cases;
+
+    friend void PrintTo(const Kind& kind, std::ostream* stream) { *stream << kind.name; }
+};
+
+// The body of ForbiddenExecDeathTest: compiles, launches and checks kernels where nothing can be started.
+std::string work_without_exec(const std::vector<Case>& cases) {
     const TestDirectory cache;
     auto spawner = start_spawner();
     if (!spawner || !forbid_exec()) {
@@ -194,20 +209,6 @@ std::string work_without_exec() {
     if (!device) {
         return device.error().message;
     }
-    struct Case {
-        Geometry geometry;
-        const char* function;
-    };
-    const std::array cases{Case{{{1, 1, 1}, {}}, "number"},
-                           Case{{{640, 480, 1}, {}}, "number"},
-                           Case{{{641, 479, 1}, {}}, "number"},
-                           Case{{{65534, 1, 1}, {}}, "number"},
-                           Case{{{65535, 1, 1}, {}}, "number"},
-                           Case{{{65536, 2, 1}, {}}, "number"},
-                           Case{{{7, 70000, 1}, {}}, "number"},
-                           Case{{{12, 10, 8}, {}}, "number"},
-                           Case{{{64, 64, 1}, {16, 16, 1}}, "number"},
-                           Case{{{64, 6, 1}, {}}, "required"}};
     const char* const scratch = std::getenv("POCL_CACHE_DIR");
     for (const Case& test : cases) {
         std::string log;
@@ -229,16 +230,28 @@ std::string work_without_exec() {
     return {};
 }
 
-TEST_F(OpenclDeathTest, ForbiddenExec) {
+class ForbiddenExecDeathTest : public testing::TestWithParam<Kind> {};
+
+TEST_P(ForbiddenExecDeathTest, IsNotNeeded) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     EXPECT_EXIT(
         {
-            const std::string wrong = work_without_exec();
+            const std::string wrong = work_without_exec(GetParam().cases);
             std::fputs(wrong.c_str(), stderr);
             std::_Exit(wrong.empty() ? 0 : 1);  // the leak checker at a normal exit would want a process of its own
         },
         testing::ExitedWithCode(0), "^$");
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Geometries, ForbiddenExecDeathTest,
+    testing::Values(
+        Kind{"Flat", {{{{1, 1, 1}, {}}, "number"}, {{{640, 480, 1}, {}}, "number"}, {{{641, 479, 1}, {}}, "number"}}},
+        Kind{"AroundSixteenBits", {{{{65534, 1, 1}, {}}, "number"}, {{{65535, 1, 1}, {}}, "number"}}},
+        Kind{"BeyondSixteenBits", {{{{65536, 2, 1}, {}}, "number"}, {{{7, 70000, 1}, {}}, "number"}}},
+        Kind{"Grouped",
+             {{{{12, 10, 8}, {}}, "number"}, {{{64, 64, 1}, {16, 16, 1}}, "number"}, {{{64, 6, 1}, {}}, "required"}}}),
+    [](const auto& kind) { return kind.param.name; });
 
 TEST(OpenclDevice, TakesFromTheCacheWhatWasCompiledOnce) {
     const TestDirectory cache;
@@ -260,6 +273,27 @@ TEST(OpenclDevice, TakesFromTheCacheWhatWasCompiledOnce) {
     const auto other = device->compile(program({{96, 6, 1}, {}}), log);
     ASSERT_FALSE(other);
     EXPECT_EQ(other.error().code, ETIME);
+}
+
+TEST(OpenclDevice, CompilesAgainWhatIncludesFiles) {
+    const TestDirectory directory;
+    const std::string header = directory.path() + "/base.h";
+    const auto device = open_test_device(test_cache());
+    ASSERT_NE(device, nullptr);
+    const Geometry geometry{{16, 1, 1}, {0, 0, 0}};
+    const Program including{
+        "#include \"base.h\"\n"
+        "kernel void number(global uint* out, uint base) { size_t i = get_global_id(0); out[i] = base + i + MORE; }",
+        "number.cl", "number", "-I " + directory.path(), geometry};
+    std::string log;
+    std::ofstream(header) << "#define MORE 0\n";
+    auto good = device->compile(including, log);
+    ASSERT_TRUE(good) << good.error().message;
+    EXPECT_EQ(launch_and_check(*device, **good, 16), "");
+    std::ofstream(header) << "#define MORE 1\n";
+    auto other = device->compile(including, log);
+    ASSERT_TRUE(other) << other.error().message;
+    EXPECT_NE(launch_and_check(*device, **other, 16), "") << "the header has changed what the kernel does";
 }
 
 TEST(OpenclDevice, CompilesAgainWhatIsCorruptInTheCache) {

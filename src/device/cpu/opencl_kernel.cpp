@@ -1,3 +1,5 @@
+// What a loaded kernel says of its parameters, and binding arguments to them; see opencl_kernel.hpp. Arguments that
+// did not change since the last launch are not set again.
 #include "device/cpu/opencl_kernel.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Copies, launches and their ends on one in-order queue; see opencl_queue.hpp. Records of copies are pooled. A small
+// write to a resting buffer that the host can reach is made at once by the caller: cheaper than a command.
 #include "device/cpu/opencl_queue.hpp"
 
 #include <algorithm>

@@ -1,3 +1,6 @@
+// The directory for PoCL's unpacked binaries, and clearing away those of dead processes; see scratch.hpp. One whose
+// lock can be had belongs to a dead process; the parent is locked meanwhile, because a fresh directory is for a moment
+// not locked either.
 #include "device/cpu/scratch.hpp"
 
 #include <fcntl.h>

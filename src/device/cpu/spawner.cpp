@@ -1,3 +1,5 @@
+// The spawner's process, one compilation at a time; see spawner.hpp. It is forked twice, so that the worker has no
+// child to reap, and keeps of the worker's descriptors only the socket, the worker's pidfd and the standard ones.
 #include "device/cpu/spawner.hpp"
 
 #include <fcntl.h>

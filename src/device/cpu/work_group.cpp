@@ -1,3 +1,5 @@
+// Divisors of a geometry that make a good work-group; see work_group.hpp. Found by trial: the numbers are small and
+// this happens once per kernel.
 #include "device/cpu/work_group.hpp"
 
 #include <algorithm>

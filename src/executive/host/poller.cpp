@@ -78,8 +78,11 @@ void Poller::look_around(std::uint64_t now) {
     }
 }
 
+// An interrupt is an edge, which a look around may have taken already: whoever sent it waits for the owner to look at
+// the removals, and would wait for ever if the owner slept first.
 void Poller::wait(int timeout_ms) {
-    collect(timeout_ms);
+    collect(interrupted_ ? 0 : timeout_ms);
+    interrupted_ = false;
 }
 
 void Poller::collect(int timeout_ms) {
@@ -90,6 +93,8 @@ void Poller::collect(int timeout_ms) {
         for (int i = 0; i < count; ++i) {
             if (events[static_cast<std::size_t>(i)].data.ptr != nullptr) {
                 rung(*static_cast<Session*>(events[static_cast<std::size_t>(i)].data.ptr));
+            } else {
+                interrupted_ = true;
             }
         }
         timeout_ms = 0;

@@ -85,6 +85,7 @@ class Poller {
     Fd epoll_;
     Fd interrupt_;
     std::vector<Session*> hot_;
+    bool interrupted_ = false;  // since the last wait()
 
     std::mutex mutex_;  // of the removals
     std::condition_variable all_forgotten_;

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "base/log.hpp"
 #include "ring/layout.hpp"
 
 namespace yoke::executive {
@@ -53,6 +54,8 @@ void Session::fault(yoke_member member) {
         closed.store(true, std::memory_order_release);
         yoke_store_release32(&view.status_page().fault, static_cast<std::uint32_t>(member));
         bell.ring();
+        log_warning(Topic::executive, "session broke the protocol and is served no more",
+                    {{"session", id}, {"member", static_cast<std::uint32_t>(member)}});
     }
 }
 

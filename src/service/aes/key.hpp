@@ -1,8 +1,9 @@
 // An AES key made ready: one cipher context per lane and direction, with the key schedule inside.
 //
 // The raw bytes are not kept: what remains of a key is the schedules in OpenSSL's contexts, which OpenSSL wipes when it
-// frees them. They lie on the process's heap; a worker locks all of its memory, a caller's process decides for itself.
-// A context is prepared once and only gets a new IV afterwards, which allocates nothing.
+// frees them. Where they lie is the process's choice: a worker makes OpenSSL put them into locked memory
+// (worker/locked_heap.hpp), a caller's process has its own heap. A context is prepared once and only gets a new IV
+// afterwards, which allocates nothing.
 #pragma once
 
 #include <openssl/evp.h>
