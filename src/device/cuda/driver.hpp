@@ -9,39 +9,39 @@
 
 #include <cuda.h>
 
+#include <bit>
 #include <string>
 
 #include "base/error.hpp"
 
 namespace yoke::device::cuda {
 
-#define YOKE_CUDA_FUNCTIONS(X)                                                                                         \
-    X(cuInit)                                                                                                          \
-    X(cuDriverGetVersion)                                                                                              \
-    X(cuGetErrorName) X(cuGetErrorString) X(cuDeviceGet) X(cuDeviceGetCount) X(cuDeviceGetName)                        \
-        X(cuDeviceGetAttribute) X(cuDeviceTotalMem) X(cuDeviceGetUuid) X(cuDevicePrimaryCtxRetain) X(                  \
-            cuDevicePrimaryCtxRelease) X(cuDevicePrimaryCtxSetFlags) X(cuCtxSetCurrent) X(cuCtxGetCurrent)             \
-            X(cuCtxSynchronize) X(cuCtxGetStreamPriorityRange) X(cuModuleLoadData) X(cuModuleLoadDataEx) X(            \
-                cuModuleUnload) X(cuModuleGetFunction) X(cuModuleGetGlobal) X(cuLibraryLoadData) X(cuLibraryGetKernel) \
-                X(cuKernelSetAttribute) X(cuFuncGetAttribute) X(cuFuncSetAttribute) X(cuFuncLoad) X(cuLaunchKernel)    \
-                    X(cuLaunchHostFunc) X(cuOccupancyMaxPotentialBlockSize) X(cuMemAlloc) X(cuMemFree) X(              \
-                        cuMemAllocAsync) X(cuMemFreeAsync) X(cuMemAllocHost) X(cuMemFreeHost) X(cuMemHostAlloc)        \
-                        X(cuMemHostRegister) X(cuMemHostUnregister) X(cuMemHostGetDevicePointer) X(cuMemGetInfo) X(    \
-                            cuDeviceGetDefaultMemPool) X(cuMemPoolSetAttribute) X(cuMemPoolCreate) X(cuMemPoolDestroy) \
-                            X(cuMemAllocFromPoolAsync) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync)  \
-                                X(cuMemsetD8Async) X(cuMemsetD32Async) X(cuStreamCreateWithPriority) X(cuStreamCreate) \
-                                    X(cuStreamDestroy) X(cuStreamSynchronize) X(cuStreamQuery) X(cuStreamWaitEvent)    \
-                                        X(cuStreamWriteValue32) X(cuStreamWriteValue64) X(cuStreamBeginCapture)        \
-                                            X(cuStreamEndCapture) X(cuEventCreate) X(cuEventDestroy) X(cuEventRecord)  \
-                                                X(cuEventQuery) X(cuEventSynchronize) X(cuEventElapsedTime)            \
-                                                    X(cuGraphCreate) X(cuGraphDestroy) X(cuGraphInstantiateWithFlags)  \
-                                                        X(cuGraphExecDestroy) X(cuGraphLaunch) X(cuGraphUpload)        \
-                                                            X(cuDeviceGetDevResource) X(cuDevSmResourceSplitByCount)   \
-                                                                X(cuDevResourceGenerateDesc) X(cuGreenCtxCreate)       \
-                                                                    X(cuGreenCtxDestroy) X(cuGreenCtxStreamCreate)     \
-                                                                        X(cuCtxFromGreenCtx)
+// clang-format off
+#define YOKE_CUDA_FUNCTIONS(X) \
+    X(cuCtxGetStreamPriorityRange) X(cuCtxSetCurrent) \
+    X(cuDevResourceGenerateDesc) X(cuDevSmResourceSplitByCount) \
+    X(cuDeviceGet) X(cuDeviceGetAttribute) X(cuDeviceGetCount) X(cuDeviceGetDevResource) X(cuDeviceGetName) \
+    X(cuDevicePrimaryCtxRetain) \
+    X(cuDriverGetVersion) \
+    X(cuEventCreate) X(cuEventDestroy) X(cuEventQuery) X(cuEventRecord) \
+    X(cuFuncLoad) \
+    X(cuGetErrorString) \
+    X(cuGreenCtxCreate) X(cuGreenCtxStreamCreate) \
+    X(cuInit) \
+    X(cuKernelGetAttribute) X(cuKernelGetFunction) X(cuKernelGetParamInfo) X(cuKernelSetAttribute) \
+    X(cuLaunchKernel) \
+    X(cuLibraryGetKernel) X(cuLibraryLoadData) X(cuLibraryUnload) \
+    X(cuLinkAddData) X(cuLinkComplete) X(cuLinkCreate) X(cuLinkDestroy) \
+    X(cuMemAlloc) X(cuMemFree) X(cuMemFreeHost) X(cuMemGetInfo) X(cuMemHostAlloc) X(cuMemHostGetDevicePointer) \
+    X(cuMemHostRegister) X(cuMemHostUnregister) \
+    X(cuMemcpyDtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyHtoDAsync) \
+    X(cuMemsetD32Async) X(cuMemsetD8Async) \
+    X(cuStreamCreate) X(cuStreamCreateWithPriority) X(cuStreamDestroy) X(cuStreamQuery) X(cuStreamSynchronize) \
+    X(cuStreamWaitEvent) X(cuStreamWriteValue32) X(cuStreamWriteValue64)
+// clang-format on
 
 struct Driver {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): the name of a member
 #define YOKE_CUDA_MEMBER(function) decltype(&::function) function = nullptr;
     YOKE_CUDA_FUNCTIONS(YOKE_CUDA_MEMBER)
 #undef YOKE_CUDA_MEMBER
@@ -62,6 +62,12 @@ struct Context {
 };
 // The first device's, opened once for the process. ENODEV, EIO. Any thread.
 Result<const Context*> primary_context();
+
+// An address of the device as the pointer that its kernels use.
+template <typename T>
+T* pointer_to(CUdeviceptr address) {
+    return std::bit_cast<T*>(address);
+}
 
 // What a driver's answer means: success, or an error that names what was tried and what the driver said.
 Status check(CUresult result, const char* what);

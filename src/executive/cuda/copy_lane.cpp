@@ -297,13 +297,13 @@ bool CopyLane::issue(Slot& slot, Active& active) {
                                        span.in_end - span.in_begin + before, slot.stream),
                  "a piece cannot be copied in");
     BulkWork work = active.work;
-    work.call.in = reinterpret_cast<const std::uint8_t*>(slot.in + lead_bytes - span.in_begin);
-    work.call.out = reinterpret_cast<std::uint8_t*>(slot.out + lead_bytes - span.out_begin);
+    work.call.in = driver::pointer_to<const std::uint8_t>(slot.in + lead_bytes - span.in_begin);
+    work.call.out = driver::pointer_to<std::uint8_t>(slot.out + lead_bytes - span.out_begin);
     work.first = first;
     work.last = last;
     if (gcm) {
         const HashPlace& place = hashes_[static_cast<std::size_t>(active.hash_place)];
-        work.call.aux = reinterpret_cast<const std::uint8_t*>(place.aux);
+        work.call.aux = driver::pointer_to<const std::uint8_t>(place.aux);
         device_.must(api.cuStreamWaitEvent(slot.stream, place.begun, 0), "a piece cannot wait for its call");
     }
     const bool hashes = call.service == YOKE_SERVICE_SHA256;
@@ -332,13 +332,13 @@ void CopyLane::begin_hash(Slot& slot, Active& active) {
     }
     place->used = true;
     active.hash_place = static_cast<int>(place - hashes_.begin());
-    active.work.hash = reinterpret_cast<std::uint32_t*>(place->words);
-    active.work.start = reinterpret_cast<std::uint32_t*>(place->words + 16);
+    active.work.hash = driver::pointer_to<std::uint32_t>(place->words);
+    active.work.start = driver::pointer_to<std::uint32_t>(place->words + 16);
     device_.must(
         api.cuMemcpyHtoDAsync(place->aux, active.work.call.aux, active.call->call.work.plan.aux_length, slot.stream),
         "additional data cannot be copied in");
     BulkWork work = active.work;
-    work.call.aux = reinterpret_cast<const std::uint8_t*>(place->aux);
+    work.call.aux = driver::pointer_to<const std::uint8_t>(place->aux);
     void* arguments[] = {&work};
     device_.must(api.cuLaunchKernel(device_.bulk_begin, 1, 1, 1, 32, 1, 1, 0, slot.stream, arguments, nullptr),
                  "a bulk kernel cannot be launched");

@@ -85,7 +85,7 @@ Result<std::uint8_t*> Device::pin(std::byte* memory, std::size_t bytes) const {
     if (!done) {
         return tl::unexpected(done.error());
     }
-    return reinterpret_cast<std::uint8_t*>(at);
+    return driver::pointer_to<std::uint8_t>(at);
 }
 
 Result<CUdeviceptr> Device::allocate(std::size_t bytes) const {

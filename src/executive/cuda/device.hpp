@@ -61,7 +61,7 @@ class Device {
             return tl::unexpected(done.error());
         }
         std::uninitialized_value_construct_n(static_cast<T*>(host), count);
-        return Pinned<T>{static_cast<T*>(host), reinterpret_cast<T*>(at)};
+        return Pinned<T>{static_cast<T*>(host), driver::pointer_to<T>(at)};
     }
     Result<CUdeviceptr> allocate(std::size_t bytes) const;
     Result<CUstream> create_stream(int priority) const;
@@ -76,7 +76,7 @@ class Device {
         std::uint32_t place;
     };
     std::shared_ptr<KeyPlace> put_key(const Key& key);
-    [[nodiscard]] const Key* keys() const { return reinterpret_cast<const Key*>(keys_); }
+    [[nodiscard]] const Key* keys() const { return driver::pointer_to<const Key>(keys_); }
 
     CUfunction nsk = nullptr;
     CUfunction bulk = nullptr;

@@ -188,8 +188,9 @@ YOKE_HD Judgement judge(const yoke_submission& s, const std::uint32_t* params, b
     }
     std::uint64_t out = 0;
     std::uint64_t aux = 0;
-    if (!shape_of(s, params, out, aux) || s.in_length > YOKE_EXPRESS_BYTES_MAX || aux > YOKE_EXPRESS_BYTES_MAX ||
-        out > s.out_length || out > YOKE_EXPRESS_BYTES_MAX + 64) {
+    constexpr std::uint32_t bytes_max = YOKE_EXPRESS_BYTES_MAX;
+    if (!shape_of(s, params, out, aux) || s.in_length > bytes_max || aux > bytes_max || out > s.out_length ||
+        out > bytes_max + 64) {
         return no;
     }
     if (!inside(ring, s.in_offset, s.in_length) || !inside(ring, s.out_offset, s.out_length) ||

@@ -116,9 +116,9 @@ void Resident::launch(std::uint64_t now) {
     for (std::uint32_t team = 0; team < teams; ++team) {
         __atomic_store_n(&progress_.host[team].acknowledged, 0, __ATOMIC_RELEASE);
     }
-    Launch launch{reinterpret_cast<Order*>(order_words_),
-                  reinterpret_cast<Ring*>(rings_),
-                  reinterpret_cast<KeyName*>(names_),
+    Launch launch{driver::pointer_to<Order>(order_words_),
+                  driver::pointer_to<Ring>(rings_),
+                  driver::pointer_to<KeyName>(names_),
                   device_.keys(),
                   reports_.device,
                   progress_.device,

@@ -79,8 +79,9 @@ YOKE_HD Block load(const std::uint8_t* from) {
     Block b;
     YOKE_UNROLL
     for (unsigned i = 0; i < 4; ++i) {
-        b.w[i] = std::uint32_t{from[4 * i]} | std::uint32_t{from[4 * i + 1]} << 8 |
-                 std::uint32_t{from[4 * i + 2]} << 16 | std::uint32_t{from[4 * i + 3]} << 24;
+        const std::uint8_t* const bytes = from + std::size_t{4} * i;
+        b.w[i] = std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 | std::uint32_t{bytes[2]} << 16 |
+                 std::uint32_t{bytes[3]} << 24;
     }
     return b;
 }

@@ -108,7 +108,7 @@ YOKE_HD void run_cbc(const Tables& t, const Key& key, const Call& call, const Sh
             YOKE_UNROLL
             for (std::uint32_t k = 1; k < batch; ++k) {
                 if (k * share.count < share.last) {
-                    before[k] = load(call.in + std::uint64_t{16} * (k * share.count) - 16);
+                    before[k] = load(call.in + std::uint64_t{16} * k * share.count - 16);
                 }
             }
         } else {

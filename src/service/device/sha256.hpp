@@ -66,7 +66,7 @@ YOKE_HD Digest hash_message(const std::uint8_t* message, std::uint32_t length) {
         if (at + 64 <= length) {
             YOKE_UNROLL
             for (unsigned q = 0; q < 4; ++q) {
-                const Block b = load(message + at + 16 * q);
+                const Block b = load(message + at + std::size_t{16} * q);
                 YOKE_UNROLL
                 for (unsigned i = 0; i < 4; ++i) {
                     w[4 * q + i] = swap_bytes(b.w[i]);
@@ -77,7 +77,7 @@ YOKE_HD Digest hash_message(const std::uint8_t* message, std::uint32_t length) {
             for (unsigned i = 0; i < 16; ++i) {
                 w[i] = 0;
                 for (unsigned byte = 0; byte < 4; ++byte) {
-                    const std::uint64_t p = at + 4 * i + byte;
+                    const std::uint64_t p = at + std::uint64_t{4} * i + byte;
                     const std::uint32_t value = p < length ? message[p] : p == length ? 0x80U : 0U;
                     w[i] |= value << (24 - 8 * byte);
                 }
