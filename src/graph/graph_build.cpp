@@ -372,7 +372,7 @@ Status Graph::complete_definition() const {
 
 Status Graph::run() {
     const std::lock_guard lock(mutex_);
-    if (state_ == State::running) {
+    if (state_ == State::running && !failed_.load(std::memory_order_acquire)) {
         return {};
     }
     if (state_ != State::built) {

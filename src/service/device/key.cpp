@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <array>
 
 #include "service/device/aes.hpp"
@@ -24,7 +25,7 @@ std::uint32_t box_word(std::uint32_t w) {
 
 // Returns the number of rounds.
 std::uint32_t expand(std::span<const std::byte> bytes, Block* schedule) {
-    const std::size_t words = bytes.size() / 4;
+    const std::size_t words = std::max<std::size_t>(bytes.size() / 4, 1);
     const auto rounds = static_cast<std::uint32_t>(words + 6);
     const auto word = [schedule](std::size_t i) -> std::uint32_t& { return schedule[i / 4].w[i % 4]; };
     for (std::size_t i = 0; i < words; ++i) {
