@@ -2,6 +2,7 @@
 // see host_device.hpp. Its queue is a thread of its own, so that races would be real ones.
 #include "device/cpu/host_device.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -34,7 +35,10 @@ class HostKernel final : public Kernel {
     HostKernel(std::vector<Parameter> parameters, HostFunction function, const Geometry& geometry)
         : parameters_(std::move(parameters)), function_(std::move(function)), geometry_(geometry) {}
     [[nodiscard]] const std::vector<Parameter>& parameters() const override { return parameters_; }
-    [[nodiscard]] int run(std::span<const HostArgument> arguments) const { return function_(arguments, geometry_); }
+    [[nodiscard]] const Geometry& geometry() const { return geometry_; }
+    [[nodiscard]] int run(std::span<const HostArgument> arguments, const Geometry& geometry) const {
+        return function_(arguments, geometry);
+    }
 
    private:
     std::vector<Parameter> parameters_;
@@ -46,13 +50,48 @@ struct Copy {
     std::byte* to = nullptr;
     const std::byte* from = nullptr;
     std::size_t bytes = 0;
-    Done* done = nullptr;
+    Done* done = nullptr;  // null: between buffers
 };
 
 struct Launch {
     const HostKernel* kernel = nullptr;
     std::vector<HostArgument> arguments;
+    std::vector<std::vector<std::byte>> constants;
+    Geometry geometry;
     Done* failed = nullptr;
+};
+
+// Reached once by the queue that it was made for.
+class HostFence final : public Fence, public std::enable_shared_from_this<HostFence> {
+   public:
+    void reach() const {
+        {
+            const std::lock_guard lock(mutex_);
+            reached_ = true;
+        }
+        changed_.notify_all();
+    }
+    [[nodiscard]] bool reached() const override {
+        const std::lock_guard lock(mutex_);
+        return reached_;
+    }
+    void wait() const override {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return reached_; });
+    }
+
+   private:
+    mutable std::mutex mutex_;
+    mutable std::condition_variable changed_;
+    mutable bool reached_ = false;
+};
+
+struct Reach {
+    std::shared_ptr<const HostFence> fence;
+};
+
+struct Wait {
+    std::shared_ptr<const HostFence> fence;
 };
 
 class HostQueue final : public Queue {
@@ -87,7 +126,33 @@ class HostQueue final : public Queue {
         return {};
     }
 
-    Status launch(Kernel& kernel_base, std::span<const Argument> arguments, Done& failed) override {
+    Status copy(Buffer& to, const Buffer& from, std::size_t bytes) override {
+        // NOLINTBEGIN(cppcoreguidelines-pro-type-static-cast-downcast): buffers of this device are HostBuffers
+        const auto& target = static_cast<const HostBuffer&>(to);
+        const auto& source = static_cast<const HostBuffer&>(from);
+        // NOLINTEND(cppcoreguidelines-pro-type-static-cast-downcast)
+        if (bytes > std::min(source.bytes(), target.bytes())) {
+            return fail(EINVAL, "cannot copy {} bytes from a buffer of {} to one of {}", bytes, source.bytes(),
+                        target.bytes());
+        }
+        add(Copy{target.data(), source.data(), bytes, nullptr});
+        return {};
+    }
+
+    Result<std::shared_ptr<Fence>> mark() override {
+        auto fence = std::make_shared<HostFence>();
+        add(Reach{fence});
+        return fence;
+    }
+
+    Status wait(const Fence& fence) override {
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): fences of this device are HostFences
+        add(Wait{static_cast<const HostFence&>(fence).shared_from_this()});
+        return {};
+    }
+
+    Status launch(Kernel& kernel_base, std::span<const Argument> arguments, Done& failed,
+                  const std::array<std::size_t, 3>* global) override {
         // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): kernels of this device are HostKernels
         auto& kernel = static_cast<HostKernel&>(kernel_base);
         if (arguments.size() != kernel.parameters().size()) {
@@ -97,15 +162,19 @@ class HostQueue final : public Queue {
         Launch launch;
         launch.kernel = &kernel;
         launch.failed = &failed;
+        launch.geometry = kernel.geometry();
+        if (global != nullptr) {
+            launch.geometry.global = *global;
+        }
         for (const Argument& argument : arguments) {
             if (argument.buffer != nullptr) {
                 // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): as above
                 const auto& buffer = static_cast<const HostBuffer&>(*argument.buffer);
                 launch.arguments.emplace_back(buffer.data(), buffer.bytes());
             } else {
-                // Host functions promise not to write constants.
-                auto* const bytes = const_cast<std::uint8_t*>(argument.constant.data());
-                launch.arguments.emplace_back(reinterpret_cast<std::byte*>(bytes), argument.constant.size());
+                const auto bytes = std::as_bytes(argument.constant);
+                std::vector<std::byte>& copy = launch.constants.emplace_back(bytes.begin(), bytes.end());
+                launch.arguments.emplace_back(copy);  // moving a vector leaves its memory where it is
             }
         }
         add(std::move(launch));
@@ -123,7 +192,7 @@ class HostQueue final : public Queue {
     }
 
    private:
-    using Command = std::variant<Copy, Launch>;
+    using Command = std::variant<Copy, Launch, Reach, Wait>;
 
     void add(Command command) {
         {
@@ -138,12 +207,18 @@ class HostQueue final : public Queue {
             if (copy->bytes > 0) {
                 std::memcpy(copy->to, copy->from, copy->bytes);
             }
-            copy->done->done(0);
-            return;
-        }
-        const auto& launch = std::get<Launch>(command);
-        if (const int status = launch.kernel->run(launch.arguments); status != 0) {
-            launch.failed->done(status);
+            if (copy->done != nullptr) {
+                copy->done->done(0);
+            }
+        } else if (const auto* const reach = std::get_if<Reach>(&command)) {
+            reach->fence->reach();
+        } else if (const auto* const wait = std::get_if<Wait>(&command)) {
+            wait->fence->wait();
+        } else {
+            const auto& launch = std::get<Launch>(command);
+            if (const int status = launch.kernel->run(launch.arguments, launch.geometry); status != 0) {
+                launch.failed->done(status);
+            }
         }
     }
 
@@ -194,6 +269,11 @@ Result<std::unique_ptr<Buffer>> HostDevice::allocate(std::size_t bytes) {
 
 Result<std::unique_ptr<Queue>> HostDevice::create_queue() {
     return std::make_unique<HostQueue>();
+}
+
+Result<std::unique_ptr<Kernel>> HostDevice::host_kernel(std::vector<Parameter> parameters, HostFunction function,
+                                                        const Geometry& geometry) {
+    return std::make_unique<HostKernel>(std::move(parameters), std::move(function), geometry);
 }
 
 Result<std::unique_ptr<Kernel>> HostDevice::compile(const Program& program, std::string& log) {

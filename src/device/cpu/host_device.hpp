@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,11 +18,6 @@
 #include "device/device.hpp"
 
 namespace yoke::device {
-
-// An argument as a host function sees it: the buffer's memory, or the constant's bytes (not to be written).
-using HostArgument = std::span<std::byte>;
-// Runs over the whole geometry at once. Returns 0 or -errno.
-using HostFunction = std::function<int(std::span<const HostArgument> arguments, const Geometry& geometry)>;
 
 class HostDevice final : public Device {
    public:
@@ -37,6 +31,9 @@ class HostDevice final : public Device {
     [[nodiscard]] std::string description() const override { return "C++ functions on host threads"; }
     Result<std::unique_ptr<Buffer>> allocate(std::size_t bytes) override;
     Result<std::unique_ptr<Queue>> create_queue() override;
+    [[nodiscard]] bool accepts(const std::string& form) const override { return form == "opencl"; }
+    Result<std::unique_ptr<Kernel>> host_kernel(std::vector<Parameter> parameters, HostFunction function,
+                                                const Geometry& geometry) override;
     // EINVAL: no such function.
     Result<std::unique_ptr<Kernel>> compile(const Program& program, std::string& log) override;
 

@@ -29,7 +29,9 @@ class OpenclBuffer final : public Buffer {
     // The buffer's memory as the host sees it; null where it must not.
     [[nodiscard]] std::byte* host() const { return shared_.get(); }
 
-    mutable std::uint64_t last_use = 0;  // number of its queue's last command that uses it
+    // The last command that uses it: its queue, null for none yet, and its number there.
+    mutable const void* last_queue = nullptr;
+    mutable std::uint64_t last_use = 0;
 
    private:
     SharedMemory shared_;

@@ -13,6 +13,7 @@
 #include "device/cpu/compiler.hpp"
 #include "device/cpu/opencl.hpp"
 #include "device/cpu/opencl_buffer.hpp"
+#include "device/cpu/opencl_host_kernel.hpp"
 #include "device/cpu/opencl_kernel.hpp"
 #include "device/cpu/opencl_queue.hpp"
 #include "device/cpu/scratch.hpp"
@@ -61,6 +62,18 @@ class OpenclDevice final : public Device {
             return fail_opencl(status, "cannot create a queue on the device");
         }
         return std::make_unique<OpenclQueue>(std::move(queue));
+    }
+
+    [[nodiscard]] bool accepts(const std::string& form) const override { return form == "opencl"; }
+
+    Result<std::unique_ptr<Kernel>> host_kernel(std::vector<Parameter> parameters, HostFunction function,
+                                                const Geometry& geometry) override {
+        cl_device_exec_capabilities can = 0;
+        ::clGetDeviceInfo(target_.device, CL_DEVICE_EXECUTION_CAPABILITIES, sizeof can, &can, nullptr);
+        if ((can & CL_EXEC_NATIVE_KERNEL) == 0) {
+            return fail(ENOTSUP, "{} cannot call functions of this process", target_.device_name);
+        }
+        return std::make_unique<OpenclHostKernel>(std::move(parameters), std::move(function), geometry);
     }
 
     Result<std::unique_ptr<Kernel>> compile(const Program& program, std::string& log) override {

@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "device/cpu/opencl_buffer.hpp"
+#include "device/cpu/opencl_host_kernel.hpp"
 #include "device/cpu/opencl_kernel.hpp"
 
 namespace yoke::device {
@@ -24,6 +25,24 @@ const OpenclBuffer& mine(const Buffer& buffer) {
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): as above
     return static_cast<const OpenclBuffer&>(buffer);
 }
+
+class OpenclFence final : public Fence {
+   public:
+    explicit OpenclFence(OpenclOwned<cl_event> event) : event_(std::move(event)) {}
+    [[nodiscard]] cl_event event() const { return event_.get(); }
+    [[nodiscard]] bool reached() const override {
+        cl_int status = CL_QUEUED;
+        ::clGetEventInfo(event_.get(), CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, nullptr);
+        return status <= CL_COMPLETE;
+    }
+    void wait() const override {
+        cl_event event = event_.get();
+        ::clWaitForEvents(1, &event);
+    }
+
+   private:
+    OpenclOwned<cl_event> event_;
+};
 
 }  // namespace
 
@@ -92,8 +111,14 @@ void OpenclQueue::watch(cl_event raw_event, Record* record) {
     on_end(event.get(), status, record);
 }
 
+void OpenclQueue::used(const OpenclBuffer& buffer, std::uint64_t number) const {
+    buffer.last_queue = this;
+    buffer.last_use = number;
+}
+
 bool OpenclQueue::idle(const Buffer& buffer) const {
-    return mine(buffer).last_use <= ended_.load();
+    const OpenclBuffer& own = mine(buffer);
+    return own.last_queue == nullptr || (own.last_queue == this && own.last_use <= ended_.load());
 }
 
 Status OpenclQueue::write(Buffer& to, const std::byte* from, std::size_t bytes, Done& done) {
@@ -112,7 +137,7 @@ Status OpenclQueue::write(Buffer& to, const std::byte* from, std::size_t bytes, 
         give_back(record);
         return fail_opencl(status, "cannot copy to the device");
     }
-    buffer.last_use = record->number;
+    used(buffer, record->number);
     watch(event, record);
     return {};
 }
@@ -127,30 +152,89 @@ Status OpenclQueue::read(const Buffer& from, std::byte* to, std::size_t bytes, D
         give_back(record);
         return fail_opencl(status, "cannot copy from the device");
     }
-    mine(from).last_use = record->number;
+    used(mine(from), record->number);
     watch(event, record);
     return {};
 }
 
-Status OpenclQueue::launch(Kernel& kernel_base, std::span<const Argument> arguments, Done& failed) {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): kernels of this device are OpenclKernels
+Status OpenclQueue::copy(Buffer& to, const Buffer& from, std::size_t bytes) {
+    const cl_int status = ::clEnqueueCopyBuffer(queue_.get(), mine(from).memory(), mine(to).memory(), 0, 0, bytes, 0,
+                                                nullptr, nullptr);
+    if (status != CL_SUCCESS) {
+        return fail_opencl(status, "cannot copy on the device");
+    }
+    ++queued_;
+    used(mine(from), queued_);
+    used(mine(to), queued_);
+    return {};
+}
+
+void OpenclQueue::launched(cl_event event, std::span<const Argument> arguments, Done& failed) {
+    launches_.push_back({OpenclOwned<cl_event>(event), &failed});
+    ++queued_;
+    for (const Argument& argument : arguments) {
+        if (argument.buffer != nullptr) {
+            used(mine(*argument.buffer), queued_);
+        }
+    }
+}
+
+Status OpenclQueue::launch(Kernel& kernel_base, std::span<const Argument> arguments, Done& failed,
+                           const std::array<std::size_t, 3>* global) {
+    if (const auto* const host = dynamic_cast<const OpenclHostKernel*>(&kernel_base)) {
+        return launch_host(*host, arguments, failed, global);
+    }
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): all others of this device are OpenclKernels
     auto& kernel = static_cast<OpenclKernel&>(kernel_base);
     if (auto set = kernel.set_arguments(arguments); !set) {
         return set;
     }
-    const Geometry& geometry = kernel.geometry();
+    Geometry geometry = kernel.geometry();
+    if (global != nullptr) {
+        for (std::size_t d = 0; d < 3; ++d) {
+            const std::size_t groups = ((*global)[d] + geometry.local[d] - 1) / geometry.local[d];
+            geometry.global[d] = std::min(geometry.global[d], std::max<std::size_t>(groups, 1) * geometry.local[d]);
+        }
+    }
     cl_event event = nullptr;
     const cl_int status = ::clEnqueueNDRangeKernel(queue_.get(), kernel.handle(), 3, nullptr, geometry.global.data(),
                                                    geometry.local.data(), 0, nullptr, &event);
     if (status != CL_SUCCESS) {
         return fail_opencl(status, "cannot launch a kernel");
     }
-    launches_.push_back({OpenclOwned<cl_event>(event), &failed});
-    ++queued_;
-    for (const Argument& argument : arguments) {
-        if (argument.buffer != nullptr) {
-            mine(*argument.buffer).last_use = queued_;
-        }
+    launched(event, arguments, failed);
+    return {};
+}
+
+Status OpenclQueue::launch_host(const OpenclHostKernel& kernel, std::span<const Argument> arguments, Done& failed,
+                                const std::array<std::size_t, 3>* global) {
+    cl_event event = nullptr;
+    if (auto queued = kernel.enqueue(queue_.get(), arguments, failed, global, event); !queued) {
+        return queued;
+    }
+    launched(event, arguments, failed);
+    return {};
+}
+
+Result<std::shared_ptr<Fence>> OpenclQueue::mark() {
+    cl_event event = nullptr;
+    const cl_int status = ::clEnqueueMarkerWithWaitList(queue_.get(), 0, nullptr, &event);
+    if (status != CL_SUCCESS) {
+        return fail_opencl(status, "cannot mark a place in a queue");
+    }
+    auto fence = std::make_shared<OpenclFence>(OpenclOwned<cl_event>(event));
+    if (auto flushed = flush(); !flushed) {  // or who waits would wait for ever
+        return tl::unexpected(flushed.error());
+    }
+    return fence;
+}
+
+Status OpenclQueue::wait(const Fence& fence) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): fences of this device are OpenclFences
+    cl_event event = static_cast<const OpenclFence&>(fence).event();
+    const cl_int status = ::clEnqueueBarrierWithWaitList(queue_.get(), 1, &event, nullptr);
+    if (status != CL_SUCCESS) {
+        return fail_opencl(status, "cannot wait for another queue");
     }
     return {};
 }

@@ -27,6 +27,9 @@
 
 namespace yoke::device {
 
+class OpenclBuffer;
+class OpenclHostKernel;
+
 class OpenclQueue final : public Queue {
    public:
     explicit OpenclQueue(OpenclOwned<cl_command_queue> queue) : queue_(std::move(queue)) {}
@@ -34,7 +37,11 @@ class OpenclQueue final : public Queue {
 
     Status write(Buffer& to, const std::byte* from, std::size_t bytes, Done& done) override;
     Status read(const Buffer& from, std::byte* to, std::size_t bytes, Done& done) override;
-    Status launch(Kernel& kernel, std::span<const Argument> arguments, Done& failed) override;
+    Status copy(Buffer& to, const Buffer& from, std::size_t bytes) override;
+    Status launch(Kernel& kernel, std::span<const Argument> arguments, Done& failed,
+                  const std::array<std::size_t, 3>* global) override;
+    Result<std::shared_ptr<Fence>> mark() override;
+    Status wait(const Fence& fence) override;
     Status flush() override;
     [[nodiscard]] bool idle(const Buffer& buffer) const override;
     void finish() override;
@@ -51,6 +58,10 @@ class OpenclQueue final : public Queue {
         std::vector<Launch> launches;  // queued before this copy and after the one before
     };
 
+    Status launch_host(const OpenclHostKernel& kernel, std::span<const Argument> arguments, Done& failed,
+                       const std::array<std::size_t, 3>* global);
+    void launched(cl_event event, std::span<const Argument> arguments, Done& failed);
+    void used(const OpenclBuffer& buffer, std::uint64_t number) const;
     Record* take_record(Done& done);
     void give_back(Record* record);
     void watch(cl_event event, Record* record);
