@@ -4,6 +4,9 @@
 #include <random>
 #include <thread>
 
+#if defined(YOKE_TEST_CUDA)
+#include "device/cpu/test_device.hpp"
+#endif
 #include "graph/test_flow.hpp"
 
 namespace yoke::graph {
@@ -201,9 +204,15 @@ void run_plan(TestRuntime& runtime, const Plan& plan, std::uint32_t seed) {
 
 TEST(RandomGraphs, MatchASequentialInterpreter) {
     const std::uint32_t rounds = std::getenv("YOKE_SOAK") != nullptr ? 10'000 : 200;
+#if defined(YOKE_TEST_CUDA)
+    const auto device = device::open_test_device(device::test_cache());
+    ASSERT_NE(device, nullptr);
+    TestRuntime runtime(*device);
+#else
     device::HostDevice device;
     add_test_functions(device);
     TestRuntime runtime(device);
+#endif
     for (std::uint32_t seed = 1; seed <= rounds && !testing::Test::HasFailure(); ++seed) {
         run_plan(runtime, Planner(seed).plan(), seed);
     }

@@ -18,8 +18,9 @@ namespace yoke::worker {
 
 class Engine {
    public:
-    // `spawner`: what start_spawner() gave, or why it gave nothing.
-    explicit Engine(Result<Fd> spawner) : spawner_(std::move(spawner)) {}
+    // `spawner`: what start_spawner() gave, or why it gave nothing. `uses_cuda`: a CUDA device is taken if there is
+    // one.
+    Engine(Result<Fd> spawner, bool uses_cuda) : spawner_(std::move(spawner)), uses_cuda_(uses_cuda) {}
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
     ~Engine() = default;
@@ -34,9 +35,11 @@ class Engine {
 
    private:
     Status open_once(const graph::Limits& limits);
+    Result<std::unique_ptr<device::Device>> open_device();
 
     std::mutex opening_;
     Result<Fd> spawner_;
+    const bool uses_cuda_;
     std::unique_ptr<device::Device> device_;
     std::unique_ptr<graph::Runtime> runtime_;
     std::atomic<graph::Runtime*> ready_{nullptr};

@@ -20,7 +20,7 @@ constexpr unsigned end_timeout_s = 10;   // then SIGALRM ends what hangs, e.g. a
 // Sockets beyond the account's sessions: adopted, so that they hear an error, as long as there are few.
 constexpr std::uint64_t sessions_refused_max = 64;
 
-// The CUDA device serves calls wherever yoke was built with it, unless YOKE_DEVICE says `cpu`.
+// The CUDA device serves calls and graphs wherever yoke was built with it, unless YOKE_DEVICE says `cpu`.
 bool wants_cuda() {
 #if defined(YOKE_WITH_CUDA)
     const char* const wanted = std::getenv("YOKE_DEVICE");
@@ -65,6 +65,9 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
     server->link_ = std::move(*opened);
     return server;
 }
+
+Server::Server(control::Loop& loop, Result<Fd> spawner)
+    : loop_(loop), engine_(std::move(spawner), wants_cuda()), streams_(engine_) {}
 
 Status Server::start_parts() {
     executive::Limits limits;
@@ -176,7 +179,14 @@ control::Json Server::inventory() const {
     inventory["devices"] = engine_.devices();
     if (const executive::DeviceReport device = executive_->device();
         device.state == "open" || device.state == "failed") {
-        inventory["devices"].push_back(device_record(device));
+        control::Json& devices = inventory["devices"];
+        const auto same = std::find_if(devices.begin(), devices.end(),
+                                       [](const control::Json& other) { return other.at("name") == "cuda"; });
+        if (same != devices.end()) {  // graphs run there too
+            same->update(device_record(device));
+        } else {
+            devices.push_back(device_record(device));
+        }
     }
     inventory["adopted"] = adopted_;
     return inventory;

@@ -25,7 +25,7 @@ class Server {
     void end(const std::string& why);
 
    private:
-    Server(control::Loop& loop, Result<Fd> spawner) : loop_(loop), engine_(std::move(spawner)), streams_(engine_) {}
+    Server(control::Loop& loop, Result<Fd> spawner);
     Status start_parts();
     void adopt(const control::Json& request, Fd socket);
     void set_limits(const control::Json& limits);

@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "device/cpu/opencl.hpp"
+#include "device/cpu/opencl_parameters.hpp"
 #include "device/cpu/work_group.hpp"
 
 namespace yoke::device {
@@ -108,6 +109,16 @@ Result<std::array<std::size_t, 3>> work_group_of(cl_program built, const OpenclT
     return local;
 }
 
+std::vector<Parameter> parameters_of(cl_program built, const std::string& function) {
+    cl_int status = CL_SUCCESS;
+    const OpenclOwned<cl_kernel> kernel(::clCreateKernel(built, function.c_str(), &status));
+    cl_uint count = 0;
+    if (!kernel || ::clGetKernelInfo(kernel.get(), CL_KERNEL_NUM_ARGS, sizeof count, &count, nullptr) != CL_SUCCESS) {
+        return {};
+    }
+    return opencl_parameters(kernel.get(), count);
+}
+
 void ask_pocl_for(const std::array<std::size_t, 3>& global, const std::array<std::size_t, 3>& local) {
     const bool small =
         global[0] < pocl_small_grid_below && global[1] < pocl_small_grid_below && global[2] < pocl_small_grid_below;
@@ -153,6 +164,7 @@ Result<BuiltBinary> build_opencl(const CompileRequest& request) {
         return tl::unexpected(local.error());
     }
     result.answer.local = *local;
+    result.parameters = parameters_of(built->get(), request.program.function);
     ask_pocl_for(request.program.geometry.global, *local);
     auto binary = binary_of(built->get());
     if (!binary) {

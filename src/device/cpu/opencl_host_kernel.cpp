@@ -22,8 +22,8 @@ struct OpenclHostKernel::Call {
     Done* failed = nullptr;
     std::array<std::size_t, 3> global{};
     std::size_t count = 0;
-    std::array<void*, arguments_max> memory{};         // of buffers, as OpenCL fills it in; null for a constant
-    std::array<std::size_t, arguments_max> bytes{};    // of each
+    std::array<void*, arguments_max> memory{};              // of buffers, as OpenCL fills it in; null for a constant
+    std::array<std::size_t, arguments_max> bytes{};         // of each
     std::array<std::byte, constant_bytes_max> constants{};  // one behind the other
 };
 
@@ -77,9 +77,8 @@ Status OpenclHostKernel::enqueue(cl_command_queue queue, std::span<const Argumen
             call.bytes[i] = argument.constant.size();
         }
     }
-    const cl_int status =
-        ::clEnqueueNativeKernel(queue, &OpenclHostKernel::run, &call, sizeof call, buffers, memory.data(),
-                                places.data(), 0, nullptr, &event);
+    const cl_int status = ::clEnqueueNativeKernel(queue, &OpenclHostKernel::run, &call, sizeof call, buffers,
+                                                  memory.data(), places.data(), 0, nullptr, &event);
     if (status != CL_SUCCESS) {
         return fail_opencl(status, "cannot queue a function");
     }

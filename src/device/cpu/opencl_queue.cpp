@@ -158,8 +158,8 @@ Status OpenclQueue::read(const Buffer& from, std::byte* to, std::size_t bytes, D
 }
 
 Status OpenclQueue::copy(Buffer& to, const Buffer& from, std::size_t bytes) {
-    const cl_int status = ::clEnqueueCopyBuffer(queue_.get(), mine(from).memory(), mine(to).memory(), 0, 0, bytes, 0,
-                                                nullptr, nullptr);
+    const cl_int status =
+        ::clEnqueueCopyBuffer(queue_.get(), mine(from).memory(), mine(to).memory(), 0, 0, bytes, 0, nullptr, nullptr);
     if (status != CL_SUCCESS) {
         return fail_opencl(status, "cannot copy on the device");
     }

@@ -4,6 +4,9 @@
 #include <dlfcn.h>
 
 #include <array>
+#include <cstdlib>
+
+#include "base/log.hpp"
 
 namespace yoke::device::cuda {
 namespace {
@@ -65,6 +68,19 @@ Result<const Context*> open_context() {
     if (!done) {
         return tl::unexpected(done.error());
     }
+    int major = 0;
+    int minor = 0;
+    done = check(cuda.cuDeviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, context.device),
+                 "the first CUDA device does not tell its architecture");
+    done = done ? check(cuda.cuDeviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, context.device),
+                        "the first CUDA device does not tell its architecture")
+                : done;
+    done = done ? check(cuda.cuDriverGetVersion(&context.driver_version), "the CUDA driver does not tell its version")
+                : done;
+    if (!done) {
+        return tl::unexpected(done.error());
+    }
+    context.architecture = fmt::format("sm_{}{}", major, minor);
     context.name = name.data();
     return &context;
 }
@@ -79,6 +95,12 @@ Result<const Driver*> driver() {
 Result<const Context*> primary_context() {
     static const Result<const Context*> outcome = open_context();
     return outcome;
+}
+
+void lost(const Error& error) {
+    log_error(Topic::device, "the CUDA device failed; the worker ends, its calls and graphs go on at the next one",
+              {{"error", error.message}});
+    std::_Exit(EXIT_FAILURE);
 }
 
 Status check(CUresult result, const char* what) {

@@ -23,7 +23,7 @@ namespace yoke::device::cuda {
     X(cuDeviceGet) X(cuDeviceGetAttribute) X(cuDeviceGetCount) X(cuDeviceGetDevResource) X(cuDeviceGetName) \
     X(cuDevicePrimaryCtxRetain) \
     X(cuDriverGetVersion) \
-    X(cuEventCreate) X(cuEventDestroy) X(cuEventQuery) X(cuEventRecord) \
+    X(cuEventCreate) X(cuEventDestroy) X(cuEventQuery) X(cuEventRecord) X(cuEventSynchronize) \
     X(cuFuncLoad) \
     X(cuGetErrorString) \
     X(cuGreenCtxCreate) X(cuGreenCtxStreamCreate) \
@@ -57,6 +57,8 @@ struct Context {
     CUcontext context = nullptr;
     std::string name;  // "NVIDIA H100 80GB HBM3"
     int multiprocessors = 0;
+    std::string architecture;  // "sm_90"
+    int driver_version = 0;    // 13000
 
     void make_current() const { driver->cuCtxSetCurrent(context); }
 };
@@ -68,6 +70,10 @@ template <typename T>
 T* pointer_to(CUdeviceptr address) {
     return std::bit_cast<T*>(address);
 }
+
+// Ends the process: something failed on the device after it had been queued, and nothing of the context can be relied
+// on any more. The worker's clients repeat their calls at the next one, graphs start again.
+[[noreturn]] void lost(const Error& error);
 
 // What a driver's answer means: success, or an error that names what was tried and what the driver said.
 Status check(CUresult result, const char* what);

@@ -27,7 +27,7 @@ class CudaAccelerator final : public Accelerator {
         return start_thread(opener_, "yoke-device", [this] { open(); });
     }
 
-    void join(Session& session) override { session.device = std::make_unique<Side>(); }
+    void join(Session& session) override { session.device = std::make_unique<Side>(usable_); }
 
     void leave(Session& session) override {
         {
@@ -122,6 +122,7 @@ class CudaAccelerator final : public Accelerator {
             for (WaitingKey& waiting : waiting_) {
                 put_key(*waiting.session, waiting.id, waiting.key);
             }
+            usable_.store(device_.get(), std::memory_order_release);
             open_.store(true, std::memory_order_release);
         }
         drop_waiting_keys();
@@ -171,6 +172,7 @@ class CudaAccelerator final : public Accelerator {
     std::unique_ptr<CopyLane> lane_;
     std::unique_ptr<Resident> resident_;
     std::atomic<bool> open_{false};
+    std::atomic<const Device*> usable_{nullptr};
     std::thread opener_;
 };
 

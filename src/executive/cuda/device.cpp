@@ -2,7 +2,6 @@
 #include "executive/cuda/device.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "base/log.hpp"
@@ -44,12 +43,6 @@ Result<std::unique_ptr<Device>> Device::open() {
         device->free_places_.push_back(place - 1);
     }
     return device;
-}
-
-void Device::lost(const Error& error) {
-    log_error(Topic::executive, "the CUDA device failed; the worker ends and its calls are repeated by the next one",
-              {{"error", error.message}});
-    std::_Exit(EXIT_FAILURE);
 }
 
 Status Device::load_kernels() {
@@ -128,6 +121,15 @@ void Device::wipe_key(std::uint32_t place) {
     must(api().cuMemsetD8Async(keys_ + place * sizeof(Key), 0, sizeof(Key), key_stream_), "a key cannot be wiped");
     must(api().cuStreamSynchronize(key_stream_), "a key cannot be wiped");
     free_places_.push_back(place);
+}
+
+void Side::before_transfer(Session& session) noexcept {
+    const Device* const open = device.load(std::memory_order_acquire);
+    if (open != nullptr && !transfers) {
+        open->context().make_current();
+        pin_session(*open, session);
+        transfers = true;
+    }
 }
 
 bool pin_session(const Device& device, Session& session) {

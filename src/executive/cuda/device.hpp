@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -35,11 +36,9 @@ class Device {
     Device& operator=(const Device&) = delete;
     ~Device() = default;  // the context goes with the process
 
-    // Ends the process: `what` failed on the device and nothing of it can be relied on any more.
-    [[noreturn]] static void lost(const Error& error);
     void must(CUresult result, const char* what) const {
         if (result != CUDA_SUCCESS) {
-            lost(driver::check(result, what).error());
+            driver::lost(driver::check(result, what).error());
         }
     }
     [[nodiscard]] const driver::Driver& api() const { return *context_->driver; }
@@ -102,6 +101,11 @@ class Device {
 
 // What the device keeps with a session. Guarded by the mutex of the resident kernel's keeper, but for pinning.
 struct Side final : DeviceSide {
+    explicit Side(const std::atomic<const Device*>& owner) : device(owner) {}
+    void before_transfer(Session& session) noexcept override;
+
+    const std::atomic<const Device*>& device;  // null: not open
+    std::atomic<bool> transfers{false};        // pinned for transfers, or refused
     std::mutex pinning;
     bool pinned = false;
     bool refused = false;  // could not be pinned: served by the host

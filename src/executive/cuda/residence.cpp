@@ -217,7 +217,7 @@ void Resident::await(std::uint32_t team, std::uint32_t sequence) {
     while (__atomic_load_n(&answered, __ATOMIC_ACQUIRE) != sequence) {
         ring::cpu_relax();
         if (now_ns() - begin > answer_ns) {
-            Device::lost({EIO, "the resident kernel does not answer"});
+            driver::lost({EIO, "the resident kernel does not answer"});
         }
     }
 }
@@ -230,7 +230,7 @@ void Resident::watch_heart(std::uint64_t now) {
             heart_[team] = heart;
             heart_ns_[team] = now;
         } else if (now - heart_ns_[team] > answer_ns) {
-            Device::lost({EIO, "the resident kernel stands still"});
+            driver::lost({EIO, "the resident kernel stands still"});
         }
     }
 }

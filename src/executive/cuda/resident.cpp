@@ -29,10 +29,24 @@ Result<std::unique_ptr<Resident>> Resident::create(Device& device, const Limits&
     if (!done) {
         return tl::unexpected(done.error());
     }
+    driver::set_tenant(resident.get());
     return resident;
 }
 
+void Resident::leave_context() {
+    device_.context().make_current();
+    const auto lock = enter();
+    away_ = true;
+    park();
+}
+
+void Resident::stay() {
+    const auto lock = enter();
+    away_ = false;
+}
+
 Resident::~Resident() {
+    driver::set_tenant(nullptr);
     {
         const auto lock = enter();
         stopping_ = true;
@@ -145,7 +159,7 @@ void Resident::take_offers(std::uint64_t now) {
     for (Session* session : offers) {
         // Still in the list until it is attached or refused, so that who leaves finds it in one place or the other;
         // leaving needs mutex_, which is held here.
-        const bool pinned = pin_session(device_, *session);
+        const bool pinned = !away_ && pin_session(device_, *session);
         std::uint32_t slot = rings_max;
         if (pinned) {
             // To the team with the fewest rings: teams serve side by side.

@@ -14,11 +14,12 @@
 #include <thread>
 #include <vector>
 
+#include "device/cuda/quiet.hpp"
 #include "executive/cuda/device.hpp"
 
 namespace yoke::executive::cuda {
 
-class Resident {
+class Resident final : private driver::Tenant {
    public:
     static Result<std::unique_ptr<Resident>> create(Device& device, const Limits& limits, Lender& lender);
     Resident(const Resident&) = delete;
@@ -40,6 +41,8 @@ class Resident {
 
     Resident(Device& device, const Limits& limits, Lender& lender)
         : device_(device), limits_(limits), lender_(lender) {}
+    void leave_context() override;
+    void stay() override;
     Status prepare();
     Status reserve_stream();
     Status calibrate_clock();
@@ -80,6 +83,7 @@ class Resident {
     std::uint64_t bell_ns_ = 0;                      // when a client was last woken or found asleep anew
     bool stopping_ = false;
     bool resident_ = false;
+    bool away_ = false;         // another part of the worker wants no kernel to be resident
     std::uint32_t number_ = 0;  // of launches
     std::uint32_t attachments_ = 0;
     std::uint64_t calls_ = 0;
