@@ -2,11 +2,23 @@
 // so that an inventory never waits for a device.
 #include "worker/engine.hpp"
 
+#include <cstdlib>
+#include <string_view>
+
 #include "base/log.hpp"
 #include "device/cpu/opencl_device.hpp"
 #include "device/cuda/cuda_device.hpp"
 
 namespace yoke::worker {
+
+bool wants_cuda() {
+#if defined(YOKE_WITH_CUDA)
+    const char* const wanted = std::getenv("YOKE_DEVICE");
+    return wanted == nullptr || std::string_view(wanted) != "cpu";
+#else
+    return false;
+#endif
+}
 
 Result<graph::Runtime*> Engine::open(const graph::Limits& limits) {
     const std::lock_guard lock(opening_);
@@ -50,7 +62,9 @@ Result<std::unique_ptr<device::Device>> Engine::open_device() {
         if (device) {
             return device;
         }
-        if (device.error().code != ENODEV) {
+        if (device.error().code == ENODEV) {
+            log_info(Topic::worker, "graphs are served without a CUDA device", {{"why", device.error().message}});
+        } else {
             log_warning(Topic::worker, "graphs are served without the CUDA device", {{"why", device.error().message}});
         }
         *spawner_ = std::move(options.spawner);

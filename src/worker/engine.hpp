@@ -16,6 +16,10 @@
 
 namespace yoke::worker {
 
+// Whether calls and graphs go to a CUDA device where there is one: everywhere yoke was built with it, unless
+// YOKE_DEVICE says `cpu`.
+[[nodiscard]] bool wants_cuda();
+
 class Engine {
    public:
     // `spawner`: what start_spawner() gave, or why it gave nothing. `uses_cuda`: a CUDA device is taken if there is

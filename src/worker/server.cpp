@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
-#include <string_view>
 
 #include "base/log.hpp"
 #include "control/limits.hpp"
@@ -19,16 +17,6 @@ constexpr unsigned closing_threads = 2;  // one may wait for a kernel that runs 
 constexpr unsigned end_timeout_s = 10;   // then SIGALRM ends what hangs, e.g. a kernel that never returns
 // Sockets beyond the account's sessions: adopted, so that they hear an error, as long as there are few.
 constexpr std::uint64_t sessions_refused_max = 64;
-
-// The CUDA device serves calls and graphs wherever yoke was built with it, unless YOKE_DEVICE says `cpu`.
-bool wants_cuda() {
-#if defined(YOKE_WITH_CUDA)
-    const char* const wanted = std::getenv("YOKE_DEVICE");
-    return wanted == nullptr || std::string_view(wanted) != "cpu";
-#else
-    return false;
-#endif
-}
 
 control::Json device_record(const executive::DeviceReport& report) {
     return {{"name", "cuda"},

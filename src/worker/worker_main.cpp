@@ -107,7 +107,8 @@ Result<int> serve() {
     if (!on_term || !on_interrupt) {
         return tl::unexpected(on_term ? on_interrupt.error() : on_term.error());
     }
-    if (auto filtered = filter_system_calls(leak_checked); !filtered) {
+    if (auto filtered = filter_system_calls(leak_checked, wants_cuda() && ::access("/dev/nvidiactl", F_OK) == 0);
+        !filtered) {
         return tl::unexpected(filtered.error());
     }
     auto created = Server::create(*loop, std::move(*identity), Fd(link_fd), std::move(spawner));

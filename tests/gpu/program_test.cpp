@@ -75,7 +75,7 @@ class GpuProgram : public ClientTest {
                 return;
             }
         }
-        GTEST_SKIP() << "the worker has no CUDA device: " << now->body["devices"].dump();
+        GTEST_SKIP() << "the worker has no CUDA device: " << now->body["devices"].dump() << instance_.log();
     }
 
     // Calls until one is served by the resident kernel.

@@ -43,9 +43,18 @@ std::string with_name(const Program& program) {
     return fmt::format("#line 1 \"{}\"\n{}", name.empty() ? "kernel" : name, program.source);
 }
 
+std::string replaced(std::string text, std::string_view what, const std::string& with) {
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
+        text.replace(at, what.size(), with);
+    }
+    return text;
+}
+
 Result<OpenclOwned<cl_program>> build(cl_context context, const OpenclTarget& target, const Program& program,
                                       std::string& log) {
-    const std::string text = with_name(program);
+    // NVIDIA's compiler passes over the line that says where the text is from, and counts it.
+    const bool named = target.platform_name == "NVIDIA CUDA";
+    const std::string text = named ? program.source : with_name(program);
     const char* source = text.c_str();
     const std::size_t length = text.size();
     cl_int status = CL_SUCCESS;
@@ -56,6 +65,9 @@ Result<OpenclOwned<cl_program>> build(cl_context context, const OpenclTarget& ta
     const std::string options = program.options + " -cl-kernel-arg-info";
     status = ::clBuildProgram(built.get(), 1, &target.device, options.c_str(), nullptr, nullptr);
     log = build_log(built.get(), target.device);
+    if (named) {
+        log = replaced(log, "<kernel>", printable(program.source_name));
+    }
     if (status == CL_SUCCESS) {
         return built;
     }

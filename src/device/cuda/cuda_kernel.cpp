@@ -14,13 +14,38 @@ namespace {
 constexpr std::size_t grid_x_max = 0x7fff'ffff;  // of every device since compute capability 3.0
 constexpr std::size_t grid_yz_max = 65535;
 
-// A kernel that uses so many bytes of local memory per thread, and nothing else.
+// A kernel that uses so many bytes of local memory per thread and does nothing else: it stores at a place and loads
+// from another that only the clock and the grid tell, so that no compiler takes the memory away.
 std::string hungry_kernel(int bytes) {
-    return fmt::format(
-        ".version 8.0\n.target sm_75\n.address_size 64\n.visible .entry grow()\n{{\n.local .align 16 .b8 depot[{}];\n"
-        ".reg .b32 %r<2>;\n.reg .b64 %rd<2>;\nmov.u64 %rd1, depot;\nmov.u32 %r1, %tid.x;\n"
-        "st.volatile.local.u32 [%rd1], %r1;\nret;\n}}\n",
-        bytes);
+    constexpr const char* text = R"(.version 8.0
+.target sm_75
+.address_size 64
+.visible .entry grow(.param .u64 result)
+{{
+    .local .align 16 .b8 depot[{0}];
+    .reg .pred %p;
+    .reg .b32 %r<4>;
+    .reg .b64 %rd<5>;
+    mov.u64 %rd1, depot;
+    mov.u32 %r1, %clock;
+    rem.u32 %r1, %r1, {1};
+    mul.wide.u32 %rd2, %r1, 4;
+    add.u64 %rd2, %rd1, %rd2;
+    st.local.u32 [%rd2], %r1;
+    mov.u32 %r2, %nctaid.x;
+    rem.u32 %r2, %r2, {1};
+    mul.wide.u32 %rd3, %r2, 4;
+    add.u64 %rd3, %rd1, %rd3;
+    ld.local.u32 %r3, [%rd3];
+    ld.param.u64 %rd4, [result];
+    setp.eq.u64 %p, %rd4, 0;
+    @%p ret;
+    cvta.to.global.u64 %rd4, %rd4;
+    st.global.u32 [%rd4], %r3;
+    ret;
+}}
+)";
+    return fmt::format(fmt::runtime(text), (bytes + 15) / 16 * 16, (bytes + 15) / 16 * 4);
 }
 
 std::string as_text(const std::array<std::size_t, 3>& extent) {
@@ -30,6 +55,10 @@ std::string as_text(const std::array<std::size_t, 3>& extent) {
 }  // namespace
 
 Result<std::shared_ptr<Module>> Module::load(const Context& context, std::span<const unsigned char> code) {
+    constexpr std::array<unsigned char, 4> elf{0x7f, 'E', 'L', 'F'};
+    if (code.size() < elf.size() || !std::equal(elf.begin(), elf.end(), code.begin())) {
+        return fail(ENOEXEC, "this is no machine code for a CUDA device; give a cubin file");
+    }
     context.make_current();
     std::shared_ptr<Module> module(new Module(context));
     const CUresult result =
@@ -76,13 +105,15 @@ Status Module::prepare(CUkernel kernel) {
     CUlibrary library = nullptr;
     CUkernel hungry = nullptr;
     CUstream stream = nullptr;
+    CUdeviceptr nowhere = 0;
+    std::array<void*, 1> arguments{&nowhere};
     done = check(api.cuLibraryLoadData(&library, text.c_str(), nullptr, nullptr, 0, nullptr, nullptr, 0),
                  "local memory cannot be prepared");
     done = done ? check(api.cuLibraryGetKernel(&hungry, library, "grow"), "local memory cannot be prepared") : done;
     done = done ? check(api.cuStreamCreateWithPriority(&stream, CU_STREAM_NON_BLOCKING, 0), "a stream cannot be had")
                 : done;
-    done = done ? check(api.cuLaunchKernel(reinterpret_cast<CUfunction>(hungry), 1, 1, 1, 1, 1, 1, 0, stream, nullptr,
-                                           nullptr),
+    done = done ? check(api.cuLaunchKernel(reinterpret_cast<CUfunction>(hungry), 1, 1, 1, 1, 1, 1, 0, stream,
+                                           arguments.data(), nullptr),
                         "local memory cannot be prepared")
                 : done;
     done = done ? check(api.cuStreamSynchronize(stream), "local memory cannot be prepared") : done;

@@ -105,7 +105,9 @@ Result<NvrtcOutcome> compile_cuda(const std::string& source, const std::string& 
     const nvrtcResult compiled = nvrtc.nvrtcCompileProgram(raw, static_cast<int>(pointers.size()), pointers.data());
     NvrtcOutcome outcome;
     outcome.log = log_of(nvrtc, raw);
-    if (compiled == NVRTC_ERROR_NAME_EXPRESSION_NOT_VALID) {
+    // The name is looked up in a line that NVRTC appends to the source: an error there is the first only if all else is
+    // right.
+    if (compiled != NVRTC_SUCCESS && outcome.log.starts_with("__nv_name_map")) {
         return fail(EINVAL, "{} has no kernel function \"{}\"; name one that is declared with __global__",
                     printable(source_name), printable(function));
     }

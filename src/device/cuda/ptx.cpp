@@ -17,7 +17,7 @@ constexpr std::string_view shared_pointer = " .ptr .shared";
 constexpr std::string_view alignment = " .align ";
 
 std::optional<std::string_view> meaning_of(std::string_view number) {
-    if (number == "3" || number == "4" || number == "5") {
+    if (number.size() == 1 && number[0] >= '0' && number[0] <= '5') {
         return "0";
     }
     constexpr std::array<std::string_view, 3> groups{"%nctaid.x", "%nctaid.y", "%nctaid.z"};

@@ -1,9 +1,9 @@
 // PTX that NVIDIA's OpenCL compiler made, for the CUDA driver.
 //
-// PROBLEM. That compiler's code expects what the OpenCL runtime sets up: registers %envreg3..5 hold the global offset,
-// %envreg6..8 the number of work-groups, and parameters may be declared as pointers to shared memory; the CUDA driver
-// sets none of these and refuses the last. MODEL. The offset is always 0 here, the number of work-groups is
-// %nctaid.x..z, and the declaration is taken away.
+// PROBLEM. That compiler's code expects what the OpenCL runtime sets up: registers %envreg0..2 hold the number of the
+// first work-group, %envreg3..5 the global offset, %envreg6..8 the number of work-groups, and parameters may be
+// declared as pointers to shared memory; the CUDA driver sets none of these and refuses the last. MODEL. The first two
+// are always 0 here, the number of work-groups is %nctaid.x..z, and the declaration is taken away.
 #pragma once
 
 #include <string>

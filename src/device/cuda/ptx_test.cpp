@@ -6,9 +6,10 @@ namespace yoke::device::cuda {
 namespace {
 
 TEST(Ptx, GivesTheOpenclRuntimesRegistersAMeaning) {
-    auto ptx = rewrite_opencl_ptx("mov.b32 %r1, %envreg3;\nmov.b32 %r2, %envreg7;\nmov.u32 %r3, %ctaid.x;\n");
+    auto ptx = rewrite_opencl_ptx(
+        "mov.b32 %r0, %envreg1;\nmov.b32 %r1, %envreg3;\nmov.b32 %r2, %envreg7;\nmov.u32 %r3, %ctaid.x;\n");
     ASSERT_TRUE(ptx);
-    EXPECT_EQ(*ptx, "mov.b32 %r1, 0;\nmov.b32 %r2, %nctaid.y;\nmov.u32 %r3, %ctaid.x;\n");
+    EXPECT_EQ(*ptx, "mov.b32 %r0, 0;\nmov.b32 %r1, 0;\nmov.b32 %r2, %nctaid.y;\nmov.u32 %r3, %ctaid.x;\n");
 }
 
 TEST(Ptx, TakesAwayPointersToSharedMemory) {
@@ -19,7 +20,7 @@ TEST(Ptx, TakesAwayPointersToSharedMemory) {
 }
 
 TEST(Ptx, RefusesWhatItDoesNotKnow) {
-    for (const char* text : {"%envreg0", "%envreg9", "%envreg31", "%envreg", "mov.b32 %r1, %envreg33;"}) {
+    for (const char* text : {"%envreg9", "%envreg10", "%envreg31", "%envreg", "mov.b32 %r1, %envreg33;"}) {
         auto ptx = rewrite_opencl_ptx(text);
         ASSERT_FALSE(ptx) << text;
         EXPECT_EQ(ptx.error().code, ENOTSUP);
