@@ -63,18 +63,18 @@ TEST(Confinement, ForbidsProgramsProcessesAndNetworks) {
     EXPECT_EQ(errno_of(SYS_socket, AF_UNIX, SOCK_STREAM, 0), 0);
 }
 
-TEST(Confinement, LetsOnlyTheCudaDriverNameASocketAndNobodyListen) {
-    const auto name_it = [] {
+TEST(Confinement, LetsOnlyTheCudaDriverListen) {
+    const auto listen = [] {
         const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
         sockaddr_un address{};
         address.sun_family = AF_UNIX;  // the kernel chooses a name
-        return ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(sa_family_t)) < 0 ? errno : 0;
+        const bool named = ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(sa_family_t)) == 0;
+        return named && ::listen(socket, 1) == 0 ? 0 : errno;
     };
-    EXPECT_EQ(confined(name_it), EPERM);
-    EXPECT_EQ(confined(name_it, true), 0);
-    const auto listen = [] { return ::listen(::socket(AF_UNIX, SOCK_STREAM, 0), 1) < 0 ? errno : 0; };
     EXPECT_EQ(confined(listen), EPERM);
-    EXPECT_EQ(confined(listen, true), EPERM);
+    EXPECT_EQ(errno_of(SYS_listen, -1, 1), EPERM);
+    EXPECT_EQ(errno_of(SYS_accept4, -1, nullptr, nullptr, 0), EPERM);
+    EXPECT_EQ(confined(listen, true), 0);
 }
 
 TEST(Confinement, ForbidsOtherProcessesAndTheKernelsInterfaces) {

@@ -29,7 +29,9 @@ constexpr const char* source =
 class Chain {
    public:
     Chain(Session& session, const std::string& name, const char* function, int length, std::int32_t n)
-        : graph_(session, name) {
+        : graph_(session, name),
+          from_(session.alloc(words * sizeof(std::int32_t))),
+          to_(session.alloc(words * sizeof(std::int32_t))) {
         yoke_kernel kernel{};
         kernel.source = source;
         kernel.function = function;
@@ -47,13 +49,20 @@ class Chain {
         out_ = graph_.channel("out", "p" + std::to_string(length - 1) + ":out", "", 4);
         graph_.run();
     }
-    void push(std::span<const std::int32_t> values) { graph_.push(in_, std::as_bytes(values), 0, 30s); }
+    void push(std::span<const std::int32_t> values) {
+        std::memcpy(from_.data(), values.data(), from_.size());
+        graph_.push(in_, from_.bytes(), 0, 30s);
+    }
     bool pull(std::span<std::int32_t> values) {
-        return graph_.pull(out_, std::as_writable_bytes(values), 30s).has_value();
+        const bool any = graph_.pull(out_, to_.bytes(), 30s).has_value();
+        std::memcpy(values.data(), to_.data(), to_.size());
+        return any;
     }
 
    private:
     Graph graph_;
+    Buffer from_;
+    Buffer to_;
     std::uint32_t in_ = 0;
     std::uint32_t out_ = 0;
 };
