@@ -36,6 +36,7 @@ namespace yoke::device::cuda {
     X(cuMemHostRegister) X(cuMemHostUnregister) \
     X(cuMemcpyDtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyHtoDAsync) \
     X(cuMemsetD32Async) X(cuMemsetD8Async) \
+    X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuGraphInstantiateWithFlags) X(cuGraphLaunch) \
     X(cuStreamCreate) X(cuStreamCreateWithPriority) X(cuStreamDestroy) X(cuStreamQuery) X(cuStreamSynchronize) \
     X(cuStreamWaitEvent) X(cuStreamWriteValue32) X(cuStreamWriteValue64)
 // clang-format on
