@@ -61,10 +61,11 @@ class StageWriter {
 
     // For bytes without a header: takes `header` as written.
     void begin_raw(const StageHeader& header) { header_ = header; }
-    Status write_raw(std::span<const std::byte> bytes) const { return put(bytes); }
+    // EINTR: a signal came.
+    Status write_raw(std::span<const std::byte> bytes) const { return put(bytes, true); }
 
    private:
-    Status put(std::span<const std::byte> bytes) const;
+    Status put(std::span<const std::byte> bytes, bool interruptible = false) const;
 
     int fd_;
     std::optional<StageHeader> header_;
