@@ -49,6 +49,7 @@ class Session {
     int free(void* memory);
     int create_key(std::uint16_t service, std::span<const std::byte> bytes, yoke_key*& key);
     int destroy_key(yoke_key* key);
+    [[nodiscard]] bool knows_key(const yoke_key* key) const { return keys_.knows(Key::from(key)); }
 
     // Calls that wait for their end; `measured`: the caller wants the times.
     int call(const yoke_call& call, bool measured, yoke_result& result);
@@ -104,6 +105,7 @@ class Session {
     int failed(const yoke_result& result, std::string_view what);
 
     // wait.cpp
+    void check_worker_at_times();
     bool start_when_free(std::uint32_t index);
     bool await(std::uint32_t index, std::uint64_t until_ns);
     bool await_stranded(std::uint32_t index, std::uint64_t until_ns);
@@ -153,6 +155,7 @@ class Session {
 
     std::vector<std::uint32_t> stranded_;  // tickets, in the order in which they were submitted to their ring
     std::uint32_t suspects_ = 0;           // to be reported to yoked
+    std::uint64_t worker_checked_ns_ = 0;
     std::uint64_t lost_ns_ = 0;
     bool given_up_ = false;  // no worker could be had; not before retry_ns_ again
     std::uint64_t retry_ns_ = 0;
