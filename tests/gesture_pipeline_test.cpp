@@ -254,11 +254,11 @@ TEST_F(GesturePipeline, OneGraphTellsWhatFourProgramsTell) {
 }
 
 TEST_F(GesturePipeline, AGraphBetweenTwoFifosNeedsNoProgram) {
-    const std::string frames = well("catdepth --synthetic 93002 --count 6");
+    const std::string frames = well("catdepth --synthetic 93002 --count 6 | tee $D/frames");
     well("mkfifo $D/in $D/out; gesture-graph --name /alone --kernels " + folder +
          " --fifo $D/in,$D/out >$D/alone.toml");
     ASSERT_EQ(yoke({"graph", "start", path("alone.toml")}).exit, 0);
-    const std::string alone = well("{ tail -n +2 >$D/in & } ; head -c 384 <$D/out; wait", frames);
+    const std::string alone = well("tail -n +2 $D/frames >$D/in & timeout 120 head -c 384 <$D/out");
     EXPECT_EQ(alone.size(), 6 * sizeof(gesture::Event));
     EXPECT_EQ(yoke({"graph", "rm", "/alone"}).exit, 0);
     EXPECT_TRUE(alone == records_of(well("xform | detect", frames)));

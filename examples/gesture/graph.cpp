@@ -48,7 +48,7 @@ yoke_template template_of(const Shape& shape) {
 }
 
 void open_step(yoke_session* session, const std::string& ptask, const Pipeline& pipeline, const Step& step,
-               const std::string& source) {
+               const std::string& file, const std::string& source) {
     std::vector<yoke_argument> arguments;
     for (const Argument& argument : step.arguments) {
         if (argument.access == Access::Constant) {
@@ -62,7 +62,7 @@ void open_step(yoke_session* session, const std::string& ptask, const Pipeline& 
     }
     yoke_kernel kernel{};
     kernel.source = source.c_str();
-    kernel.source_name = step.file.c_str();
+    kernel.source_name = file.c_str();
     kernel.function = step.function.c_str();
     kernel.options = step.options.c_str();
     std::copy(step.geometry.begin(), step.geometry.end(), kernel.geometry);
@@ -147,11 +147,12 @@ void open_pipeline(yoke_session* session, const std::string& graph, const Pipeli
                    const std::string& folder) {
     std::map<std::string, std::string> sources;
     for (const Step& step : pipeline.steps) {
-        std::string& source = sources[step.file];
+        const std::string file = folder + "/" + step.file;
+        std::string& source = sources[file];
         if (source.empty()) {
-            source = text_of(folder + "/" + step.file);
+            source = text_of(file);
         }
-        open_step(session, graph + "/" + step.name, pipeline, step, source);
+        open_step(session, graph + "/" + step.name, pipeline, step, file, source);
     }
     for (const Wire& wire : wires_of(pipeline)) {
         if (!wire.source.empty() && !wire.destination.empty()) {
