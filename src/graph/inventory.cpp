@@ -41,18 +41,6 @@ Json describe_channel(const Channel& channel) {
             {"copies", counters.copies}};
 }
 
-const char* direction_text(control::Direction direction) {
-    switch (direction) {
-        case control::Direction::in:
-            return "in";
-        case control::Direction::out:
-            return "out";
-        case control::Direction::in_out:
-            break;
-    }
-    return "in-out";
-}
-
 Json flags_of(const control::PortDefinition& port) {
     Json flags = Json::array();
     const auto add = [&](bool has, const char* flag) {
@@ -85,7 +73,7 @@ Json channels_of(const Port& port) {
 
 Json describe_port(const Port& port) {
     return {{"name", port.definition.name},
-            {"direction", direction_text(port.definition.direction)},
+            {"direction", control::direction_text(port.definition.direction)},
             {"flags", flags_of(port.definition)},
             {"template",
              {{"type", port.definition.form.type},

@@ -170,6 +170,9 @@ Status Graphs::run_with_endpoints(graph::Runtime& runtime, std::uint32_t session
         places.push_back(place_of(name, key, binding, persistence_.records(name)));
     }
     auto opened = Endpoints::open(places);
+    if (!opened && opened.error().code == ENOENT) {
+        opened.error().code = ENXIO;  // ENOENT says that the graph is not there
+    }
     Status started = opened ? runtime.run_graph(session, name) : tl::unexpected(opened.error());
     if (started) {
         started = (*server)->begin(key, std::move(*opened));
