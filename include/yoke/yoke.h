@@ -194,6 +194,7 @@ struct yoke_template {
 	uint64_t stride;
 };
 
+/* YOKE_IN_OUT: the kernel changes the datablock that comes in, and it goes on; an end of two channels. */
 enum yoke_direction { YOKE_IN = 1, YOKE_OUT = 2, YOKE_IN_OUT = 3 };
 
 /* Where the code of a ptask comes from. */

@@ -33,7 +33,7 @@ json rows_of(const json& objects) {
 
 const std::vector<std::string>& object_kinds() {
     static const std::vector<std::string> kinds{"workers",  "sessions", "graphs",  "ptasks", "ports",
-                                                "channels", "services", "devices", "keys"};
+                                                "channels", "services", "devices", "keys",   "pipes"};
     return kinds;
 }
 

@@ -58,6 +58,15 @@ void catch_interrupts() {
     }
 }
 
+void let_interrupts_kill() {
+    for (const int number : {SIGINT, SIGTERM}) {
+        struct sigaction old {};
+        if (::sigaction(number, nullptr, &old) == 0 && old.sa_handler == on_signal) {
+            ::signal(number, SIG_DFL);
+        }
+    }
+}
+
 bool interrupted() {
     return flag != 0;
 }

@@ -7,6 +7,8 @@ namespace yoke::cli {
 
 // Installs the handlers. Called once, by main.
 void catch_interrupts();
+// Undoes that: interrupts end the program at once, as they end any other part of a pipeline.
+void let_interrupts_kill();
 [[nodiscard]] bool interrupted();
 
 // Waits until @fd can be read (or is at its end) or an interrupt arrives, at most @timeout_ms (-1: for ever). Returns

@@ -10,6 +10,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/file.hpp"
+#include "cli/interrupt.hpp"
 #include "cli/stage_signature.hpp"
 
 namespace yoke::cli {
@@ -208,6 +209,7 @@ Done run_stage(const StageOptions& options) {
     if (!kernel) {
         return tl::unexpected<Failure>(kernel.error());
     }
+    let_interrupts_kill();
     yoke_stage_options open{};
     open.socket = options.socket.empty() ? nullptr : options.socket.c_str();
     yoke_stage* opened = nullptr;

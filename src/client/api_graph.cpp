@@ -101,13 +101,15 @@ int yoke_open_port(yoke_session* handle, const char* name, int direction, const 
         if (name == nullptr || form == nullptr) {
             return missing(session, name == nullptr ? "name" : "template");
         }
-        if (direction != YOKE_IN && direction != YOKE_OUT) {
+        if (direction != YOKE_IN && direction != YOKE_OUT && direction != YOKE_IN_OUT) {
             return session.refuse(
-                {EINVAL, fmt::format("direction {} of port {} is neither YOKE_IN nor YOKE_OUT", direction, name)});
+                {EINVAL, fmt::format("direction {} of port {} is none of enum yoke_direction", direction, name)});
         }
         PortDefinition port;
         port.name = name;
-        port.direction = direction == YOKE_OUT ? Direction::out : Direction::in;
+        port.direction = direction == YOKE_IN    ? Direction::in
+                         : direction == YOKE_OUT ? Direction::out
+                                                 : Direction::in_out;
         port.form = yoke::client::template_of(*form);
         return ask(session, yoke::control::message_of(port));
     });

@@ -156,8 +156,10 @@ Status Graphs::reopen(Link& link, const Keys& keys, std::uint64_t deadline_ns) {
         }
     }
     for (auto& [name, graph] : graphs_) {
-        const bool whole = std::ranges::none_of(
-            requests_, [&](const Request& request) { return request.graph == name && !request.open; });
+        const bool whole =
+            std::ranges::none_of(requests_, [this_name = std::string_view(name)](const Request& request) {
+                return request.graph == this_name && !request.open;
+            });
         if (graph.lost && whole) {
             graph.lost = false;
             graph.restarted = true;

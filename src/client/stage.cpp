@@ -66,12 +66,17 @@ Stage::Stage(const yoke_stage_options& options)
     : flags_(options.flags),
       socket_(options.socket != nullptr ? options.socket : ""),
       pid_(::getpid()),
-      reader_(options.input),
-      writer_(options.output == 0 ? STDOUT_FILENO : options.output),
-      graph_name_(next_graph_name()) {}
+      graph_name_(next_graph_name()),
+      inlet_(options.input, false),
+      outlet_(options.output == 0 ? STDOUT_FILENO : options.output, false) {}
 
-// A child's session is not the parent's: yoke_close knows, and only gives memory back.
-Stage::~Stage() = default;
+// A child's sessions are not the parent's: yoke_close knows, and only gives memory back.
+Stage::~Stage() {
+    if (usable()) {
+        inlet_.end();
+        static_cast<void>(outlet_.end());  // who wants to know ends the stage by run()
+    }
+}
 
 bool Stage::usable() const {
     return ::getpid() == pid_;
@@ -93,7 +98,7 @@ Result<const StageHeader*> Stage::input_header() {
     if ((flags_ & YOKE_STAGE_SOURCE) != 0) {
         return fail(EINVAL, "the stage is a source and has no input; open it without YOKE_STAGE_SOURCE");
     }
-    return reader_.header();
+    return inlet_.header(socket_);
 }
 
 Status Stage::input(yoke_stream& stream) {
@@ -106,7 +111,7 @@ Status Stage::input(yoke_stream& stream) {
 }
 
 const char* Stage::parameter(const char* name) const {
-    const std::string* value = reader_.known() != nullptr ? find_parameter(reader_.known()->parameters, name) : nullptr;
+    const std::string* value = inlet_.known() != nullptr ? find_parameter(inlet_.known()->parameters, name) : nullptr;
     return value != nullptr ? value->c_str() : nullptr;
 }
 
@@ -114,7 +119,7 @@ Status Stage::set_parameter(const char* name, const char* value) {
     if (auto done = check_parameter(name, value != nullptr ? value : "-"); !done) {
         return done;
     }
-    if (writer_.header()) {
+    if (outlet_.header()) {
         return fail(EALREADY, "parameter {} comes too late: the output has its header already", name);
     }
     const auto found = std::find_if(set_.begin(), set_.end(), [&](const auto& one) { return one.first == name; });
@@ -141,18 +146,18 @@ Status Stage::output(const yoke_stream& stream) {
     }
     std::copy_if(set_.begin(), set_.end(), std::back_inserter(header.parameters),
                  [](const auto& parameter) { return !parameter.second.empty(); });
-    return writer_.begin(header);
+    return outlet_.begin(header, socket_);
 }
 
 Result<std::optional<std::size_t>> Stage::read(std::span<std::byte> room) {
     if (auto header = input_header(); !header) {
         return tl::unexpected(header.error());
     }
-    return reader_.read(room);
+    return inlet_.read(room, &outlet_, [this] { return outlet_.attend(); });
 }
 
 Status Stage::write(std::span<const std::byte> record) {
-    return writer_.write(record);
+    return outlet_.write(record);
 }
 
 }  // namespace yoke::client

@@ -1,3 +1,4 @@
+// Headers of streams: what is formatted parses to the same, and what strangers write is refused by name.
 #include "client/stage_header.hpp"
 
 #include <gtest/gtest.h>

@@ -126,6 +126,20 @@ Result<std::optional<std::size_t>> StageReader::read(std::span<std::byte> room) 
     return length;
 }
 
+Result<std::optional<std::size_t>> StageReader::read_raw(std::span<std::byte> room) const {
+    for (;;) {
+        const ssize_t count = ::read(fd_, room.data(), room.size());
+        if (count >= 0) {
+            return count == 0 ? std::nullopt : std::optional(static_cast<std::size_t>(count));
+        }
+        if (errno == EAGAIN) {
+            wait_for(fd_, POLLIN);
+        } else {
+            return fail_errno("cannot read descriptor {}", fd_);
+        }
+    }
+}
+
 bool StageReader::ready() const {
     pollfd wait{.fd = fd_, .events = POLLIN, .revents = 0};
     return ::poll(&wait, 1, 0) > 0;
@@ -148,17 +162,23 @@ Status StageWriter::begin(const StageHeader& header) {
     return {};
 }
 
-Status StageWriter::write(std::span<const std::byte> record) {
+Status StageWriter::check(std::size_t bytes) const {
     if (!header_) {
         return fail(EINVAL, "the output has no header yet; call yoke_stage_output before records are written");
     }
     const bool variable = header_->stream.variable;
-    if (variable ? record.size() > record_bytes_ || record.size() % element_bytes_ != 0
-                 : record.size() != record_bytes_) {
-        return fail(EINVAL, "a record of {} bytes does not fit the output, whose records have {}{} bytes",
-                    record.size(), variable ? "at most " : "", record_bytes_);
+    if (variable ? bytes > record_bytes_ || bytes % element_bytes_ != 0 : bytes != record_bytes_) {
+        return fail(EINVAL, "a record of {} bytes does not fit the output, whose records have {}{} bytes", bytes,
+                    variable ? "at most " : "", record_bytes_);
     }
-    if (variable) {
+    return {};
+}
+
+Status StageWriter::write(std::span<const std::byte> record) {
+    if (auto done = check(record.size()); !done) {
+        return done;
+    }
+    if (header_->stream.variable) {
         const std::uint64_t length = record.size();
         if (auto done = put(std::as_bytes(std::span(&length, 1))); !done) {
             return done;

@@ -28,6 +28,12 @@ class StageReader {
     Result<std::optional<std::size_t>> read(std::span<std::byte> room);
     // Whether read() would find something, be it the end.
     [[nodiscard]] bool ready() const;
+    // Not in the middle of a record.
+    [[nodiscard]] bool at_boundary() const { return !length_; }
+
+    // For bytes without a header: takes `header` as read; then what there is, at most `room`. Nothing: the end.
+    void begin_raw(const StageHeader& header) { header_ = header; }
+    Result<std::optional<std::size_t>> read_raw(std::span<std::byte> room) const;
 
    private:
     Result<std::size_t> fill(std::span<std::byte> room);
@@ -50,6 +56,12 @@ class StageWriter {
     Status begin(const StageHeader& header);
     [[nodiscard]] const std::optional<StageHeader>& header() const { return header_; }
     Status write(std::span<const std::byte> record);
+    // EINVAL: no record of the stream has so many bytes, or there is no header.
+    [[nodiscard]] Status check(std::size_t bytes) const;
+
+    // For bytes without a header: takes `header` as written.
+    void begin_raw(const StageHeader& header) { header_ = header; }
+    Status write_raw(std::span<const std::byte> bytes) const { return put(bytes); }
 
    private:
     Status put(std::span<const std::byte> bytes) const;

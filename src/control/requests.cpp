@@ -20,8 +20,8 @@ constexpr Range inventory_range{0, 65'536};  // objects of one kind
 constexpr Range work_range{0, work_items_max};
 
 // Client to broker.
-constexpr std::array<std::string_view, 9> list_kinds{"workers",  "sessions", "graphs",  "ptasks", "ports",
-                                                     "channels", "services", "devices", "keys"};
+constexpr std::array<std::string_view, 10> list_kinds{"workers",  "sessions", "graphs",  "ptasks", "ports",
+                                                      "channels", "services", "devices", "keys",   "pipes"};
 constexpr std::array<Member, 2> connect_members{{
     {"version", Kind::unsigned_number, true, u32_range},
     {"suspects", Kind::unsigned_number, false, u32_range},
@@ -72,6 +72,20 @@ constexpr std::array<Member, 11> open_port_members{{
     {"meta", Kind::string, false, {}, nullptr, {}, metas},
     {"of", Kind::name, false},
     {"initial", Kind::hex, false, {1, initial_bytes_max}},
+}};
+constexpr std::array<std::string_view, 2> pipe_ends{"in", "out"};
+constexpr std::array<Member, 5> claim_pipe_members{{
+    {"direction", Kind::string, true, {}, nullptr, {}, pipe_ends},
+    {"fd", Kind::unsigned_number, true, {0, INT32_MAX}},
+    {"template", Kind::object, true, {}, &template_schema},
+    {"variable", Kind::boolean},
+    {"raw", Kind::boolean},  // bytes without records
+}};
+constexpr std::array<std::string_view, 3> pipe_states{"pipe", "joining", "joined"};
+constexpr std::array<Member, 3> pipe_state_members{{
+    {"pair", Kind::unsigned_number},
+    {"state", Kind::string, true, {}, nullptr, {}, pipe_states},
+    {"why", Kind::string, true, {0, 255}},
 }};
 constexpr std::array<Member, 12> kernel_members{{
     {"form", Kind::string, false, form_range},
@@ -178,6 +192,8 @@ constexpr Request requests[] = {
     {Peer::client_to_broker, "connect", {connect_members}},
     {Peer::client_to_broker, "status", {}},
     {Peer::client_to_broker, "list", {list_members}},
+    {Peer::client_to_broker, "claim_pipe", {claim_pipe_members}},
+    {Peer::client_to_broker, "pipe_state", {pipe_state_members}},
     {Peer::client_to_broker, "shutdown", {}},
     {Peer::client_to_worker, "open_session", {open_session_members}},
     {Peer::client_to_worker, "create_key", {create_key_members}},

@@ -27,6 +27,7 @@ Broker::Broker(control::Loop& loop, Options options, Fd listener, const Secret& 
       listener_(std::move(listener)),
       spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
       started_ns_(now_ns()),
+      pipes_(started_ns_),
       idle_since_ns_(started_ns_) {}
 
 Result<std::unique_ptr<Broker>> Broker::create(control::Loop& loop, Options options, Fd listener) {

@@ -19,6 +19,7 @@
 #include "control/address.hpp"
 #include "control/loop/connection.hpp"
 #include "daemon/config.hpp"
+#include "daemon/pipes.hpp"
 #include "daemon/roster.hpp"
 #include "daemon/secret.hpp"
 #include "daemon/state_directory.hpp"
@@ -95,6 +96,11 @@ class Broker {
     void on_register(ClientId id, const control::Json& request);
     [[nodiscard]] bool is_superior(const Client& client) const;  // root, or the owner of this yoked
 
+    // claims.cpp: pipes
+    void on_claim(ClientId id, const control::Json& request);
+    void on_pipe_state(ClientId id, const control::Json& request);
+    void introduce(const std::vector<PairChange>& changes);
+
     // accounts.cpp: workers
     Account& account_of(uid_t uid);
     void on_connect(ClientId id, const control::Json& request);
@@ -138,6 +144,7 @@ class Broker {
     std::map<uid_t, unsigned> connections_;  // per user
     std::map<uid_t, Account> accounts_;
     std::map<std::uint64_t, Listing> listings_;
+    Pipes pipes_;
     ClientId last_client_ = 0;
     std::uint64_t last_report_ = 0;
     std::uint64_t idle_since_ns_ = 0;

@@ -85,6 +85,7 @@ void Broker::drop_client(ClientId id) {
         connections_.erase(count);
     }
     clients_.erase(found);
+    introduce(pipes_.release(id));
     changed();
 }
 
@@ -133,6 +134,10 @@ void Broker::on_client_message(ClientId id, Result<control::Message> message) {
         on_status(id, request);
     } else if (*op == "list") {
         on_list(id, request);
+    } else if (*op == "claim_pipe") {
+        on_claim(id, request);
+    } else if (*op == "pipe_state") {
+        on_pipe_state(id, request);
     } else if (!is_superior(client)) {
         answer(id, control::answer_error(request, {EACCES, "only root and the owner of yoked may shut it down"}));
     } else {

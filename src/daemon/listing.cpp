@@ -77,7 +77,7 @@ void Broker::on_list(ClientId id, const control::Json& request) {
             continue;
         }
         listing.accounts.insert(uid);
-        if (kind == "workers" || !account.worker || account.worker->state() == Worker::State::ending) {
+        if (kind == "workers" || kind == "pipes" || !account.worker || account.worker->state() == Worker::State::ending) {
             continue;
         }
         listing.awaited.insert(uid);
@@ -156,6 +156,15 @@ void Broker::finish_listing(const Listing& listing) {
         }
         if (kind == "graphs") {
             add_kept_graphs(listing, array);
+        }
+    }
+    if (wanted.empty() || wanted == "pipes") {
+        control::Json& array = body["pipes"] = control::Json::array();
+        for (const uid_t uid : listing.accounts) {
+            for (control::Json pipe : pipes_.list(uid)) {
+                pipe["account"] = uid;
+                array.push_back(std::move(pipe));
+            }
         }
     }
     answer(listing.client, body);

@@ -175,8 +175,9 @@ bool Graph::exhausted(Ptask& ptask) {
     for (const auto* const bindings : {&ptask.inputs, &ptask.outputs, &ptask.descriptors}) {
         for (const Ptask::Binding& binding : *bindings) {
             for (const Channel* const channel : binding.port->out) {
-                any_output = true;
-                all_closed = all_closed && channel->closed;
+                const bool circle = channel->definition.back;  // who only feeds himself works for nobody
+                any_output = any_output || !circle;
+                all_closed = all_closed && (circle || channel->closed);
             }
         }
     }

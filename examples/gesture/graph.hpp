@@ -1,0 +1,37 @@
+// A pipeline as a yoke graph. Each step is a ptask whose ports have the names of its buffers; a channel leads from the
+// port that wrote a buffer last to each port that reads it next. A buffer that a step changes is an in-out port: the
+// datablock comes in, is changed and goes on, so that who reads it later has no copy of it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <yoke/yoke.hpp>
+
+#include "gesture/pipeline.hpp"
+
+namespace gesture {
+
+// Ends are "ptask:port"; an empty one is the outside.
+struct Wire {
+    std::string name;
+    std::string source;
+    std::string destination;
+};
+
+// Channels of the pipeline. Those to and from the outside have the names of their buffers, inner ones "ptask.port".
+std::vector<Wire> wires_of(const Pipeline& pipeline);
+
+// Opens ports, ptasks and inner channels in @graph, which is open in @session. Kernels are read from @folder. Throws
+// yoke::error.
+void open_pipeline(yoke_session* session, const std::string& graph, const Pipeline& pipeline,
+                   const std::string& folder);
+
+// The port of the outer channel for @buffer, e.g. "smooth:frame". The pipeline must have such a buffer.
+std::string outer_port(const Pipeline& pipeline, const std::string& buffer);
+
+// The pipeline as a graph file (docs/graph.md) with outer channels as @outer names them: {buffer, channel}.
+std::string graph_file(const std::string& name, const Pipeline& pipeline,
+                       const std::map<std::string, std::string>& outer);
+
+}  // namespace gesture

@@ -1,0 +1,265 @@
+// See stage_outlet.hpp.
+#include "client/stage_outlet.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/clock.hpp"
+
+namespace yoke::client {
+namespace {
+
+constexpr std::uint64_t progress_ns = 100'000'000;  // DESIGN: as long the reader may leave the pipe as it is
+constexpr std::uint64_t backoff_first_ns = 20'000'000;
+constexpr std::uint64_t backoff_max_ns = 2'000'000'000;
+constexpr std::uint64_t none_left_ns = 20'000'000;  // a datablock that is in the channel comes sooner
+constexpr int look_ms = 2;                          // how often the level of the pipe is looked at
+constexpr std::size_t length_bytes = 8;             // before a variable record
+
+}  // namespace
+
+Status StageOutlet::begin(const StageHeader& header, const std::string& socket) {
+    if (raw_) {
+        pipe_.begin_raw(header);
+    } else if (auto done = pipe_.begin(header); !done) {
+        return done;
+    }
+    claim({socket, fd_, StageEnd::writer, header.stream, raw_});
+    return {};
+}
+
+void StageOutlet::postpone(const std::string& why) {
+    backoff_ns_ = std::clamp(backoff_ns_ * 2, backoff_first_ns, backoff_max_ns);
+    next_attempt_ns_ = now_ns() + backoff_ns_;
+    tell("pipe", why);
+}
+
+Status StageOutlet::write_plain(std::span<const std::byte> record) {
+    return raw_ ? pipe_.write_raw(record) : pipe_.write(record);
+}
+
+// Paused: waits for the reader to have emptied the pipe, as long as it is getting on with that.
+bool StageOutlet::await_drained() {
+    std::size_t level = bytes_in_pipe();
+    std::uint64_t deadline_ns = now_ns() + progress_ns;
+    for (;;) {
+        while (const auto message = pact_->receive()) {
+            if (message->attempt != attempt_) {
+                continue;
+            }
+            if (message->word == PactWord::drained) {
+                return true;
+            }
+            if (message->word == PactWord::refused) {
+                hopeless_ = true;
+                tell("pipe", "the reader cannot open a channel");
+                return false;
+            }
+        }
+        const std::size_t now_level = bytes_in_pipe();
+        const std::uint64_t now = now_ns();
+        if (now_level < level) {
+            level = now_level;
+            deadline_ns = now + progress_ns;
+        }
+        if (now >= deadline_ns || pipe_hung_up() || pact_->gone()) {
+            postpone("the reader did not empty the pipe within 100 ms");
+            return false;
+        }
+        pact_->wait(look_ms);
+    }
+}
+
+void StageOutlet::try_to_join() {
+    ++attempt_;
+    pact_->send({PactWord::paused, attempt_, 0});
+    bool ready = await_drained();
+    if (ready) {
+        if (auto done = attach(attempt_, true); !done) {
+            hopeless_ = true;
+            ready = false;
+            tell("pipe", done.error().message);
+        }
+    }
+    pact_->send({ready ? PactWord::joined : PactWord::resumed, attempt_, 0});
+    if (ready) {
+        sent_ = 0;
+        taken_.reset();
+        emptied_ = false;
+        leave_ = Leave::no;
+        tell("joined", "");
+    }
+}
+
+StageOutlet::Leave StageOutlet::reason_to_leave() {
+    while (const auto message = pact_->receive()) {
+        if (message->attempt != attempt_) {
+            continue;
+        }
+        if (message->word == PactWord::leave) {
+            leave_ = std::max(leave_, Leave::stranger);
+        } else if (message->word == PactWord::leaving) {
+            taken_ = message->count;
+            leave_ = Leave::reader;
+        } else if (message->word == PactWord::empty) {
+            emptied_ = true;
+        }
+    }
+    if (pact_->gone() || pipe_hung_up()) {
+        leave_ = Leave::reader;
+    }
+    return leave_;
+}
+
+bool StageOutlet::reader_goes() {
+    return joined() && reason_to_leave() == Leave::reader;
+}
+
+bool StageOutlet::must_leave() {
+    if (!joined()) {
+        return false;
+    }
+    static_cast<void>(meet());
+    if (parted() || bytes_in_pipe() != 0) {
+        leave_ = std::max(leave_, Leave::stranger);
+    }
+    return reason_to_leave() != Leave::no;
+}
+
+Status StageOutlet::attend() {
+    if (!joined()) {
+        return {};
+    }
+    const Leave reason = reason_to_leave();
+    return reason != Leave::no ? leave(reason) : Status();
+}
+
+Status StageOutlet::settle() {
+    if (!meet()) {
+        return {};
+    }
+    if (!joined() && !hopeless_ && now_ns() >= next_attempt_ns_) {
+        try_to_join();
+    }
+    return must_leave() ? attend() : Status();
+}
+
+Status StageOutlet::leave(Leave reason) {
+    if (reason == Leave::stranger) {
+        // The reader still takes what is in the channel, and then what is in the pipe.
+        pact_->send({PactWord::left, attempt_, sent_});
+        detach();
+        postpone("somebody else writes into the pipe, or a third stage has claimed it");
+        return {};
+    }
+    auto done = take_back();
+    detach();
+    forget_pact();
+    return done;
+}
+
+// The reader has gone: what it has not taken goes back into the pipe, for whoever reads it next.
+Status StageOutlet::take_back() {
+    std::vector<std::vector<std::byte>> records;
+    std::size_t bytes = 0;
+    while (!taken_ || sent_ > *taken_ + records.size()) {
+        std::size_t length = 0;
+        const int status = pull(none_left_ns, length);
+        if (status == -ETIME) {
+            break;
+        }
+        if (status != 0) {
+            return tl::unexpected(lost());
+        }
+        records.emplace_back(room().begin(), room().begin() + static_cast<std::ptrdiff_t>(length));
+        bytes += length + (header()->stream.variable && !raw_ ? length_bytes : 0);
+    }
+    // Without any reader, a pipe would have held as much, and its writer would not have known either.
+    if (pipe_hung_up() && bytes <= static_cast<std::size_t>(std::max(0, ::fcntl(fd_, F_GETPIPE_SZ)))) {
+        return {};
+    }
+    for (const auto& record : records) {
+        if (auto done = write_plain(record); !done) {
+            return done;
+        }
+    }
+    return {};
+}
+
+// Not taken: the reader has gone.
+Status StageOutlet::push(std::span<const std::byte> record, bool in_arena, bool& taken) {
+    const void* data = record.data();
+    if (!in_arena) {
+        std::memcpy(room().data(), record.data(), record.size());
+        data = room().data();
+    }
+    yoke_ticket ticket = 0;
+    if (yoke_submit_push(session(), channel(), data, record.size(), 0, 0, nullptr, nullptr, &ticket) != 0) {
+        return tl::unexpected(lost());
+    }
+    yoke_result result{};
+    WaitSlice slice;
+    bool cancelled = false;
+    while (yoke_wait(session(), ticket, slice.next_ns(), &result) == -EAGAIN) {
+        if (!cancelled && reader_goes()) {
+            cancelled = true;
+            yoke_cancel(session(), ticket);  // it may have ended by now; then it says so
+        }
+    }
+    taken = result.status == 0;
+    sent_ += taken ? 1 : 0;
+    return taken || result.status == -ECANCELED ? Status() : tl::unexpected(lost());
+}
+
+Status StageOutlet::write(std::span<const std::byte> record, bool in_arena) {
+    if (auto done = raw_ ? Status() : pipe_.check(record.size()); !done) {
+        return done;
+    }
+    if (auto done = settle(); !done) {
+        return done;
+    }
+    while (joined()) {
+        const auto piece = record.first(raw_ ? std::min(record.size(), record_bytes_) : record.size());
+        bool taken = false;
+        if (auto done = push(piece, in_arena, taken); !done) {
+            return done;
+        }
+        if (taken) {
+            record = record.subspan(piece.size());
+            if (record.empty()) {
+                return {};
+            }
+        }
+        if (auto done = settle(); !done) {
+            return done;
+        }
+    }
+    return write_plain(record);
+}
+
+Status StageOutlet::end() {
+    if (!joined()) {
+        return {};
+    }
+    if (reason_to_leave() != Leave::reader) {
+        pact_->send({PactWord::left, attempt_, sent_});
+        // What a pipe would have held, the reader may take later.
+        const auto pipe_holds = static_cast<std::uint64_t>(std::max(0, ::fcntl(fd_, F_GETPIPE_SZ)));
+        const bool patient = sent_ > pipe_holds / std::max<std::size_t>(record_bytes_, 1);
+        const std::uint64_t deadline_ns = now_ns() + progress_ns;
+        while (reason_to_leave() != Leave::reader && !emptied_ && (patient || now_ns() < deadline_ns)) {
+            pact_->wait(static_cast<int>(progress_ns / 4'000'000));
+        }
+    }
+    Status done;
+    if (leave_ == Leave::reader && !emptied_) {
+        done = take_back();
+    }
+    detach();
+    forget_pact();
+    return done;
+}
+
+}  // namespace yoke::client

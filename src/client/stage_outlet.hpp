@@ -1,0 +1,59 @@
+// The writing end of a stage's pipe.
+//
+// Through the pipe: header and records as the format says. Through the channel: each record is a datablock, pushed from
+// the arena, or moved out of a graph by the worker. Every push has been accepted before the next begins, so that what
+// has been written stays written when the stage ends.
+#pragma once
+
+#include <optional>
+
+#include "client/stage_joint.hpp"
+#include "client/stage_pipe.hpp"
+
+namespace yoke::client {
+
+class StageOutlet : public StageJoint {
+   public:
+    StageOutlet(int fd, bool raw) : StageJoint(fd), pipe_(fd), raw_(raw) {}
+
+    Status begin(const StageHeader& header, const std::string& socket);
+    [[nodiscard]] const std::optional<StageHeader>& header() const { return pipe_.header(); }
+    // A record, whichever way. Returns when the pipe or the channel has taken it.
+    // `in_arena`: it lies in the arena of session().
+    Status write(std::span<const std::byte> record, bool in_arena = false);
+    // Between two records, with no transfer in flight: joins if the reader can, leaves if it must.
+    Status settle();
+    // In the channel: whether it must come back to the pipe. Never blocks.
+    bool must_leave();
+    // Whether transfers into the channel must be cancelled because nobody takes them. Never blocks.
+    bool reader_goes();
+    // The same as settle(), for a stage that has nothing to write at the moment: joins nobody.
+    Status attend();
+    // A datablock has been moved into the channel.
+    void moved() { ++sent_; }
+    // No more records: waits until the reader has taken those in the channel.
+    Status end();
+
+   private:
+    enum class Leave : std::uint8_t { no, stranger, reader };
+
+    void try_to_join();
+    bool await_drained();
+    Leave reason_to_leave();
+    Status leave(Leave reason);
+    Status take_back();
+    Status push(std::span<const std::byte> record, bool in_arena, bool& taken);
+    Status write_plain(std::span<const std::byte> record);
+    void postpone(const std::string& why);
+
+    StageWriter pipe_;
+    bool raw_;
+    Leave leave_ = Leave::no;
+    std::uint64_t sent_ = 0;              // into the present channel
+    std::optional<std::uint64_t> taken_;  // of them, as the reader said when it left
+    bool emptied_ = false;                // the reader has taken all
+    std::uint64_t next_attempt_ns_ = 0;
+    std::uint64_t backoff_ns_ = 0;
+};
+
+}  // namespace yoke::client

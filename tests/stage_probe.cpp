@@ -1,0 +1,114 @@
+// Stages for the tests of pipelines: each word does one thing with records that tell where they come from.
+//
+//     source COUNT BYTES [PAUSE_US]   COUNT records of BYTES bytes; record k is filled with what its number makes
+//     variable COUNT BYTES            records of growing length, at most BYTES
+//     copy                            each record by hand
+//     take COUNT                      the first COUNT records, then ends
+//     sink                            a line for each record: its number in the stream, its length, its checksum
+//     fork                            a copy that after the third record has a child write one, and waits for it
+//     complain                        a copy that writes a line to the standard error after the second record
+#include <yoke/stage.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+std::uint32_t checksum(std::span<const std::byte> bytes) {
+    std::uint32_t sum = 2166136261U;  // FNV-1a
+    for (const std::byte byte : bytes) {
+        sum = (sum ^ static_cast<std::uint32_t>(byte)) * 16777619U;
+    }
+    return sum;
+}
+
+void fill(std::span<std::byte> record, std::uint32_t number) {
+    for (std::size_t i = 0; i < record.size(); ++i) {
+        record[i] = static_cast<std::byte>(((number * 2654435761U) >> (i % 4 * 8)) + i);
+    }
+}
+
+std::size_t bytes_of(const yoke_stream& stream) {
+    return stream.template_.extent[0] * stream.template_.extent[1] * stream.template_.extent[2];  // of u8
+}
+
+void source(std::uint32_t count, std::size_t bytes, std::uint64_t pause_us, bool variable) {
+    yoke::Stage stage = yoke::Stage::source();
+    stage.output(yoke::Records(yoke::Form("u8", {bytes}), variable));
+    Bytes record(bytes);
+    for (std::uint32_t k = 0; k < count; ++k) {
+        const std::span<std::byte> used = std::span(record).first(variable ? k % (bytes + 1) : bytes);
+        fill(used, k);
+        stage.write(used);
+        std::this_thread::sleep_for(std::chrono::microseconds(pause_us));
+    }
+}
+
+// A record of a process that is no stage, between those of one that is.
+void write_in_child(Bytes record) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        std::fill(record.begin(), record.end(), std::byte{'c'});
+        const ssize_t written = ::write(STDOUT_FILENO, record.data(), record.size());
+        ::_exit(written == static_cast<ssize_t>(record.size()) ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+}
+
+void copy(std::uint32_t count, const std::string& word) {
+    yoke::Stage stage;
+    const yoke_stream stream = stage.input();
+    stage.output(stream);
+    Bytes record(bytes_of(stream));
+    for (std::uint32_t k = 0; k < count; ++k) {
+        const auto length = stage.read(record);
+        if (!length) {
+            return;
+        }
+        stage.write(std::span(record).first(*length));
+        if (word == "fork" && k == 2) {
+            write_in_child(record);
+        }
+        if (word == "complain" && k == 1) {
+            const std::string complaint(record.size(), 'e');  // as long as a record, so that the stream stays one
+            static_cast<void>(::write(STDERR_FILENO, complaint.data(), complaint.size()));
+        }
+    }
+}
+
+void sink() {
+    yoke::Stage stage = yoke::Stage::sink();
+    Bytes record(bytes_of(stage.input()));
+    for (std::uint32_t k = 0; const auto length = stage.read(record); ++k) {
+        std::printf("%u %zu %08x\n", k, *length, checksum(std::span(record).first(*length)));
+    }
+}
+
+std::uint32_t number(char** arguments, int count, int index, std::uint32_t otherwise) {
+    return index < count ? static_cast<std::uint32_t>(std::stoul(arguments[index])) : otherwise;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    return yoke::stage_main("stage-probe", [&] {
+        const std::string word = count > 1 ? arguments[1] : "";
+        if (word == "source" || word == "variable") {
+            source(number(arguments, count, 2, 1), number(arguments, count, 3, 1), number(arguments, count, 4, 0),
+                   word == "variable");
+        } else if (word == "sink") {
+            sink();
+        } else if (word == "copy" || word == "fork" || word == "complain" || word == "take") {
+            copy(number(arguments, count, 2, UINT32_MAX), word);
+        } else {
+            throw yoke::error(EINVAL, "no such word: " + word);
+        }
+    });
+}

@@ -1,0 +1,287 @@
+// Stages in pipelines of a shell, as a user types them. Each pipeline runs as it is and with YOKE_STAGE=pipe; output,
+// order and exit statuses must be the same, and be what a plain program would have made.
+#include <sys/socket.h>
+
+#include <sstream>
+
+#include "cli_program.hpp"
+#include "support/instance.hpp"
+
+namespace yoke::test {
+namespace {
+
+std::uint32_t checksum(const std::string& bytes) {
+    std::uint32_t sum = 2166136261U;  // FNV-1a
+    for (const char byte : bytes) {
+        sum = (sum ^ static_cast<unsigned char>(byte)) * 16777619U;
+    }
+    return sum;
+}
+
+// Record `number` of `stage-probe source`.
+std::string record_of(std::uint32_t number, std::size_t bytes) {
+    std::string record(bytes, '\0');
+    for (std::size_t i = 0; i < bytes; ++i) {
+        record[i] = static_cast<char>(((number * 2654435761U) >> (i % 4 * 8)) + i);
+    }
+    return record;
+}
+
+// What `stage-probe sink` says of these records.
+std::string lines_of(const std::vector<std::string>& records) {
+    std::string text;
+    for (std::size_t k = 0; k < records.size(); ++k) {
+        text += fmt::format("{} {} {:08x}\n", k, records[k].size(), checksum(records[k]));
+    }
+    return text;
+}
+
+std::vector<std::string> source(std::uint32_t count, std::size_t bytes) {
+    std::vector<std::string> records;
+    for (std::uint32_t k = 0; k < count; ++k) {
+        records.push_back(record_of(k, bytes));
+    }
+    return records;
+}
+
+// What `yoke stage add.cl` makes of a record.
+std::string plus_one(std::string record) {
+    for (char& c : record) {
+        c = static_cast<char>(c + 1);
+    }
+    return record;
+}
+
+struct Ran {
+    std::string out;
+    std::string statuses;  // as in PIPESTATUS: "0 0 141"
+    std::string err;
+};
+
+class StageProgram : public CliTest {
+   protected:
+    void SetUp() override {
+        CliTest::SetUp();
+        instance.emplace();
+        ASSERT_TRUE(instance->ready()) << instance->error();
+        environment["YOKE_SOCKET"] = instance->socket();
+        environment["P"] = std::string(YOKE_BIN_DIR) + "/stage-probe";
+        environment["Y"] = std::string(YOKE_BIN_DIR) + "/yoke";
+        environment["D"] = directory.string();
+        environment["ADD"] = write("add.cl",
+                                   "kernel void add(global const uchar *in, global uchar *out) {\n"
+                                   "    size_t i = get_global_id(0);\n"
+                                   "    out[i] = in[i] + 1;\n"
+                                   "}\n");
+    }
+    void TearDown() override {
+        instance.reset();
+        CliTest::TearDown();
+    }
+
+    // `before` runs in bash before the pipeline, whose exit statuses are told.
+    [[nodiscard]] Ran bash(const std::string& pipeline, bool pipe, const std::string& before = "") {
+        const std::string told = path("statuses");
+        Invocation made;
+        made.arguments = {"/bin/bash", "-c", before + "\n" + pipeline + "\necho \"${PIPESTATUS[@]}\" >" + told};
+        made.environment = environment;
+        made.environment["YOKE_STAGE"] = pipe ? "pipe" : "";
+        const Finished finished = run(made);
+        EXPECT_EQ(finished.signal, 0) << pipeline;
+        std::string statuses = read("statuses");
+        std::erase(statuses, '\n');
+        return {finished.out, statuses, finished.err};
+    }
+
+    // Both ways, several times: `out` and `statuses` each time.
+    void expect(const std::string& pipeline, const std::string& out, const std::string& statuses,
+                const std::string& before = "") {
+        for (const bool pipe : {true, false}) {
+            for (int round = 0; round < rounds; ++round) {
+                const Ran ran = bash(pipeline, pipe, before);
+                const std::string which = pipeline + (pipe ? "  with YOKE_STAGE=pipe" : "");
+                ASSERT_TRUE(ran.out == out) << which << "\nsaid\n" << ran.out.substr(0, 2000) << ran.err;
+                ASSERT_EQ(ran.statuses, statuses) << which << "\n" << ran.err;
+            }
+        }
+    }
+
+    int rounds = 3;
+    std::optional<Instance> instance;
+};
+
+TEST_F(StageProgram, RecordsOfAllSizesComeThroughInOrder) {
+    for (const std::size_t bytes : {1U, 100U, 4096U, 65'537U, 700'000U}) {
+        const auto records = source(50, bytes);
+        expect(fmt::format("$P source 50 {} | $P copy | $P sink", bytes), lines_of(records), "0 0 0");
+    }
+    expect("$P source 0 16 | $P copy | $P sink", "", "0 0 0");
+}
+
+TEST_F(StageProgram, RecordsOfManyLengthsComeThrough) {
+    std::vector<std::string> records;
+    for (std::uint32_t k = 0; k < 500; ++k) {
+        records.push_back(record_of(k, k % 301));
+    }
+    expect("$P variable 500 300 | $P copy | $P sink", lines_of(records), "0 0 0");
+}
+
+TEST_F(StageProgram, KernelsAreStages) {
+    std::vector<std::string> records = source(40, 5000);
+    for (std::string& record : records) {
+        record = plus_one(plus_one(record));
+    }
+    expect("$P source 40 5000 | $Y stage $ADD | $Y stage $ADD | $P sink", lines_of(records), "0 0 0 0");
+    expect("$P source 40 5000 1000 | $P copy | $Y stage $ADD | $P copy | $Y stage $ADD | $P sink", lines_of(records),
+           "0 0 0 0 0 0");
+}
+
+TEST_F(StageProgram, WhatOthersWriteStaysInItsPlace) {
+    std::vector<std::string> records = source(20, 64);
+    const std::string x(64, 'x');
+    const std::string header = "YOKESTREAM 1 u8 64 fixed\\n";
+    // Bytes before the stage's are no header.
+    const Ran wrong = bash("{ printf x; $P source 20 64; echo y; } | $P sink", false);
+    EXPECT_EQ(wrong.statuses.substr(wrong.statuses.find(' ') + 1), "1") << wrong.err;
+    EXPECT_TRUE(wrong.out.empty());
+    // Bytes after it are one more record.
+    auto more = records;
+    more.push_back(x);
+    expect("{ $P source 20 64; printf %064d 0 | tr 0 x; } | $P sink", lines_of(more), "0 0");
+    expect(
+        fmt::format("{{ printf '{}'; printf %064d 0 | tr 0 x; $P source 20 64 | tail -c +26; }} | $P sink", header),
+        [&] {
+            auto first = records;
+            first.insert(first.begin(), x);
+            return lines_of(first);
+        }(),
+        "0 0");
+    // Cut within a record: what came before is there, and the stage says so.
+    for (const bool pipe : {true, false}) {
+        const Ran cut = bash("{ $P source 20 64; echo y; } | $P sink", pipe);
+        EXPECT_EQ(cut.out, lines_of(records));
+        EXPECT_EQ(cut.statuses, "0 1");
+        EXPECT_NE(cut.err.find("the input ends within record 20"), std::string::npos) << cut.err;
+    }
+}
+
+TEST_F(StageProgram, ASecondReaderGetsWhatTheFirstLeaves) {
+    const auto records = source(30, 1000);
+    std::string rest;
+    for (std::size_t k = 4; k < records.size(); ++k) {
+        rest += records[k];
+    }
+    expect(
+        "$P source 30 1000 | ($P take 4 >/dev/null; cat | cksum)",
+        [&] {
+            const auto name = write("rest", rest);
+            return run({{"/bin/bash", "-c", "cksum <" + name}, environment, "", -1, false, {}, {}}).out;
+        }(),
+        "0 0");
+    expect("$P source 300 100000 1 | ($P take 4 >/dev/null; cat | wc -c)", "29600000\n", "0 0");
+}
+
+TEST_F(StageProgram, StandardErrorInThePipeKeepsItsPlace) {
+    auto records = source(10, 300);
+    records.insert(records.begin() + 2, std::string(300, 'e'));
+    expect("$P source 10 300 2000 | $P complain |& $P sink", lines_of(records), "0 0 0");
+}
+
+TEST_F(StageProgram, TeeAndHeadAndProcessSubstitution) {
+    const auto records = source(25, 3000);
+    expect("$P source 25 3000 | tee $D/kept | $P sink", lines_of(records), "0 0 0");
+    EXPECT_EQ(read("kept").size(), 27U + 25 * 3000);
+    expect("$P source 25 3000 | $P copy | (head -c 3027; cat >/dev/null) | $P sink", lines_of(source(1, 3000)),
+           "0 0 0 0");
+    expect("$P sink < <($P source 25 3000)", lines_of(records), "0");
+    expect("cat $D/done && rm $D/done", lines_of(records), "0",
+           "$P source 25 3000 > >($P copy | $P sink >$D/part; mv $D/part $D/done); "
+           "until [ -e $D/done ]; do sleep 0.01; done");
+}
+
+TEST_F(StageProgram, AReaderThatGoesEndsTheWriter) {
+    expect("$P source 100000 1000 | $P copy | head -c 5 | tr O o", "YoKES", "141 141 0 0");
+    expect("$P source 100000 1000 | $P copy | $P take 3 | $P sink", lines_of(source(3, 1000)), "141 141 0 0");
+    expect(
+        "$P source 100000 1000 | $Y stage $ADD | $P take 3 | $P sink",
+        [] {
+            auto records = source(3, 1000);
+            for (std::string& record : records) {
+                record = plus_one(record);
+            }
+            return lines_of(records);
+        }(),
+        "141 141 0 0");
+    // Where SIGPIPE is ignored, a write fails.
+    expect("$P source 100000 1000 | $P take 1 >/dev/null", "", "1 0", "trap '' PIPE");
+}
+
+TEST_F(StageProgram, AStageThatForks) {
+    auto records = source(20, 500);
+    records.insert(records.begin() + 3, std::string(500, 'c'));
+    expect("$P source 20 500 1000 | $P fork | $P sink", lines_of(records), "0 0 0");
+    // A child that goes on writing outlives its parent.
+    expect("{ $P source 20 500; } | { $P fork; } | { $P copy; } | { $P sink; }", lines_of(records), "0 0 0 0");
+}
+
+TEST_F(StageProgram, WriterFirstReaderFirstAndLateJoiner) {
+    const auto records = source(200, 2000);
+    expect("$P source 200 2000 | (sleep 0.2; $P sink)", lines_of(records), "0 0");
+    expect("(sleep 0.2; $P source 200 2000) | $P sink", lines_of(records), "0 0");
+    expect("(sleep 0.1; $P source 200 2000 500) | (sleep 0.2; $P copy) | $P sink", lines_of(records), "0 0 0");
+    // A reader that is no stage has read the header and a record before.
+    auto later = records;
+    later.erase(later.begin());
+    expect(
+        "$P source 200 2000 | { head -c 2027 >/dev/null; { printf 'YOKESTREAM 1 u8 2000 fixed\\n'; cat; } | $P sink; }",
+        lines_of(later), "0 0");
+}
+
+TEST_F(StageProgram, FifoFileAndSocketAreInputs) {
+    const auto records = source(20, 5000);
+    expect("$P source 20 5000 >$D/fifo & $P copy <$D/fifo | $P sink", lines_of(records), "0 0",
+           "rm -f $D/fifo; mkfifo $D/fifo");
+    expect("$P copy <$D/file | $P sink", lines_of(records), "0 0", "$P source 20 5000 >$D/file");
+    const std::string through_socket =
+        "python3 -c 'import os, socket, subprocess, sys\n"
+        "a, b = socket.socketpair()\n"
+        "writer = subprocess.Popen([os.environ[\"P\"], \"source\", \"20\", \"5000\"], stdout=a)\n"
+        "reader = subprocess.Popen([os.environ[\"P\"], \"sink\"], stdin=b)\n"
+        "a.close(); b.close()\n"
+        "sys.exit(writer.wait() or reader.wait())'";
+    expect(through_socket, lines_of(records), "0");
+}
+
+TEST_F(StageProgram, StoppedAndContinuedStagesLoseNothing) {
+    rounds = 1;
+    const auto records = source(300, 1500);
+    // The whole job, as Ctrl-Z does; then single stages.
+    expect("fg %1 >$D/job", lines_of(records), "0",
+           "set -m -o pipefail; $P source 300 1500 2000 | $P copy | $P sink & "
+           "for i in 1 2 3; do sleep 0.05; kill -TSTP %1; sleep 0.05; kill -CONT %1; done");
+    for (const char* word : {"source", "copy", "sink"}) {
+        expect("fg %1 >$D/job", lines_of(records), "0",
+               fmt::format("set -m -o pipefail; $P source 300 1500 2000 | $P copy | $P sink & "
+                           "for i in 1 2 3; do sleep 0.05; p=$(pgrep -g $(jobs -p %1) -f 'stage-probe {0}'); "
+                           "kill -STOP $p; sleep 0.05; kill -CONT $p; done 2>/dev/null",
+                           word));
+    }
+}
+
+TEST_F(StageProgram, InterruptEndsAKernelStage) {
+    const Ran ran =
+        bash("wait %1", false, "set -m; sleep 60 | $Y stage $ADD >$D/out & sleep 0.3; kill -INT -- -$(jobs -p %1)");
+    EXPECT_EQ(ran.statuses, "130") << ran.err;
+}
+
+TEST_F(StageProgram, CallsPassPlainBytes) {
+    const std::string text = random_text(3'000'000, 7);
+    write("text", text);
+    expect("$Y call echo -i $D/text | $Y call echo | cmp - $D/text", "", "0 0 0");
+    expect("$Y call echo -i $D/text | { head -c 10 | wc -c; $Y call echo | wc -c; }", "10\n2999990\n", "0 0");
+    write("framed", "x" + text + "y");
+    expect("{ printf x; $Y call echo -i $D/text; printf y; } | $Y call echo | cmp - $D/framed", "", "0 0 0");
+}
+
+}  // namespace
+}  // namespace yoke::test
