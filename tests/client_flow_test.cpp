@@ -128,6 +128,32 @@ TEST_F(ClientFlow, MovesBetweenGraphsOverAPipe) {
     EXPECT_EQ(yoke_push(session.get(), pipe, data.data(), 64, 0, 0, nullptr), -ENOENT);
 }
 
+TEST_F(ClientFlow, AServicesKeyIsOfTheSession) {
+    Session session(options_for(instance_));
+    Session other(options_for(instance_));
+    const auto bytes = key_bytes();
+    const Key key = other.key(YOKE_SERVICE_AES_CTR, std::span(bytes).first(32));
+    Graph graph(session, "/cipher");
+    graph.port("only:in", YOKE_IN, Form("u8", {64}));
+    graph.port("only:out", YOKE_OUT, Form("u8", {64}));
+    yoke_form form{};
+    form.form = "service";
+    form.function = "aes-ctr";
+    form.key = key.get();
+    const std::array<yoke_ptask_argument, 2> arguments{{{"in", nullptr, 0, 0, 0}, {"out", nullptr, 0, 0, 0}}};
+    yoke_ptask ptask{};
+    ptask.forms = &form;
+    ptask.form_count = 1;
+    ptask.arguments = arguments.data();
+    ptask.argument_count = arguments.size();
+    EXPECT_EQ(yoke_open_ptask_as(session.get(), "/cipher/only", &ptask), -EINVAL);
+    EXPECT_THAT(yoke_error(session.get()), HasSubstr("was not made by this session"));
+    const Key own = session.key(YOKE_SERVICE_AES_CTR, std::span(bytes).first(32));
+    form.key = own.get();
+    EXPECT_EQ(yoke_open_ptask_as(session.get(), "/cipher/only", &ptask), -ENOTSUP);
+    EXPECT_THAT(yoke_error(session.get()), HasSubstr("needs a key"));
+}
+
 TEST_F(ClientFlow, PrioritiesAndReasons) {
     Session session(options_for(instance_));
     Copier copier(session, "/copier");

@@ -329,7 +329,10 @@ struct yoke_channel {
 int yoke_open_graph_as(yoke_session *session, const char *name, int persist, uint32_t mode);
 /* As yoke_open_port. -EINVAL names what does not fit: flags of another direction, a meta port of no integers, ... */
 int yoke_open_port_as(yoke_session *session, const char *name, const struct yoke_port *port);
-/* As yoke_open_ptask. -EINVAL too for a form that lacks or has what it must not have; -EACCES, -EINVAL for a foreign key. */
+/*
+ * As yoke_open_ptask. -EINVAL too for a form that lacks something or has what it must not have, and for a key
+ * of another session; -ENOTSUP: no form that the device runs, or a service that needs a key where the runtime takes none.
+ */
 int yoke_open_ptask_as(yoke_session *session, const char *name, const struct yoke_ptask *ptask);
 /* As yoke_open_channel. -EINVAL too for a predicate or an endpoint that does not fit. @id may be NULL. */
 int yoke_open_channel_as(yoke_session *session, const char *name, const struct yoke_channel *channel, uint32_t *id);

@@ -188,6 +188,13 @@ int yoke_open_ptask_as(yoke_session* handle, const char* name, const yoke_ptask*
         if (name == nullptr || ptask == nullptr) {
             return missing(session, name == nullptr ? "name" : "ptask");
         }
+        for (std::size_t i = 0;
+             ptask->forms != nullptr && i < std::min(ptask->form_count, yoke::control::forms_max + 1); i++) {
+            if (const yoke_key* const key = ptask->forms[i].key; key != nullptr && !session.knows_key(key)) {
+                return session.refuse(
+                    {EINVAL, fmt::format("the key of ptask {} was not made by this session, or was destroyed", name)});
+            }
+        }
         auto definition = yoke::client::ptask_of(name, *ptask);
         return definition ? ask(session, yoke::control::message_of(*definition), compile_timeout_ns)
                           : session.refuse(definition.error());

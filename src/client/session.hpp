@@ -49,6 +49,7 @@ class Session {
     int free(void* memory);
     int create_key(std::uint16_t service, std::span<const std::byte> bytes, yoke_key*& key);
     int destroy_key(yoke_key* key);
+    [[nodiscard]] bool knows_key(const yoke_key* key) const { return keys_.knows(Key::from(key)); }
 
     // Calls that wait for their end; `measured`: the caller wants the times.
     int call(const yoke_call& call, bool measured, yoke_result& result);
