@@ -84,6 +84,9 @@ bool Graphs::restore(const graph::Limits& limits) {
         return true;
     }
     auto runtime = engine_.open(limits);
+    if (auto able = persistence_.check(); runtime && !able) {
+        runtime = tl::unexpected(able.error());
+    }
     bool all = true;
     const std::unique_lock alone(bringing_back_);
     for (const std::string& name : names) {

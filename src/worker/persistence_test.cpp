@@ -122,6 +122,21 @@ TEST_F(PersistenceTest, WithoutAFolderNothingPersists) {
     EXPECT_EQ(persistence.remove("/g").value(), false);
 }
 
+TEST_F(PersistenceTest, OneWorkerAtATime) {
+    {
+        Persistence first(state());
+        ASSERT_TRUE(first.check());
+        ASSERT_TRUE(first.check());
+        Persistence second(state());
+        const Status checked = second.check();
+        ASSERT_FALSE(checked);
+        EXPECT_EQ(checked.error().code, EBUSY);
+        EXPECT_THAT(checked.error().message, HasSubstr(state()));
+    }
+    Persistence third(state());
+    EXPECT_TRUE(third.check());
+}
+
 TEST_F(PersistenceTest, MaliciousFilesAreRefused) {
     Persistence persistence(state());
     keep_one(persistence);
