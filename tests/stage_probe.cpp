@@ -5,8 +5,8 @@
 //     copy                            each record by hand
 //     take COUNT                      the first COUNT records, then ends
 //     sink                            a line for each record: its number in the stream, its length, its checksum
-//     fork                            a copy that after the third record has a child write one, and waits for it
-//     complain                        a copy that writes a line to the standard error after the second record
+//     fork AFTER                      a copy that after so many records has a child write one, and waits for it
+//     complain AFTER                  a copy that then writes as much as a record to the standard error
 #include <yoke/stage.hpp>
 
 #include <sys/wait.h>
@@ -62,7 +62,8 @@ void write_in_child(Bytes record) {
     ::waitpid(child, &status, 0);
 }
 
-void copy(std::uint32_t count, const std::string& word) {
+void copy(const std::string& word, std::uint32_t number) {
+    const std::uint32_t count = word == "take" ? number : UINT32_MAX;
     yoke::Stage stage;
     const yoke_stream stream = stage.input();
     stage.output(stream);
@@ -73,10 +74,10 @@ void copy(std::uint32_t count, const std::string& word) {
             return;
         }
         stage.write(std::span(record).first(*length));
-        if (word == "fork" && k == 2) {
+        if (word == "fork" && k + 1 == number) {
             write_in_child(record);
         }
-        if (word == "complain" && k == 1) {
+        if (word == "complain" && k + 1 == number) {
             const std::string complaint(record.size(), 'e');  // as long as a record, so that the stream stays one
             static_cast<void>(::write(STDERR_FILENO, complaint.data(), complaint.size()));
         }
@@ -84,6 +85,7 @@ void copy(std::uint32_t count, const std::string& word) {
 }
 
 void sink() {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);  // so that a test sees how far it has come
     yoke::Stage stage = yoke::Stage::sink();
     Bytes record(bytes_of(stage.input()));
     for (std::uint32_t k = 0; const auto length = stage.read(record); ++k) {
@@ -106,7 +108,7 @@ int main(int count, char** arguments) {
         } else if (word == "sink") {
             sink();
         } else if (word == "copy" || word == "fork" || word == "complain" || word == "take") {
-            copy(number(arguments, count, 2, UINT32_MAX), word);
+            copy(word, number(arguments, count, 2, 0));
         } else {
             throw yoke::error(EINVAL, "no such word: " + word);
         }

@@ -2,10 +2,15 @@
 // order and exit statuses must be the same, and be what a plain program would have made.
 #include <sys/socket.h>
 
+#include <numeric>
 #include <sstream>
+#include <thread>
+
+#include <nlohmann/json.hpp>
 
 #include "cli_program.hpp"
 #include "support/instance.hpp"
+#include "support/process_tree.hpp"
 
 namespace yoke::test {
 namespace {
@@ -179,12 +184,37 @@ TEST_F(StageProgram, ASecondReaderGetsWhatTheFirstLeaves) {
         }(),
         "0 0");
     expect("$P source 300 100000 1 | ($P take 4 >/dev/null; cat | wc -c)", "29600000\n", "0 0");
+    expect("$P source 300 1000 1000 | ($P take 100 >/dev/null; wc -c)", "200000\n", "0 0");
+    expect("$P variable 300 1000 1000 | ($P take 100 >/dev/null; wc -c)",
+           fmt::format("{}\n",
+                       [] {
+                           std::size_t bytes = 0;
+                           for (std::size_t k = 100; k < 300; ++k) {
+                               bytes += 8 + k;
+                           }
+                           return bytes;
+                       }()),
+           "0 0");
+    expect("$P source 300 1000 1000 | ($Y stage $ADD | $P take 100 | wc -c)", fmt::format("{}\n", 100 * 1000 + 27),
+           "141 0");
+    // A stage in the place of another.
+    expect(
+        "$P source 300 1000 1000 | ($P take 100 >/dev/null; { printf 'YOKESTREAM 1 u8 1000 fixed\\n'; cat; } | $P "
+        "sink)",
+        [] {
+            auto left = source(300, 1000);
+            left.erase(left.begin(), left.begin() + 100);
+            return lines_of(left);
+        }(),
+        "0 0");
 }
 
 TEST_F(StageProgram, StandardErrorInThePipeKeepsItsPlace) {
-    auto records = source(10, 300);
-    records.insert(records.begin() + 2, std::string(300, 'e'));
-    expect("$P source 10 300 2000 | $P complain |& $P sink", lines_of(records), "0 0 0");
+    for (const int after : {2, 100}) {  // before the stages have joined, and after
+        auto records = source(200, 300);
+        records.insert(records.begin() + after, std::string(300, 'e'));
+        expect(fmt::format("$P source 200 300 1000 | $P complain {} |& $P sink", after), lines_of(records), "0 0 0");
+    }
 }
 
 TEST_F(StageProgram, TeeAndHeadAndProcessSubstitution) {
@@ -217,11 +247,12 @@ TEST_F(StageProgram, AReaderThatGoesEndsTheWriter) {
 }
 
 TEST_F(StageProgram, AStageThatForks) {
-    auto records = source(20, 500);
-    records.insert(records.begin() + 3, std::string(500, 'c'));
-    expect("$P source 20 500 1000 | $P fork | $P sink", lines_of(records), "0 0 0");
-    // A child that goes on writing outlives its parent.
-    expect("{ $P source 20 500; } | { $P fork; } | { $P copy; } | { $P sink; }", lines_of(records), "0 0 0 0");
+    for (const int after : {3, 100}) {
+        auto records = source(200, 500);
+        records.insert(records.begin() + after, std::string(500, 'c'));
+        expect(fmt::format("$P source 200 500 1000 | $P fork {} | $P copy | $P sink", after), lines_of(records),
+               "0 0 0 0");
+    }
 }
 
 TEST_F(StageProgram, WriterFirstReaderFirstAndLateJoiner) {
@@ -281,6 +312,57 @@ TEST_F(StageProgram, CallsPassPlainBytes) {
     expect("$Y call echo -i $D/text | { head -c 10 | wc -c; $Y call echo | wc -c; }", "10\n2999990\n", "0 0");
     write("framed", "x" + text + "y");
     expect("{ printf x; $Y call echo -i $D/text; printf y; } | $Y call echo | cmp - $D/framed", "", "0 0 0");
+}
+
+// What a process has read and written by system calls, in bytes.
+std::uint64_t transferred(pid_t pid) {
+    std::ifstream io(fmt::format("/proc/{}/io", pid));
+    std::string name;
+    std::uint64_t value = 0;
+    std::uint64_t sum = 0;
+    while (io >> name >> value) {
+        sum += name == "rchar:" || name == "wchar:" ? value : 0;
+    }
+    return sum;
+}
+
+TEST_F(StageProgram, NoPayloadCrossesAJoinedPipe) {
+    Invocation pipeline;
+    pipeline.arguments = {"/bin/bash", "-c",
+                          "$P source 4000 20000 500 | $P copy | $Y stage $ADD | $Y stage $ADD | $P sink"};
+    pipeline.environment = environment;
+    std::vector<pid_t> stages;
+    std::uint64_t bytes = 0;
+    const auto joined = [&] {
+        const auto answer = instance->ask({{"op", "list"}, {"kind", "pipes"}});
+        const nlohmann::json pipes = answer ? answer->body["pipes"] : nlohmann::json::array();
+        stages.clear();
+        for (const auto& pipe : pipes) {
+            stages.push_back(std::stoi(pipe.at("reader_pid").get<std::string>()));
+        }
+        return pipes.size() == 4 &&
+               std::ranges::all_of(pipes, [](const auto& pipe) { return pipe.at("state") == "joined"; });
+    };
+    pipeline.while_running = [&](pid_t) {
+        ASSERT_TRUE(eventually(joined));
+        const auto sum = [&] {
+            return std::accumulate(stages.begin(), stages.end(), std::uint64_t{0},
+                                   [](std::uint64_t all, pid_t pid) { return all + transferred(pid); });
+        };
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));  // what was read before is on its way
+        const std::uint64_t before = sum();
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        bytes = sum() - before;
+        EXPECT_TRUE(joined());
+    };
+    const Finished finished = run(pipeline);
+    auto records = source(4000, 20000);
+    for (std::string& record : records) {
+        record = plus_one(plus_one(record));
+    }
+    EXPECT_TRUE(finished.out == lines_of(records)) << finished.err;
+    // Some hundred records, whose lines the sink has written and for which bells were rung.
+    EXPECT_LT(bytes, 60'000U);
 }
 
 }  // namespace

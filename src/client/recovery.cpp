@@ -86,12 +86,15 @@ bool Session::reach_worker(std::uint64_t until_ns) {
 void Session::lose() {
     harvest();
     const std::size_t before = stranded_.size();
-    flights_->each([this](const Flight& flight, unsigned ring, std::uint64_t position) {
+    bool streams = false;  // datablocks wait for each other: however many, they are one suspicion
+    flights_->each([this, &streams](const Flight& flight, unsigned ring, std::uint64_t position) {
         if (flight.ticket != Flight::quarantined) {
             Ticket& ticket = tickets_[flight.ticket];
             ticket.state = Ticket::State::stranded;
             ticket.suspect = flights_->running(ring, position);
-            suspects_ += ticket.suspect ? 1 : 0;
+            if (ticket.suspect && (ticket.job.opcode == YOKE_OP_CALL || !std::exchange(streams, true))) {
+                suspects_++;
+            }
             stranded_.push_back(flight.ticket);
         }
     });

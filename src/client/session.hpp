@@ -105,6 +105,7 @@ class Session {
     int failed(const yoke_result& result, std::string_view what);
 
     // wait.cpp
+    void check_worker_at_times();
     bool start_when_free(std::uint32_t index);
     bool await(std::uint32_t index, std::uint64_t until_ns);
     bool await_stranded(std::uint32_t index, std::uint64_t until_ns);
@@ -154,6 +155,7 @@ class Session {
 
     std::vector<std::uint32_t> stranded_;  // tickets, in the order in which they were submitted to their ring
     std::uint32_t suspects_ = 0;           // to be reported to yoked
+    std::uint64_t worker_checked_ns_ = 0;
     std::uint64_t lost_ns_ = 0;
     bool given_up_ = false;  // no worker could be had; not before retry_ns_ again
     std::uint64_t retry_ns_ = 0;

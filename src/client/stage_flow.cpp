@@ -197,6 +197,7 @@ Status StageFlow::end_channel(StageInlet::Verdict verdict, bool& any) {
             trouble_ = last.status;
             return {};
         }
+        return inlet_.leave_empty_channel();
     }
     inlet_.leave_channel();
     return {};

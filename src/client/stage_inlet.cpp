@@ -95,6 +95,14 @@ void StageInlet::leave_channel() {
     }
 }
 
+Status StageInlet::leave_empty_channel() {
+    if (auto there = confirm(); !there) {
+        return there;
+    }
+    leave_channel();
+    return {};
+}
+
 // A record is in room(), or why none is. False: none came in time.
 Result<bool> StageInlet::received(int status, std::size_t length) {
     if (status == -ETIME || status == -ECANCELED) {
@@ -115,7 +123,9 @@ Result<bool> StageInlet::take_last() {
     const int status = pull(none_left_ns, length);
     auto taken = received(status, length);
     if (taken && !*taken) {
-        leave_channel();
+        if (auto left = leave_empty_channel(); !left) {
+            return tl::unexpected(left.error());
+        }
     }
     return taken;
 }

@@ -41,6 +41,8 @@ class StageInlet : public StageJoint {
     void took() { ++taken_; }
     // Back to the pipe: the channel is empty.
     void leave_channel();
+    // The same after a wait in which nothing came. Error: the channel was not empty but gone.
+    Status leave_empty_channel();
     // Takes no more: what is left goes back into the pipe. No transfer is in flight.
     void end();
 

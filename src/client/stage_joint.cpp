@@ -98,10 +98,10 @@ Status StageJoint::prepare() {
     return {};
 }
 
-Status StageJoint::attach(std::uint32_t attempt, bool must_exist) {
+// True: there was none.
+Result<bool> StageJoint::open_channel() {
     const std::uint64_t capacity = std::clamp(pipe_bytes / record_bytes_ + 1, capacity_min, capacity_max);
     const control::TemplateDefinition& form = options_.stream.form;
-    channel_name_ = pact_->channel_name(attempt);
     auto answer =
         session_of(session_)->ask_graph({{"op", "open_pipe"},
                                          {"name", channel_name_},
@@ -113,11 +113,29 @@ Status StageJoint::attach(std::uint32_t attempt, bool must_exist) {
         return tl::unexpected(answer.error());
     }
     channel_ = answer->body["channel"].get<std::uint32_t>();
-    if (must_exist && answer->body.value("created", true)) {
+    return answer->body.value("created", true);
+}
+
+Status StageJoint::attach(std::uint32_t attempt, bool must_exist) {
+    channel_name_ = pact_->channel_name(attempt);
+    auto created = open_channel();
+    if (created && must_exist && *created) {
         detach();
         return fail(EIO, "the worker died while two stages were about to join");
     }
-    return {};
+    workers_ = deaths();
+    return created ? Status() : tl::unexpected(created.error());
+}
+
+std::uint64_t StageJoint::deaths() const {
+    yoke_session_info info{};
+    return yoke_info(session_, &info) == 0 ? info.reconnects : 0;
+}
+
+// Only an answer tells which worker there is.
+Status StageJoint::confirm() {
+    auto created = open_channel();
+    return created && !*created && deaths() == workers_ ? Status() : tl::unexpected(lost());
 }
 
 void StageJoint::detach() {
@@ -145,9 +163,9 @@ int StageJoint::pull(std::uint64_t timeout_ns, std::size_t& length) {
 }
 
 Error StageJoint::lost() const {
-    return {EIO, fmt::format("records between this stage and the next or the one before are lost: {}; run the "
-                             "pipeline again",
-                             yoke_error(session_))};
+    return {EIO,
+            "records between this stage and the next or the one before are lost with the worker that held them; run "
+            "the pipeline again"};
 }
 
 std::size_t StageJoint::bytes_in_pipe() const {

@@ -55,6 +55,8 @@ class StageJoint {
     bool meet();
     // Opens the channel of an attempt. `must_exist`: the other end has made it.
     Status attach(std::uint32_t attempt, bool must_exist);
+    // After a wait without a datablock: whether that was because the channel is empty. Error: because it is gone.
+    Status confirm();
     void detach();
     void forget_pact();
     // Whether yoked has parted the two stages.
@@ -77,6 +79,8 @@ class StageJoint {
 
    private:
     Status prepare();
+    Result<bool> open_channel();
+    [[nodiscard]] std::uint64_t deaths() const;
 
     ClaimOptions options_;
     std::unique_ptr<StageClaim> claim_;
@@ -85,6 +89,7 @@ class StageJoint {
     void* memory_ = nullptr;
     std::uint32_t channel_ = 0;
     std::string channel_name_;
+    std::uint64_t workers_ = 0;  // that had died when the channel was opened
     std::string told_;  // last state and why
 };
 

@@ -167,7 +167,7 @@ Status StageOutlet::take_back() {
     while (!taken_ || sent_ > *taken_ + records.size()) {
         std::size_t length = 0;
         const int status = pull(none_left_ns, length);
-        if (status == -ETIME) {
+        if (status == -ETIME && !taken_ && confirm()) {
             break;
         }
         if (status != 0) {

@@ -174,6 +174,15 @@ bool Session::start_when_free(std::uint32_t index) {
     return true;
 }
 
+// For callers that wait in pieces so short that no wait ever looks by itself.
+void Session::check_worker_at_times() {
+    const std::uint64_t now = now_ns();
+    if (now - worker_checked_ns_ >= ring::Waiter::slice_ns) {
+        worker_checked_ns_ = now;
+        check_worker(now);
+    }
+}
+
 // Waits for the end of a ticket until `until_ns` (0: as long as it takes). Returns whether it has ended.
 bool Session::await(std::uint32_t index, std::uint64_t until_ns) {
     Ticket& ticket = tickets_[index];
@@ -211,6 +220,7 @@ bool Session::await(std::uint32_t index, std::uint64_t until_ns) {
                     expire(index);
                     return true;
                 }
+                check_worker_at_times();
                 return false;
             case ring::Waited::slice:
                 check_worker(earlier(until_ns, deadline));
@@ -305,6 +315,7 @@ int Session::dispatch(std::uint64_t timeout_ns) {
         }
         next = expire_overdue();
         if (until != 0 && now_ns() >= until) {
+            check_worker_at_times();
             break;
         }
     }

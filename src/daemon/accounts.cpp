@@ -27,18 +27,20 @@ constexpr std::size_t waiting_per_account = 1024;
 constexpr std::uint64_t patience_ns = 2'000'000'000;  // longer pauses are told to the client instead of waited for
 constexpr std::size_t accounts_max = 4096;  // remembered; beyond, those without worker and history are forgotten
 
-// Variables that a worker of a private instance takes over: where its user keeps things, which OpenCL platform he
-// wants, and how sanitizers report. A worker of the system instance gets none of them.
-constexpr std::array<std::string_view, 9> inherited{"HOME",
-                                                    "PATH",
-                                                    "LANG",
-                                                    "TMPDIR",
-                                                    "XDG_CACHE_HOME",
-                                                    "XDG_RUNTIME_DIR",
-                                                    "OCL_ICD_VENDORS",
-                                                    "OCL_ICD_FILENAMES",
-                                                    "YOKE_LIBEXEC_DIR"};
-constexpr std::array<std::string_view, 6> inherited_prefixes{"POCL_",  "YOKE_OPENCL", "ASAN_",
+// Variables that a worker of a private instance takes over: where its user keeps things, which device and
+// OpenCL platform he wants, and how sanitizers report. A worker of the system instance gets none of them.
+constexpr std::array<std::string_view, 11> inherited{"HOME",
+                                                     "PATH",
+                                                     "LANG",
+                                                     "TMPDIR",
+                                                     "XDG_CACHE_HOME",
+                                                     "XDG_RUNTIME_DIR",
+                                                     "OCL_ICD_VENDORS",
+                                                     "OCL_ICD_FILENAMES",
+                                                     "LD_LIBRARY_PATH",
+                                                     "YOKE_DEVICE",
+                                                     "YOKE_LIBEXEC_DIR"};
+constexpr std::array<std::string_view, 7> inherited_prefixes{"POCL_",  "YOKE_OPENCL", "CUDA_", "ASAN_",
                                                              "UBSAN_", "LSAN_",       "TSAN_"};
 
 bool is_inherited(std::string_view variable) {

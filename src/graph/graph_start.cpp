@@ -73,7 +73,7 @@ Status Graph::make_patterns() {
 
 Status Graph::run() {
     const Locked lock(*this);
-    if (state_ == State::running) {
+    if (state_ == State::running && !failed_) {
         return {};
     }
     if (state_ != State::built) {

@@ -7,6 +7,9 @@
 #include <random>
 #include <thread>
 
+#if defined(YOKE_TEST_CUDA)
+#include "device/cpu/test_device.hpp"
+#endif
 #include "graph/test_builder.hpp"
 
 namespace yoke::graph {
@@ -301,10 +304,16 @@ TEST(RandomGraphs, MatchASequentialInterpreter) {
     const std::uint32_t rounds =
         from_environment("YOKE_RANDOM_GRAPHS", std::getenv("YOKE_SOAK") != nullptr ? 10'000 : 500);
     const std::uint32_t first = from_environment("YOKE_RANDOM_SEED", 1);
+#if defined(YOKE_TEST_CUDA)
+    const auto device = device::open_test_device(device::test_cache());
+    ASSERT_NE(device, nullptr);
+    TestRuntime runtime(*device);
+#else
     device::HostDevice device;
     add_test_functions(device);
     add_port_functions(device);
     TestRuntime runtime(device);
+#endif
     for (std::uint32_t seed = first; seed < first + rounds && !testing::Test::HasFailure(); ++seed) {
         run_plan(runtime, Planner(seed).plan(), seed);
         runtime.forget_flights();

@@ -189,13 +189,18 @@ class TestRuntime {
         flights_.clear();
     }
 
-    // The same functions in OpenCL C and, by add_test_functions(), in C++.
+    // The same functions in OpenCL C and, by add_test_functions() and add_port_functions(), in C++.
     static constexpr const char* source = R"(
 kernel void add(global const int* in, global int* out, int n) { size_t i = get_global_id(0); out[i] = in[i] + n; }
 kernel void sum(global const int* a, global const int* b, global int* out) {
     size_t i = get_global_id(0); out[i] = a[i] + b[i]; }
 kernel void split(global const int* in, global int* a, global int* b) {
     size_t i = get_global_id(0); a[i] = in[i] * 3; b[i] = in[i] - 5; }
+kernel void grow(global int* x, int n) { x[get_global_id(0)] += n; }
+kernel void first(global const int* in, global int* out, int in_count, int out_count) {
+    int i = get_global_id(0); if (i < in_count && i < out_count) out[i] = in[i]; }
+kernel void extents(global const int* in, global int* out, uint4 extent) {
+    if (get_global_id(0) == 0) { out[0] = extent.x; out[1] = extent.y; out[2] = extent.z; out[3] = extent.w; } }
 )";
 
    private:

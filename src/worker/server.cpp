@@ -21,6 +21,18 @@ constexpr std::uint64_t sessions_refused_max = 64;
 constexpr std::uint64_t restore_gap_min_ns = 1'000'000'000;  // between attempts to bring graphs back
 constexpr std::uint64_t restore_gap_max_ns = 60'000'000'000;
 
+control::Json device_record(const executive::DeviceReport& report) {
+    return {{"name", "cuda"},
+            {"description", report.description.empty() ? control::Json() : control::Json(report.description)},
+            {"state", report.state},
+            {"error", report.error.empty() ? control::Json() : control::Json(report.error)},
+            {"resident", report.resident},
+            {"launches", report.launches},
+            {"rings", report.rings},
+            {"express_calls", report.express_calls},
+            {"bulk_calls", report.bulk_calls}};
+}
+
 template <typename Number>
 Number clamp_to(std::uint64_t value) {
     return static_cast<Number>(std::min<std::uint64_t>(value, std::numeric_limits<Number>::max()));
@@ -49,8 +61,17 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
     return server;
 }
 
+Server::Server(control::Loop& loop, Result<Fd> spawner, std::string state_directory)
+    : loop_(loop),
+      engine_(std::move(spawner), wants_cuda()),
+      graphs_(engine_, std::move(state_directory)),
+      streams_(engine_) {}
+
 Status Server::start_parts() {
-    auto executive = executive::Executive::create({.keys_per_session = control::session_keys_max}, &streams_);
+    executive::Limits limits;
+    limits.keys_per_session = control::session_keys_max;
+    limits.cuda = wants_cuda();
+    auto executive = executive::Executive::create(limits, &streams_);
     if (!executive) {
         return tl::unexpected(executive.error());
     }
@@ -185,6 +206,17 @@ control::Json Server::inventory() const {
     inventory["keys"] = std::move(keys);
     inventory["services"] = std::move(services);
     inventory["devices"] = engine_.devices();
+    if (const executive::DeviceReport device = executive_->device();
+        device.state == "open" || device.state == "failed") {
+        control::Json& devices = inventory["devices"];
+        const auto same = std::find_if(devices.begin(), devices.end(),
+                                       [](const control::Json& other) { return other.at("name") == "cuda"; });
+        if (same != devices.end()) {  // graphs run there too
+            same->update(device_record(device));
+        } else {
+            devices.push_back(device_record(device));
+        }
+    }
     inventory["adopted"] = adopted_;
     return inventory;
 }

@@ -26,8 +26,7 @@ class Server {
     void end(const std::string& why);
 
    private:
-    Server(control::Loop& loop, Result<Fd> spawner, std::string state_directory)
-        : loop_(loop), engine_(std::move(spawner)), graphs_(engine_, std::move(state_directory)), streams_(engine_) {}
+    Server(control::Loop& loop, Result<Fd> spawner, std::string state_directory);
     Status start_parts();
     void adopt(const control::Json& request, Fd socket);
     void restore();

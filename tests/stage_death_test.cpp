@@ -1,0 +1,256 @@
+// Pipelines whose stages, worker or yoked are killed or stopped at random moments, joined as they may be.
+//
+// What must hold whatever happens: the output is the beginning of what it would have been, in whole records; a stage
+// that is stopped and continued, and a yoked that dies, cost nothing; and when a record is missing, somebody has said
+// so by its exit status. YOKE_STAGE_ROUNDS sets the number of rounds.
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "cli_program.hpp"
+#include "support/instance.hpp"
+#include "support/process_tree.hpp"
+
+namespace yoke::test {
+namespace {
+
+using Words = std::vector<std::string>;
+
+struct Process {
+    pid_t pid = 0;
+    int status = 0;  // as waitpid says
+    bool ended = false;
+};
+
+// Programs one after the other, as a shell connects them; the last one writes a file, all of them one for errors.
+class Pipeline {
+   public:
+    Pipeline(const std::vector<Words>& commands, const std::string& out, const std::string& err,
+             const std::map<std::string, std::string>& environment) {
+        int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+        for (std::size_t k = 0; k < commands.size(); ++k) {
+            std::array<int, 2> ends{-1, -1};
+            if (k + 1 < commands.size()) {
+                EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+            } else {
+                ends[1] = ::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+            }
+            start(commands[k], input, ends[1], err, environment);
+            ::close(input);
+            ::close(ends[1]);
+            input = ends[0];
+        }
+    }
+    ~Pipeline() {
+        for (const Process& process : processes) {
+            if (!process.ended) {
+                ::kill(process.pid, SIGKILL);
+                ::waitpid(process.pid, nullptr, 0);
+            }
+        }
+    }
+    Pipeline(const Pipeline&) = delete;
+    Pipeline& operator=(const Pipeline&) = delete;
+
+    // False: they do not end within a minute.
+    bool wait() {
+        return eventually([&] {
+            bool all = true;
+            for (Process& process : processes) {
+                if (!process.ended) {
+                    process.ended = ::waitpid(process.pid, &process.status, WNOHANG) == process.pid;
+                }
+                all = all && process.ended;
+            }
+            return all;
+        });
+    }
+    [[nodiscard]] std::string statuses() const {
+        std::string text;
+        for (const Process& process : processes) {
+            text += fmt::format(
+                "{} ", WIFSIGNALED(process.status) ? 128 + WTERMSIG(process.status) : WEXITSTATUS(process.status));
+        }
+        return text;
+    }
+    [[nodiscard]] bool all_well() const {
+        return std::ranges::all_of(processes, [](const Process& process) { return process.status == 0; });
+    }
+
+    std::vector<Process> processes;
+
+   private:
+    void start(const Words& command, int input, int output, const std::string& err,
+               const std::map<std::string, std::string>& environment) {
+        Invocation invocation;
+        invocation.arguments = command;
+        invocation.environment = environment;
+        std::vector<std::string> variables = detail::environment_of(invocation);
+        const auto arguments = detail::pointers_to(invocation.arguments);
+        const auto pointers = detail::pointers_to(variables);
+        const pid_t pid = ::fork();
+        if (pid == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            ::signal(SIGPIPE, SIG_DFL);
+            ::dup2(input, STDIN_FILENO);
+            ::dup2(output, STDOUT_FILENO);
+            ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
+            ::execve(arguments[0], arguments.data(), pointers.data());
+            ::_exit(127);
+        }
+        processes.push_back({pid});
+    }
+};
+
+struct Plan {
+    std::vector<Words> commands;
+    std::string expected;
+};
+
+class StageDeath : public CliTest {
+   protected:
+    void SetUp() override {
+        CliTest::SetUp();
+        adopt_orphans();
+        instance.emplace();
+        ASSERT_TRUE(instance->ready()) << instance->error();
+        environment["YOKE_SOCKET"] = instance->socket();
+        kernel = write("add.cl",
+                       "kernel void add(global const uchar *in, global uchar *out) {\n"
+                       "    size_t i = get_global_id(0);\n"
+                       "    out[i] = in[i] + 1;\n"
+                       "}\n");
+        // By hand, kernels, and both; each lasts about a third of a second.
+        plan({{probe, "source", "300", "900", "700"}, {probe, "copy"}, {probe, "sink"}});
+        plan({{probe, "variable", "250", "3000", "700"}, {probe, "copy"}, {probe, "copy"}, {probe, "sink"}});
+        plan({{probe, "source", "250", "9000", "800"},
+              {tool, "stage", kernel},
+              {tool, "stage", kernel},
+              {probe, "sink"}});
+        plan({{probe, "source", "30", "900000", "5000"}, {tool, "stage", kernel}, {probe, "copy"}, {probe, "sink"}});
+    }
+    void TearDown() override {
+        instance.reset();
+        CliTest::TearDown();
+    }
+
+    // yoked lets an account wait the longer the more of its workers have died.
+    void renew() {
+        instance.reset();
+        instance.emplace();
+        ASSERT_TRUE(instance->ready()) << instance->error();
+        environment["YOKE_SOCKET"] = instance->socket();
+    }
+
+    void plan(std::vector<Words> commands) {
+        auto plain = environment;
+        plain["YOKE_STAGE"] = "pipe";
+        Pipeline pipeline(commands, path("plain"), path("err"), plain);
+        ASSERT_TRUE(pipeline.wait());
+        ASSERT_TRUE(pipeline.all_well()) << pipeline.statuses() << read("err");
+        plans.push_back({std::move(commands), read("plain")});
+        ASSERT_FALSE(plans.back().expected.empty());
+    }
+
+    [[nodiscard]] static int rounds() {
+        const char* text = ::getenv("YOKE_STAGE_ROUNDS");
+        return text != nullptr ? std::stoi(text) : 12;
+    }
+    // Rounds of: start, wait for the first record to have come out, wait a random time, `strike`, judge.
+    template <typename Strike, typename Judge>
+    void repeat(Strike&& strike, Judge&& judge) {
+        std::random_device seed;
+        const unsigned number = seed();
+        std::mt19937 random(number);
+        for (int round = 0; round < rounds(); ++round) {
+            const Plan& plan = plans[static_cast<std::size_t>(round) % plans.size()];
+            std::filesystem::remove(path("err"));
+            if (kills_workers && round != 0) {
+                renew();
+            }
+            Pipeline pipeline(plan.commands, path("out"), path("err"), environment);
+            ASSERT_TRUE(eventually([&] { return std::filesystem::file_size(path("out")) != 0; }, 20'000))
+                << "seed " << number << ", round " << round << " does not begin: " << read("err");
+            std::this_thread::sleep_for(std::chrono::microseconds(random() % 250'000));
+            strike(pipeline, random);
+            ASSERT_TRUE(pipeline.wait()) << "seed " << number << ", round " << round << " hangs: " << read("err");
+            const std::string out = read("out");
+            const std::string where = fmt::format("seed {}, round {}, statuses {}, {} of {} bytes\n{}", number, round,
+                                                  pipeline.statuses(), out.size(), plan.expected.size(), read("err"));
+            ASSERT_TRUE(plan.expected.starts_with(out)) << where << out;
+            judge(pipeline, out == plan.expected, where);
+            if (HasFatalFailure()) {
+                return;
+            }
+        }
+    }
+
+    const std::string probe = std::string(YOKE_BIN_DIR) + "/stage-probe";
+    const std::string tool = std::string(YOKE_BIN_DIR) + "/yoke";
+    bool kills_workers = false;
+    std::string kernel;
+    std::vector<Plan> plans;
+    std::optional<Instance> instance;
+};
+
+TEST_F(StageDeath, StoppedStagesLoseNothing) {
+    repeat(
+        [](Pipeline& pipeline, std::mt19937& random) {
+            for (int times = 0; times < 3; ++times) {
+                const pid_t pid = pipeline.processes[random() % pipeline.processes.size()].pid;
+                ::kill(pid, SIGSTOP);
+                std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
+                ::kill(pid, SIGCONT);
+            }
+        },
+        [](const Pipeline& pipeline, bool whole, const std::string& where) {
+            ASSERT_TRUE(whole && pipeline.all_well()) << where;
+        });
+}
+
+TEST_F(StageDeath, AStageThatIsKilledEndsTheOthersAsInAPipe) {
+    std::size_t victim = 0;
+    repeat(
+        [&](Pipeline& pipeline, std::mt19937& random) {
+            victim = random() % pipeline.processes.size();
+            ::kill(pipeline.processes[victim].pid, SIGKILL);
+        },
+        [&](const Pipeline& pipeline, bool whole, const std::string& where) {
+            for (std::size_t k = 0; k < pipeline.processes.size(); ++k) {
+                const int status = pipeline.processes[k].status;
+                if (k == victim) {
+                    ASSERT_TRUE(status == SIGKILL || (whole && status == 0)) << where;
+                } else if (k < victim) {
+                    ASSERT_TRUE(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE)) << where;
+                } else {
+                    // It ends well after whole records, or says that one was cut off.
+                    ASSERT_TRUE(status == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 1)) << where;
+                }
+            }
+        });
+}
+
+TEST_F(StageDeath, TheDeathOfYokedDisturbsNobody) {
+    repeat([&](Pipeline& /*pipeline*/,
+               std::mt19937& /*random*/) { ASSERT_TRUE(instance->restart()) << instance->error(); },
+           [](const Pipeline& pipeline, bool whole, const std::string& where) {
+               ASSERT_TRUE(whole && pipeline.all_well()) << where;
+           });
+}
+
+TEST_F(StageDeath, NothingIsLostSilentlyWithTheWorker) {
+    kills_workers = true;
+    repeat(
+        [&](Pipeline& /*pipeline*/, std::mt19937& /*random*/) {
+            for (const pid_t worker : instance->worker_pids()) {
+                instance->kill_worker(worker);
+            }
+        },
+        [](const Pipeline& pipeline, bool whole, const std::string& where) {
+            ASSERT_TRUE(whole || !pipeline.all_well()) << where;
+        });
+}
+
+}  // namespace
+}  // namespace yoke::test
