@@ -1,3 +1,5 @@
+// Endpoints are opened before the graph runs and put to work behind it, so that a path that is wrong costs nothing and
+// a graph that is refused reads nothing. What is kept is written last: only what has run comes back.
 #include "worker/graphs.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Writing is a fresh file, a sync and a rename; a change of state is a rename alone. Reading checks the owner first:
+// the text of kernels that this account will run is in there.
 #include "worker/persistence.hpp"
 
 #include <fcntl.h>

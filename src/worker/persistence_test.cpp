@@ -1,3 +1,4 @@
+// Definitions on disk: what comes back is what was recorded, and what others have changed does not come back.
 #include "worker/persistence.hpp"
 
 #include <gmock/gmock.h>
