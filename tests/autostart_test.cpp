@@ -25,6 +25,7 @@ class Autostart : public testing::Test {
         ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
         ::setenv("XDG_RUNTIME_DIR", directory_.c_str(), 1);
         ::setenv("XDG_CACHE_HOME", (directory_ + "/cache").c_str(), 1);
+        ::setenv("XDG_STATE_HOME", (directory_ + "/state").c_str(), 1);
         ::unsetenv("YOKE_SOCKET");
         ::unsetenv("YOKE_AUTOSTART");
     }

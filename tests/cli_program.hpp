@@ -193,6 +193,7 @@ class CliTest : public ::testing::Test {
         std::filesystem::permissions(directory / "run", std::filesystem::perms::owner_all);
         environment = {{"XDG_RUNTIME_DIR", (directory / "run").string()},
                        {"XDG_CACHE_HOME", (directory / "cache").string()},
+                       {"XDG_STATE_HOME", (directory / "state").string()},
                        {"YOKE_SOCKET", (directory / "run" / "yoke" / "yoke.sock").string()},
                        {"YOKE_AUTOSTART", "0"}};
     }
@@ -231,6 +232,7 @@ class CliTest : public ::testing::Test {
         }
         names.erase("run");
         names.erase("cache");
+        names.erase("state");
         return names;
     }
 

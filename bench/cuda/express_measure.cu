@@ -31,6 +31,7 @@ constexpr Question kQuestions[] = {
     {"echo", measure::measure_echo, 60},
     {"bulk_echo", measure::measure_bulk_echo, 60},
     {"launches", measure::measure_launches, 60},
+    {"threads", measure::measure_threads, 60},
     {"relaunch", measure::measure_relaunch, 150},
     {"neighbours", measure::measure_neighbours, 120},
     {"registration", measure::measure_registration, 60},

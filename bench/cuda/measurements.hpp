@@ -12,6 +12,7 @@ Json measure_polling(double scale);       // reads in flight against the round t
 Json measure_echo(double scale);          // 4 KiB by a few warps
 Json measure_bulk_echo(double scale);     // the same through the bulk copy engine of an SM
 Json measure_launches(double scale);      // the same by launches, streams and graphs
+Json measure_threads(double scale);       // resident against launched, by number of threads: the paper's table
 Json measure_staleness(double scale);     // new data at an old address
 Json measure_relaunch(double scale);      // park and relaunch beside other kernels
 Json measure_neighbours(double scale);    // what a resident executive costs others

@@ -14,9 +14,35 @@
 //   meet, merge         tips without a gap of some depth between them are one (topological persistence, in two rounds)
 //   measure, conclude   which fingers are stretched: long, far out, and in the plane of the palm; and the event
 //
-// Sizes are in metres and pixels. An index of a pixel has 20 bits (1024 x 1024 pixels at most), so that it shares a word
+// Sizes are in metres and pixels. An index of a pixel has 20 bits (2^20 pixels at most), so that it shares a word
 // with 12 bits of what is compared by one atomic operation. Thresholds follow from the anatomy of hands: palms are 60 to
 // 100 mm wide; relative ones are in palm radii, so that hands of all sizes do.
+
+// A program is compiled for one ptask. -D ONLY=PALM leaves all kernels but that one out, which takes a twentieth of the time.
+#define ALL 0
+#define GATHER 1
+#define CLOSE 2
+#define OUTLINE 3
+#define BEGIN 4
+#define ACROSS 5
+#define INSCRIBE 6
+#define JOIN 7
+#define SURVEY 8
+#define TILE 9
+#define PALM 10
+#define PLANE 11
+#define CORE 12
+#define TRIM 13
+#define CLIMB 14
+#define SETTLE 15
+#define MEET 16
+#define MERGE 17
+#define MEASURE 18
+#define CONCLUDE 19
+#ifndef ONLY
+#define ONLY ALL
+#endif
+#define WANTED(kernel) (ONLY == ALL || ONLY == kernel)
 
 #define INDEX_BITS 20
 #define INDEX_MASK 0xfffffu
@@ -60,15 +86,15 @@
 #define DEPTH_RANK_PER_M 500.0f // distances from the camera: 2 mm
 #define AREA_PER_M2 1.0e7f      // areas that are summed by atomics: 0.1 mm2
 
-// What detect tells of a frame; the same structure is in event.hpp.
+// What detect tells of a frame; the same structure is in pipeline.hpp.
 typedef struct {
     float4 centre; // of the palm, as a point of the cloud; all 0: there is no hand
     float pixel_x; // the same in the picture
     float pixel_y;
     float radius;  // of the palm, in metres
-    int fingers;   // stretched ones
-    int open;      // 1: an open palm
-    int reserved[7];
+    float fingers; // stretched ones
+    float open;    // 1: an open palm
+    float reserved[7];
 } event;
 
 // What across() looks for; what it looks through; what nobody will ask about.
@@ -88,7 +114,9 @@ typedef struct {
 
 float gap(float distance) { return FINGER_STEP * distance; }
 
+#if WANTED(GATHER)
 // Per tile of 8 x 8 pixels: takes the distances out of the cloud, and tells whether there are any.
+// Leaves the cloud as it is and hands it on: several later kernels read it.
 kernel void gather(global const float4 *cloud, global float *seen, global uchar *occupied, int2 size)
 {
     const int2 at = (int2)(get_global_id(0), get_global_id(1));
@@ -102,6 +130,7 @@ kernel void gather(global const float4 *cloud, global float *seen, global uchar 
     }
     occupied[at.y * get_global_size(0) + at.x] = any_seen;
 }
+#endif
 
 bool nothing_near(global const uchar *occupied, int2 at, int2 size)
 {
@@ -128,6 +157,7 @@ float2 rim_of(global const float *seen, int2 at, int2 step, int2 size)
     return 0.0f;
 }
 
+#if WANTED(CLOSE)
 // Closes holes in two ways. `plain`: where the rim is of one surface all around. `depth`: also where rims on opposite
 // sides are of two surfaces, for that is the shadow of one on the other, as of a curled finger on its palm; it is closed
 // with the farther one. The palm is looked for in the latter, the fingers in the former, where gaps between fingers stay.
@@ -157,7 +187,9 @@ kernel void close(global const float *seen, global const uchar *occupied, global
     plain[i] = value;
     depth[i] = shaded;
 }
+#endif
 
+#if WANTED(OUTLINE)
 kernel void outline(global const float *depth, global uchar *rim)
 {
     const int2 size = (int2)(get_global_size(0), get_global_size(1));
@@ -171,7 +203,9 @@ kernel void outline(global const float *depth, global uchar *rim)
     }
     rim[i] = ends;
 }
+#endif
 
+#if WANTED(BEGIN)
 // Every pixel a body of its own; nothing known of it.
 kernel void begin(global const float *depth, global int *label, global uint *pixels, global uint *chosen)
 {
@@ -183,7 +217,9 @@ kernel void begin(global const float *depth, global int *label, global uint *pix
         chosen[1] = 0;
     }
 }
+#endif
 
+#if WANTED(ACROSS)
 // Distance to the nearest marked pixel of the row, at most `limit` (255 or less).
 kernel void across(global const uchar *mark, global uchar *away, int limit)
 {
@@ -193,6 +229,7 @@ kernel void across(global const uchar *mark, global uchar *away, int limit)
         ++found;
     away[row + x] = found;
 }
+#endif
 
 // Square of the distance to the nearest marked pixel, from the distances within each row.
 int nearest_squared(global const uchar *row, int2 at, int2 size)
@@ -211,12 +248,14 @@ int nearest_squared(global const uchar *row, int2 at, int2 size)
     return best;
 }
 
+#if WANTED(INSCRIBE)
 kernel void inscribe(global const uchar *row, global float *circle)
 {
     const int2 size = (int2)(get_global_size(0), get_global_size(1));
     const int2 at = (int2)(get_global_id(0), get_global_id(1));
     circle[at.y * size.x + at.x] = sqrt((float)nearest_squared(row, at, size));
 }
+#endif
 
 int root_of(volatile global int *label, int i)
 {
@@ -242,6 +281,7 @@ void unite(volatile global int *label, int a, int b)
     }
 }
 
+#if WANTED(JOIN)
 kernel void join(global const float *depth, volatile global int *label)
 {
     const int2 size = (int2)(get_global_size(0), get_global_size(1));
@@ -254,7 +294,9 @@ kernel void join(global const float *depth, volatile global int *label)
     if (at.y + 1 < size.y && label[i + size.x] >= 0 && fabs(depth[i] - depth[i + size.x]) <= BODY_STEP_M)
         unite(label, i, i + size.x);
 }
+#endif
 
+#if WANTED(SURVEY)
 // How large each body is, and the front of all.
 kernel void survey(global const float *depth, global const float *circle, volatile global int *label,
                    volatile global uint *pixels, volatile global uint *chosen, float focal)
@@ -268,7 +310,9 @@ kernel void survey(global const float *depth, global const float *circle, volati
         atomic_min(&chosen[0], convert_uint_sat_rte(depth[i] * DEPTH_RANK_PER_M));
     label[i] = root;
 }
+#endif
 
+#if WANTED(TILE)
 // Per tile of 8 x 8 pixels: where the largest circle is, and how much outline the tile has, in metres.
 kernel void tile(global const float4 *cloud, global const float *depth, global const float *circle,
                  global const uchar *rim, global const int *label, global const uint *pixels, global int *summit,
@@ -291,6 +335,7 @@ kernel void tile(global const float4 *cloud, global const float *depth, global c
     summit[at.y * get_global_size(0) + at.x] = best;
     length[at.y * get_global_size(0) + at.x] = rims;
 }
+#endif
 
 // Whether an arm goes on from here in two directions or leaves the picture: then this is no hand.
 bool passes_through(global const float *depth, global const float *circle, global const int *label, int i, int2 size,
@@ -326,6 +371,7 @@ bool passes_through(global const float *depth, global const float *circle, globa
     return false;
 }
 
+#if WANTED(PALM)
 kernel void palm(global const float *depth, global const float *circle, global const int *label,
                  global const int *summit, global const float *length, volatile global uint *chosen, int2 picture,
                  float focal)
@@ -355,12 +401,16 @@ kernel void palm(global const float *depth, global const float *circle, global c
     const float score = fmin(radius, PALM_LIMIT_M) / PALM_LIMIT_M * (0.3f + 0.7f * fmin(rims / OUTLINE_FULL_M, 1.0f)) *
                         clamp(1.0f - (depth[i] - front) / DEPTH_FADE_M, 0.0f, 1.0f) *
                         (passes_through(depth, circle, label, i, picture, focal) ? NO_END : 1.0f);
-    atomic_max(&chosen[1], convert_uint_rte(score * RANK_MAX) << INDEX_BITS | (uint)i);
+    const uint rank = convert_uint_rte(score * RANK_MAX);
+    if (rank > 0)
+        atomic_max(&chosen[1], rank << INDEX_BITS | (uint)i);
 }
+#endif
 
 // Half the width of the widest finger.
 float finger_width(float radius) { return fmax(FINGER_WIDTH * radius, FINGER_WIDTH_M); }
 
+#if WANTED(PLANE)
 // The plane of the palm, z = a x + b y + c around its centre in the user's frame: by least squares, then again without
 // what stands out of the first plane, as a thumb folded over the palm does. One work group.
 kernel void plane(global const float4 *cloud, global const float *circle, global const int *label,
@@ -418,7 +468,9 @@ kernel void plane(global const float4 *cloud, global const float *circle, global
         *found = result;
     }
 }
+#endif
 
+#if WANTED(CORE)
 // Marks where a circle as wide as a finger can be still fits into the body.
 kernel void core(global const float *depth, global const float *circle, global const int *label,
                  global const hand *found, global uchar *thick, float focal)
@@ -429,7 +481,9 @@ kernel void core(global const float *depth, global const float *circle, global c
     else
         thick[i] = OUTSIDE;
 }
+#endif
 
+#if WANTED(TRIM)
 // Keeps what no such circle covers, near the palm: how far from its centre, along its plane; else 0.
 kernel void trim(global const float4 *cloud, global const int *label, global const uchar *row,
                  global const hand *found, global float *reach, global uint *pass, global uint *area,
@@ -451,7 +505,9 @@ kernel void trim(global const float4 *cloud, global const int *label, global con
     area[i] = 0;
     base[i] = UINT_MAX;
 }
+#endif
 
+#if WANTED(CLIMB)
 // Each pixel of a finger points to the neighbour farthest from the palm; who has none farther is the tip of a finger.
 kernel void climb(global const float *depth, global const float *reach, global int *finger)
 {
@@ -468,16 +524,20 @@ kernel void climb(global const float *depth, global const float *reach, global i
     }
     finger[i] = best;
 }
+#endif
 
 uint rank_of(float metres) { return min(convert_uint_sat_rte(metres * RANK_PER_M), RANK_MAX); }
 
+#if WANTED(SETTLE)
 kernel void settle(volatile global int *finger)
 {
     const int i = get_global_id(1) * get_global_size(0) + get_global_id(0);
     if (finger[i] >= 0)
         finger[i] = root_of(finger, i);
 }
+#endif
 
+#if WANTED(MEET)
 // Where two fingers meet, the pass between them is as high as its lower side. The lower finger keeps the highest of its
 // passes and who is beyond it.
 kernel void meet(global const float *depth, global const float *reach, global const int *finger,
@@ -498,7 +558,9 @@ kernel void meet(global const float *depth, global const float *reach, global co
                    rank_of(fmin(reach[i], reach[j])) << INDEX_BITS | (uint)(a_is_lower ? b : a));
     }
 }
+#endif
 
+#if WANTED(MERGE)
 // A tip that hardly rises above its pass is part of the finger beyond. What is left may meet over other passes.
 kernel void merge(global const hand *found, global const float *reach, global const uint *pass, global int *finger,
                   global uint *next_pass)
@@ -509,7 +571,9 @@ kernel void merge(global const hand *found, global const float *reach, global co
         finger[i] = (int)(pass[i] & INDEX_MASK);
     next_pass[i] = 0;
 }
+#endif
 
+#if WANTED(MEASURE)
 kernel void measure(global const float *depth, global const float *reach, volatile global int *finger,
                     volatile global uint *area, volatile global uint *base, float focal)
 {
@@ -522,7 +586,9 @@ kernel void measure(global const float *depth, global const float *reach, volati
     atomic_min(&base[root], rank_of(reach[i]) << INDEX_BITS | (uint)i);
     finger[i] = root;
 }
+#endif
 
+#if WANTED(CONCLUDE)
 // One work group.
 kernel void conclude(global const float4 *cloud, global const hand *found, global const float *reach,
                      global const uint *area, global const uint *base, global const uint *pass, global event *result,
@@ -566,8 +632,9 @@ kernel void conclude(global const float4 *cloud, global const hand *found, globa
             told.pixel_y = found->index / size.x;
             told.radius = palm;
             told.fingers = fingers;
-            told.open = fingers == 5;
+            told.open = fingers == 5 ? 1.0f : 0.0f;
         }
         *result = told;
     }
 }
+#endif

@@ -1,6 +1,8 @@
 // See pipeline.hpp.
 #include "gesture/pipeline.hpp"
 
+#include <algorithm>
+
 namespace gesture {
 namespace {
 
@@ -10,25 +12,64 @@ constexpr std::int32_t circle_pixels = 127;  // larger circles are not told apar
 constexpr std::int32_t finger_pixels = 48;   // nor wider fingers
 
 Argument in(const char* buffer) {
-    return {Access::In, buffer, {}};
+    return {Access::In, buffer, {}, {}};
 }
 Argument out(const char* buffer) {
-    return {Access::Out, buffer, {}};
+    return {Access::Out, buffer, {}, {}};
 }
 Argument inout(const char* buffer) {
-    return {Access::InOut, buffer, {}};
+    return {Access::InOut, buffer, {}, {}};
 }
-template <typename Value>
-Argument constant(const Value& value) {
-    Argument argument{Access::Constant, {}, std::vector<std::byte>(sizeof value)};
-    std::memcpy(argument.bytes.data(), &value, sizeof value);
+template <typename Scalar, std::size_t count>
+Argument constant(const std::array<Scalar, count>& values) {
+    static_assert(std::is_same_v<Scalar, float> || std::is_same_v<Scalar, std::int32_t>);
+    Argument argument{
+        Access::Constant, {}, std::vector<std::byte>(sizeof values), std::is_same_v<Scalar, float> ? "f32" : "i32"};
+    std::memcpy(argument.bytes.data(), values.data(), sizeof values);
     return argument;
+}
+template <typename Scalar>
+Argument constant(Scalar value) {
+    return constant(std::array<Scalar, 1>{value});
 }
 
 std::size_t bytes_of(const std::string& type) {
     static const std::map<std::string, std::size_t> sizes{{"u8", 1},  {"u16", 2}, {"i32", 4},
                                                           {"u32", 4}, {"f32", 4}, {"f32x4", 16}};
     return sizes.at(type);
+}
+
+// The same pipeline with @suffix behind the names of its steps and buffers.
+Pipeline renamed(Pipeline pipeline, const std::string& suffix) {
+    std::map<std::string, Shape> buffers;
+    for (const auto& [name, shape] : pipeline.buffers) {
+        buffers[name + suffix] = shape;
+    }
+    pipeline.buffers = std::move(buffers);
+    for (Step& step : pipeline.steps) {
+        step.name += suffix;
+        for (Argument& argument : step.arguments) {
+            argument.buffer += argument.access == Access::Constant ? "" : suffix;
+        }
+    }
+    return pipeline;
+}
+
+// One pipeline behind the other.
+Pipeline operator+(Pipeline first, const Pipeline& second) {
+    first.buffers.insert(second.buffers.begin(), second.buffers.end());
+    first.steps.insert(first.steps.end(), second.steps.begin(), second.steps.end());
+    return first;
+}
+
+std::string upper(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(), [](char c) { return static_cast<char>(c - 'a' + 'A'); });
+    return text;
+}
+
+std::array<float, 4> lens_of(const Camera& camera) {
+    return {static_cast<float>(camera.focal_x), static_cast<float>(camera.focal_y), static_cast<float>(camera.centre_x),
+            static_cast<float>(camera.centre_y)};
 }
 
 }  // namespace
@@ -41,8 +82,6 @@ Pipeline transform_pipeline(const Camera& camera, const Pose& pose) {
     const std::array<std::size_t, 2> pixels{camera.width, camera.height};
     const std::array<std::int32_t, 2> size{static_cast<std::int32_t>(camera.width),
                                            static_cast<std::int32_t>(camera.height)};
-    const std::array<float, 4> lens{static_cast<float>(camera.focal_x), static_cast<float>(camera.focal_y),
-                                    static_cast<float>(camera.centre_x), static_cast<float>(camera.centre_y)};
     Pipeline pipeline;
     pipeline.buffers = {{"frame", {"u16", pixels}}, {"smooth", {"f32", pixels}}, {"cloud", {"f32x4", pixels}}};
     pipeline.steps = {
@@ -52,13 +91,36 @@ Pipeline transform_pipeline(const Camera& camera, const Pose& pose) {
          pixels,
          0,
          {in("frame"), out("smooth"), constant(size), constant(static_cast<float>(camera.metres_per_unit)),
-          constant(std::int32_t{2}), constant(1.5F), constant(0.006F)}},
+          constant(std::int32_t{2}), constant(1.5F), constant(0.006F)},
+         {}},
         {"transform",
          "transform.cl",
          "transform",
          pixels,
          0,
-         {in("smooth"), out("cloud"), constant(lens), constant(pose)}}};
+         {in("smooth"), out("cloud"), constant(lens_of(camera)), constant(pose)},
+         {}}};
+    return pipeline;
+}
+
+Pipeline fuse_pipeline(const Camera& camera, const Pose& rigid, const Pose& pose) {
+    const std::array<std::size_t, 2> pixels{camera.width, camera.height};
+    const Argument lens = constant(lens_of(camera));
+    Pipeline pipeline;
+    pipeline.buffers = {{"cloud-1", {"f32x4", pixels}},
+                        {"cloud-2", {"f32x4", pixels}},
+                        {"nearest", {"u32", pixels}},
+                        {"cloud", {"f32x4", pixels}}};
+    pipeline.steps = {
+        {"blank", "fuse.cl", "blank", pixels, 0, {inout("cloud-2"), out("nearest")}, {}},
+        {"project",
+         "fuse.cl",
+         "project",
+         pixels,
+         0,
+         {in("cloud-2"), inout("nearest"), lens, constant(after(inverse(pose), rigid))},
+         {}},
+        {"fuse", "fuse.cl", "fuse", pixels, 0, {in("cloud-1"), in("nearest"), out("cloud"), lens, constant(pose)}, {}}};
     return pipeline;
 }
 
@@ -87,12 +149,12 @@ Pipeline detect_pipeline(const Camera& camera) {
     }
     const auto add = [&](const char* name, const char* function, const std::array<std::size_t, 2>& geometry,
                          std::vector<Argument> arguments) {
-        pipeline.steps.push_back(
-            {name, "detect.cl", function, geometry, geometry == one ? group : 0, std::move(arguments)});
+        pipeline.steps.push_back({name, "detect.cl", function, geometry, geometry == one ? group : 0,
+                                  std::move(arguments), "-D ONLY=" + upper(function)});
     };
     const Argument circle_limit = constant(circle_pixels);
     const Argument finger_limit = constant(finger_pixels);
-    add("gather", "gather", tiles, {in("cloud"), out("seen"), out("occupied"), size});
+    add("gather", "gather", tiles, {inout("cloud"), out("seen"), out("occupied"), size});
     add("close", "close", pixels, {in("seen"), in("occupied"), out("plain"), out("depth"), focal});
     add("outline", "outline", pixels, {in("depth"), out("rim")});
     add("across", "across", pixels, {in("rim"), out("row"), circle_limit});
@@ -128,6 +190,16 @@ Pipeline detect_pipeline(const Camera& camera) {
     add("conclude", "conclude", one,
         {in("cloud"), in("hand"), in("reach"), in("area"), in("base"), in("last-pass"), out("event"), size});
     return pipeline;
+}
+
+Pipeline gesture_pipeline(const Camera& camera) {
+    return transform_pipeline(camera) + detect_pipeline(camera);
+}
+
+Pipeline gesture_pipeline(const Camera& camera, const Pose& view) {
+    const Pose rigid = after(facing, after(inverse(view), inverse(facing)));
+    return renamed(transform_pipeline(camera), "-1") + renamed(transform_pipeline(camera), "-2") +
+           fuse_pipeline(camera, rigid) + detect_pipeline(camera);
 }
 
 }  // namespace gesture

@@ -20,10 +20,10 @@ struct Event {
     std::array<float, 4> centre{};  // of the palm: x, y, z in the user's frame in metres, and the distance; 0: no hand
     float pixel_x = 0;              // the same in the picture
     float pixel_y = 0;
-    float radius = 0;          // of the palm, in metres
-    std::int32_t fingers = 0;  // stretched ones
-    std::int32_t open = 0;     // 1: an open palm
-    std::array<std::int32_t, 7> reserved{};
+    float radius = 0;   // of the palm, in metres
+    float fingers = 0;  // stretched ones
+    float open = 0;     // 1: an open palm
+    std::array<float, 7> reserved{};
 };
 static_assert(sizeof(Event) == 64);
 
@@ -44,6 +44,7 @@ struct Argument {
     Access access = Access::In;
     std::string buffer;            // name, unless it is a constant
     std::vector<std::byte> bytes;  // value of a constant
+    std::string type;              // and its scalars: "i32" or "f32"
 };
 
 struct Step {
@@ -53,6 +54,7 @@ struct Step {
     std::array<std::size_t, 2> geometry{};  // work items
     std::size_t local = 0;                  // work items of the only group, 0: the runtime chooses
     std::vector<Argument> arguments;
+    std::string options;  // for the compiler
 };
 
 // Elements of a buffer: type as in yoke templates, and how many.
@@ -68,14 +70,18 @@ struct Pipeline {
     std::vector<Step> steps;
 };
 
-// Rows of the matrix that takes the camera's frame to the user's, and the last row (0, 0, 0, 1).
-using Pose = std::array<float, 16>;
-// The user faces the camera: x to their right, y up, z away from the camera.
-constexpr Pose facing{-1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
-
 // Frame ("frame") to point cloud ("cloud").
 Pipeline transform_pipeline(const Camera& camera, const Pose& pose = facing);
+// Two clouds to one ("cloud-1", "cloud-2" to "cloud"): what the second camera sees, put where the first one has no
+// reading.
+// @camera and @pose are those of the first cloud; @rigid takes the frame of the second cloud to that of the first one.
+Pipeline fuse_pipeline(const Camera& camera, const Pose& rigid, const Pose& pose = facing);
 // Point cloud ("cloud") to event ("event").
 Pipeline detect_pipeline(const Camera& camera);
+
+// Frame ("frame") to event ("event").
+Pipeline gesture_pipeline(const Camera& camera);
+// Frames of two such cameras ("frame-1", "frame-2") to event. @view takes the first camera's frame to the second one's.
+Pipeline gesture_pipeline(const Camera& camera, const Pose& view);
 
 }  // namespace gesture

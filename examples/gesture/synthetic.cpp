@@ -144,9 +144,18 @@ void person(std::vector<Capsule>& scene, const Vector& elbow, const Vector& wris
     scene.push_back({chest + Vector{-0.19 * out, -0.10, 0.05}, chest + Vector{-0.26 * out, 0.25, 0.0}, 0.05});
 }
 
+Vector seen_from(const Pose& view, const Vector& p) {
+    const auto row = [&](std::size_t i) {
+        return static_cast<double>(view[4 * i]) * p.x + static_cast<double>(view[4 * i + 1]) * p.y +
+               static_cast<double>(view[4 * i + 2]) * p.z + static_cast<double>(view[4 * i + 3]);
+    };
+    return {row(0), row(1), row(2)};
+}
+
 }  // namespace
 
-Synthetic::Synthetic(std::uint64_t seed, const Camera& camera) : seed_(seed), camera_(camera) {
+Synthetic::Synthetic(std::uint64_t seed, const Camera& camera, const Pose& view)
+    : seed_(seed), camera_(camera), view_(view) {
     Random random(seed);
     build_.size = random.uniform(0.88, 1.10);
     build_.side = random.uniform(0, 1) < 0.5 ? 1 : -1;
@@ -200,7 +209,15 @@ Depth Synthetic::frame(std::uint64_t number, Truth& truth) const {
         truth.fingers += hold == Hold::Stretched ? 1 : 0;
     }
     truth.open = truth.fingers == 5;
-    return render(scene, camera_, random);
+    if (view_ == same_place) {
+        return render(scene, camera_, random);
+    }
+    for (Capsule& part : scene) {
+        part.a = seen_from(view_, part.a);
+        part.b = seen_from(view_, part.b);
+    }
+    Random other(seed_ * 7919 + number + (std::uint64_t{1} << 40U));  // another camera has another noise
+    return render(scene, camera_, other);
 }
 
 }  // namespace gesture

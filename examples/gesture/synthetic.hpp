@@ -20,8 +20,10 @@ struct Truth {
 // An endless film. The same seed gives the same frames, in whatever order they are asked for.
 class Synthetic {
    public:
-    Synthetic(std::uint64_t seed, const Camera& camera);
+    // @view takes the frame of the camera that the film was made for to that of the one that sees it.
+    Synthetic(std::uint64_t seed, const Camera& camera, const Pose& view = same_place);
     // Frame @number of the film, and what it shows.
+    // The truth is that of the camera that the film was made for.
     [[nodiscard]] Depth frame(std::uint64_t number, Truth& truth) const;
 
    private:
@@ -32,6 +34,7 @@ class Synthetic {
     };
     std::uint64_t seed_;
     Camera camera_;
+    Pose view_;
     Build build_;
     double phase_[6] = {};
 };

@@ -36,7 +36,8 @@ class Call(ctypes.Structure):
 class Result(ctypes.Structure):
     _fields_ = [("status", ctypes.c_int32), ("where", ctypes.c_uint8), ("why", ctypes.c_uint8), ("signal", ctypes.c_uint8),
                 ("reserved", ctypes.c_uint8), ("out_length", ctypes.c_uint64), ("queued_ns", ctypes.c_uint64),
-                ("run_ns", ctypes.c_uint64), ("detail", ctypes.c_uint64), ("sequence", ctypes.c_uint64)]
+                ("run_ns", ctypes.c_uint64), ("detail", ctypes.c_uint64), ("sequence", ctypes.c_uint64),
+                ("extent", ctypes.c_uint32 * 2)]
 
 
 class XtsParams(ctypes.Structure):

@@ -141,6 +141,7 @@ struct yoke_result {
 	uint64_t run_ns;
 	uint64_t detail;        /* enum yoke_member, or a count */
 	uint64_t sequence;      /* pull: number of the datablock */
+	uint32_t extent[2];     /* pull, move: extents of the datablock in its first two dimensions; else 0 */
 };
 
 /*
@@ -193,7 +194,8 @@ struct yoke_template {
 	uint64_t stride;
 };
 
-enum yoke_direction { YOKE_IN = 1, YOKE_OUT = 2 };
+/* YOKE_IN_OUT: the kernel changes the datablock that comes in, and it goes on; an end of two channels. */
+enum yoke_direction { YOKE_IN = 1, YOKE_OUT = 2, YOKE_IN_OUT = 3 };
 
 /* Where the code of a ptask comes from. */
 struct yoke_kernel {
@@ -234,6 +236,124 @@ int yoke_run_graph(yoke_session *session, const char *name);
 /* Ends and removes the graph; pushes and pulls in flight end with -ECANCELED. */
 int yoke_terminate_graph(yoke_session *session, const char *name);
 
+/* ---- The same with everything that graphs can do (docs/graph.md); zero-initialise these structures ---- */
+
+#define YOKE_PORT_STICKY (1u << 0)     /* in: keeps its last datablock until another one comes */
+#define YOKE_PORT_INIT (1u << 1)       /* in, in-out: makes its first datablock (with a back edge) or all (without channel) itself */
+#define YOKE_PORT_HOLD (1u << 2)       /* in: keeps its datablock until another input has brought an end of iteration */
+#define YOKE_PORT_VARIABLE (1u << 3)   /* datablocks may be shorter than the template, by whole elements */
+#define YOKE_PORT_DESCRIPTOR (1u << 4) /* out: tells bytes and extents of the datablocks of port @of; no argument */
+
+/* What the runtime reads from the datablocks of an in port, which is then no argument. */
+enum yoke_meta {
+	YOKE_META_NONE = 0,
+	YOKE_META_SIZE = 1,       /* first element: number of elements of the datablock that port @of, an out port, makes */
+	YOKE_META_ITERATIONS = 2, /* first element: how often the ptask runs on what its other ports hold */
+};
+
+struct yoke_port {
+	struct yoke_template form;
+	uint32_t direction;     /* enum yoke_direction */
+	uint32_t flags;         /* YOKE_PORT_* */
+	uint32_t meta;          /* enum yoke_meta */
+	uint32_t initial_bytes; /* bytes at @initial: those of one element; 0: zeros */
+	const void *initial;    /* YOKE_PORT_INIT: the element that fills the datablock */
+	const char *of;         /* meta size, descriptor: another port of the ptask, in full or what follows the colon; else NULL */
+};
+
+/* One form of a ptask's code. The device takes the first that it can run. */
+struct yoke_form {
+	const char *form;        /* "opencl" (NULL), "cuda", "ptx", "cubin", "service", "client" (see yoke_serve_function) */
+	const char *source;      /* the program; NULL for a service and a function of the client */
+	size_t source_bytes;     /* of the program; 0: text that ends with a NUL character */
+	const char *source_name; /* for compiler messages; may be NULL */
+	const char *function;    /* the kernel function; a service: its name, "sha256" */
+	const char *options;     /* compiler options, may be NULL */
+	uint64_t geometry[3];    /* work items per dimension; all 0: estimated */
+	const char *geometry_from[3]; /* estimate: "first-input" (NULL), "largest-input", "first-output", or a port */
+	uint64_t local[3];       /* work-group size; all 0: chosen by the runtime */
+	const void *params;      /* service: struct yoke_params_*, 48 bytes, or NULL */
+	const yoke_key *key;     /* service: key of this session, or NULL */
+	uint32_t flags;          /* service: YOKE_FLAG_DECRYPT */
+	uint32_t reserved;
+};
+
+/* What a kernel function is given of a port. */
+enum yoke_tells {
+	YOKE_TELLS_DATABLOCK = 0, /* its datablock */
+	YOKE_TELLS_COUNT = 1,     /* number of elements of that datablock, u32 */
+	YOKE_TELLS_EXTENT = 2,    /* u32x4: its extents, then its number of elements */
+};
+
+struct yoke_ptask_argument {
+	const char *port;   /* as in struct yoke_argument; NULL for a constant */
+	const void *bytes;
+	size_t length;
+	uint32_t tells;     /* enum yoke_tells */
+	uint32_t reserved;
+};
+
+struct yoke_ptask {
+	const struct yoke_form *forms; /* 1 to 9 */
+	size_t form_count;
+	const struct yoke_ptask_argument *arguments;
+	size_t argument_count;
+	uint64_t deadline_ns; /* a run that takes longer fails the graph; 0: none */
+	uint32_t priority;    /* 1 to 10; 0: the default, 5 (yoke_set_ptask_prio knows 0 as well) */
+	uint32_t reserved;
+};
+
+/* What stands at the outer end of a channel instead of push and pull; served by the worker. */
+enum yoke_endpoint { YOKE_ENDPOINT_NONE = 0, YOKE_ENDPOINT_FILE, YOKE_ENDPOINT_FIFO, YOKE_ENDPOINT_SOCKET, YOKE_ENDPOINT_V4L2, YOKE_ENDPOINT_UINPUT };
+
+#define YOKE_CHANNEL_BACK (1u << 0)   /* back edge: may close a circle */
+#define YOKE_CHANNEL_REPEAT (1u << 1) /* endpoint file: from the beginning again at its end */
+
+struct yoke_channel {
+	const char *source;           /* port, or NULL: the outside */
+	const char *destination;      /* port, or NULL: the outside */
+	const char *source_when;      /* predicate of what enters, "on begin|end"; NULL: always */
+	const char *destination_when; /* predicate of what leaves; the rest is dropped; NULL: always */
+	const char *path;             /* of the endpoint; a relative one begins at the working directory of this process */
+	uint32_t endpoint;            /* enum yoke_endpoint */
+	uint32_t capacity;            /* datablocks; 0: default 8 */
+	uint32_t flags;               /* YOKE_CHANNEL_* */
+	uint32_t reserved;
+};
+
+/*
+ * Opens graph @name. @persist: one that is created outlives this session; it ends by yoke_terminate_graph. @mode, of one
+ * that is created, says what other sessions of the account may do: 0400 pull and look, 0200 push and change, 0100 run and
+ * terminate; 0: the default, 0700.
+ */
+int yoke_open_graph_as(yoke_session *session, const char *name, int persist, uint32_t mode);
+/* As yoke_open_port. -EINVAL names what does not fit: flags of another direction, a meta port of no integers, ... */
+int yoke_open_port_as(yoke_session *session, const char *name, const struct yoke_port *port);
+/*
+ * As yoke_open_ptask. -EINVAL too for a form that lacks something or has what it must not have, and for a key
+ * of another session; -ENOTSUP: no form that the device runs, or a service that needs a key where the runtime takes none.
+ */
+int yoke_open_ptask_as(yoke_session *session, const char *name, const struct yoke_ptask *ptask);
+/* As yoke_open_channel. -EINVAL too for a predicate or an endpoint that does not fit. @id may be NULL. */
+int yoke_open_channel_as(yoke_session *session, const char *name, const struct yoke_channel *channel, uint32_t *id);
+
+/* Sets the priority, 0 (least) to 10, of a ptask, or of all ptasks of a graph. -ENOENT, -EACCES, -EINVAL. */
+int yoke_set_ptask_prio(yoke_session *session, const char *name, uint32_t priority);
+/*
+ * Says why a graph does not move: *json gets [{"object", "reason", "sentence"}], to be freed with free(); it is empty
+ * when the graph can move or has nothing to do. -ENOENT: no such graph.
+ */
+int yoke_graph_why(yoke_session *session, const char *name, char **json);
+
+/*
+ * Opens or creates a pipe: a channel that belongs to no graph and to every session that has opened it; the last of them
+ * takes it along. @name is in the namespace of graphs ("/pipe-1-2"); @variable: datablocks may be shorter than the template;
+ * @capacity in datablocks, 0: default 8. All push into it and pull from it. -EEXIST: there is one with another template.
+ */
+int yoke_open_pipe(yoke_session *session, const char *name, const struct yoke_template *form, int variable, uint32_t capacity,
+		   uint32_t *id);
+int yoke_close_pipe(yoke_session *session, const char *name);
+
 /*
  * Opens a graph described in a TOML file (docs/graph.md) and everything in it; does not run it.
  * -ENOENT, -EINVAL with line and column, and the errors of the functions above. @name gets the graph's name.
@@ -262,7 +382,80 @@ int yoke_submit_push(yoke_session *session, uint32_t channel, const void *data, 
 int yoke_submit_pull(yoke_session *session, uint32_t channel, void *data, size_t length, uint64_t timeout_ns,
                      yoke_callback callback, void *user, yoke_ticket *ticket);
 
+/* How to push; zero-initialise. */
+struct yoke_push_options {
+	uint64_t extent[3];  /* variable port: extents, at most the template's; all 0: from the length, in whole rows if possible */
+	uint64_t timeout_ns; /* from now; 0: none */
+	uint32_t signals;    /* YOKE_SIGNALS_PUSHABLE: control signals that go with the datablock */
+	uint32_t flags;      /* YOKE_FLAG_END */
+};
+
+/* As yoke_push. @options may be NULL. -EINVAL: a signal that cannot be pushed. */
+int yoke_push_with(yoke_session *session, uint32_t channel, const void *data, size_t length,
+		   const struct yoke_push_options *options, struct yoke_result *result);
+int yoke_submit_push_with(yoke_session *session, uint32_t channel, const void *data, size_t length,
+			  const struct yoke_push_options *options, yoke_callback callback, void *user, yoke_ticket *ticket);
+/*
+ * As yoke_pull. @flags: YOKE_FLAG_PEEK leaves the datablock where it is; YOKE_FLAG_DRAIN drops all datablocks that wait,
+ * without waiting for one, and result->detail says how many (@data may be NULL). -EINVAL: both.
+ */
+int yoke_pull_with(yoke_session *session, uint32_t channel, void *data, size_t length, uint32_t flags, uint64_t timeout_ns,
+		   struct yoke_result *result);
+int yoke_submit_pull_with(yoke_session *session, uint32_t channel, void *data, size_t length, uint32_t flags,
+			  uint64_t timeout_ns, yoke_callback callback, void *user, yoke_ticket *ticket);
+/*
+ * Takes the next datablock of channel @from, which is pulled, and gives it to channel @to, which is pushed: by reference, no
+ * byte comes to this process. Waits for a datablock and for room, and takes nothing before there is room. -ENODATA: the
+ * stream has ended, and so has that of @to. -EINVAL: different templates.
+ */
+int yoke_move(yoke_session *session, uint32_t from, uint32_t to, uint64_t timeout_ns, struct yoke_result *result);
+int yoke_submit_move(yoke_session *session, uint32_t from, uint32_t to, uint64_t timeout_ns, yoke_callback callback, void *user,
+		     yoke_ticket *ticket);
+
+/* ---- Ptasks that are functions of this process ---- */
+
+/* A datablock in the hands of such a function. */
+struct yoke_datablock {
+	const char *port;   /* its port, in full */
+	void *data;
+	size_t length;      /* bytes. Output: those of the template; the function of a variable port may make it less */
+	uint64_t extent[3]; /* output: set it together with length, or set it to zeros for whole rows */
+	uint32_t signals;   /* YOKE_SIGNAL_*. Output: those of all inputs; the function may add some that can be pushed */
+	uint32_t reserved;
+};
+
+/*
+ * Makes the outputs from the inputs, each in the order of the ptask's arguments. An in-out port is among both, with one
+ * memory. Returns 0, or -errno, which ends its outputs' streams and is what yoke_dispatch then returns. May use the session
+ * as callbacks may.
+ */
+typedef int (*yoke_function)(void *user, const struct yoke_datablock *inputs, size_t input_count,
+			     struct yoke_datablock *outputs, size_t output_count);
+
+/*
+ * Serves ptask "/graph/ptask" of form "client" by @function. This session must have opened the ptask, its ports and all their
+ * channels before. Inputs are pulled, the function is called and outputs are pushed from inside yoke_dispatch (and other
+ * functions that run callbacks) of this session, each counting as a callback: call yoke_dispatch as long as the graph is to
+ * move. The end of any input's stream ends the outputs' streams. A datablock with YOKE_SIGNAL_DROP is passed on
+ * without calling the function. After a worker's death the function goes on with the restarted graph.
+ * -ENOENT: the session does not know the ptask; -EINVAL: it is no function of a client, or has a port that is sticky, held,
+ * meta, descriptor or without a single forward channel; -EBUSY: it is served already; -ENOMEM: no room in the arena.
+ */
+int yoke_serve_function(yoke_session *session, const char *ptask, yoke_function function, void *user);
+
 /* ---- The daemon ---- */
+
+/*
+ * Terminates graph @name, if it is there, and forgets it: what is kept of one that persists is removed, where
+ * yoke_terminate_graph keeps its definition for yoke_run_graph. -ENOENT: there is neither a graph nor a definition.
+ */
+int yoke_remove_graph(yoke_session *session, const char *name);
+/*
+ * Reads a graph file (docs/graph.md) without a worker: *json gets the control messages that would open it, an array of
+ * objects, the first one "open_graph" (docs/control.md), to be freed with free(). As yoke_check_graph otherwise; the
+ * sentence is in yoke_error(NULL).
+ */
+int yoke_describe_graph(const char *path, char **json);
 
 /*
  * Asks yoked (docs/control.md: "status", "list", ...) with a JSON object as text and gives its JSON answer, to be freed

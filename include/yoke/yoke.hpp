@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -348,12 +349,90 @@ class Argument {
     std::vector<std::byte> bytes_;
 };
 
-// A graph, terminated with its owner unless released. Names of its objects are given without the graph's: "blur",
-// "blur:in".
+// A port with everything that it can be: Port("in", YOKE_IN, Form("u8", {64})).sticky().
+class Port {
+   public:
+    Port(yoke_direction direction, const Form& form) {
+        port_.form = form;
+        port_.direction = direction;
+    }
+    Port& sticky() { return flag(YOKE_PORT_STICKY); }
+    Port& hold() { return flag(YOKE_PORT_HOLD); }
+    Port& variable() { return flag(YOKE_PORT_VARIABLE); }
+    // Makes datablocks of zeros, or of one element, itself.
+    Port& init() { return flag(YOKE_PORT_INIT); }
+    template <detail::Plain T>
+    Port& init(const T& element) {
+        initial_.resize(sizeof(T));
+        std::memcpy(initial_.data(), &element, sizeof(T));
+        return init();
+    }
+    // Tells the size of another port of the ptask, by name ("out").
+    Port& size_of(const std::string& port) {
+        of_ = port;
+        port_.meta = YOKE_META_SIZE;
+        return *this;
+    }
+    Port& iterations() {
+        port_.meta = YOKE_META_ITERATIONS;
+        return *this;
+    }
+    Port& describes(const std::string& port) {
+        of_ = port;
+        return flag(YOKE_PORT_DESCRIPTOR);
+    }
+    // Valid as long as this object, which therefore must not be a temporary one.
+    yoke_port raw() const&& = delete;
+    [[nodiscard]] yoke_port raw() const& {
+        yoke_port port = port_;
+        port.initial = initial_.data();
+        port.initial_bytes = static_cast<std::uint32_t>(initial_.size());
+        port.of = of_.empty() ? nullptr : of_.c_str();
+        return port;
+    }
+
+   private:
+    Port& flag(std::uint32_t flag) {
+        port_.flags |= flag;
+        return *this;
+    }
+    yoke_port port_{};
+    std::vector<std::byte> initial_;
+    std::string of_;
+};
+
+// A channel with everything that it can be; empty names are the outside.
+struct Channel {
+    std::string source{};
+    std::string destination{};
+    std::uint32_t capacity = 0;
+    bool back = false;
+    std::string source_when{};  // predicates, "on begin|end"; empty: always
+    std::string destination_when{};
+    yoke_endpoint endpoint = YOKE_ENDPOINT_NONE;
+    std::string path{};
+    bool repeat = false;
+};
+
+// How to push: signals and extents that go with the datablock, YOKE_FLAG_END, and how long to wait (0: for ever).
+struct PushOptions {
+    std::uint32_t signals = 0;
+    std::array<std::uint64_t, 3> extent{};
+    std::uint32_t flags = 0;
+    std::chrono::nanoseconds timeout{0};
+};
+
+// A graph, terminated with its owner unless released or persistent. Names of its objects are given without the graph's:
+// "blur", "blur:in".
 class Graph {
    public:
     Graph(Session& session, std::string name) : session_(session.get()), name_(std::move(name)) {
         check(yoke_open_graph(session_, name_.c_str()));
+    }
+    // A graph that outlives the session, or one with a mode.
+    Graph(Session& session, std::string name, bool persist, std::uint32_t mode = 0)
+        : session_(session.get()), name_(std::move(name)), kept_(persist) {
+        check(yoke_open_graph_as(session_, name_.c_str(), persist ? 1 : 0, mode));
     }
     // From a file (docs/graph.md).
     static Graph load(Session& session, const std::string& path) {
@@ -361,17 +440,97 @@ class Graph {
         detail::check(yoke_load_graph(session.get(), path.c_str(), name.data(), name.size()), session.get());
         return Graph(session, name.data());
     }
-    Graph(Graph&& other) noexcept : session_(std::exchange(other.session_, nullptr)), name_(std::move(other.name_)) {}
+    Graph(Graph&& other) noexcept
+        : session_(std::exchange(other.session_, nullptr)), name_(std::move(other.name_)), kept_(other.kept_) {}
     Graph& operator=(Graph&&) = delete;
     Graph(const Graph&) = delete;
     Graph& operator=(const Graph&) = delete;
     ~Graph() {
-        if (session_ != nullptr) {
+        if (session_ != nullptr && !kept_) {
             yoke_terminate_graph(session_, name_.c_str());
         }
     }
 
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    void port(const std::string& name, const Port& port) {
+        const yoke_port raw = port.raw();
+        check(yoke_open_port_as(session_, full(name).c_str(), &raw));
+    }
+    void ptask(const std::string& name, const yoke_ptask& ptask) {
+        check(yoke_open_ptask_as(session_, full(name).c_str(), &ptask));
+    }
+    // A ptask that is a function of this process: `ports` are its arguments. See serve().
+    void client_ptask(const std::string& name, std::initializer_list<std::string> ports) {
+        std::vector<yoke_ptask_argument> arguments;
+        for (const std::string& port : ports) {
+            arguments.push_back({port.c_str(), nullptr, 0, YOKE_TELLS_DATABLOCK, 0});
+        }
+        yoke_form form{};
+        form.form = "client";
+        yoke_ptask ptask{};
+        ptask.forms = &form;
+        ptask.form_count = 1;
+        ptask.arguments = arguments.data();
+        ptask.argument_count = arguments.size();
+        this->ptask(name, ptask);
+    }
+    // Serves such a ptask from inside Session::dispatch(); see yoke_serve_function. `user` must stay as long as the
+    // session.
+    void serve(const std::string& ptask, yoke_function function, void* user) {
+        check(yoke_serve_function(session_, full(ptask).c_str(), function, user));
+    }
+    std::uint32_t channel(const std::string& name, const Channel& channel) {
+        const std::string from = full(channel.source);
+        const std::string to = full(channel.destination);
+        yoke_channel raw{};
+        raw.source = channel.source.empty() ? nullptr : from.c_str();
+        raw.destination = channel.destination.empty() ? nullptr : to.c_str();
+        raw.source_when = channel.source_when.empty() ? nullptr : channel.source_when.c_str();
+        raw.destination_when = channel.destination_when.empty() ? nullptr : channel.destination_when.c_str();
+        raw.path = channel.path.empty() ? nullptr : channel.path.c_str();
+        raw.endpoint = channel.endpoint;
+        raw.capacity = channel.capacity;
+        raw.flags = (channel.back ? YOKE_CHANNEL_BACK : 0) | (channel.repeat ? YOKE_CHANNEL_REPEAT : 0);
+        std::uint32_t id = 0;
+        check(yoke_open_channel_as(session_, full(name).c_str(), &raw, &id));
+        return id;
+    }
+    // Priority, 0 to 10, of a ptask, or without name of all.
+    void priority(std::uint32_t priority, const std::string& ptask = "") {
+        check(yoke_set_ptask_prio(session_, ptask.empty() ? name_.c_str() : full(ptask).c_str(), priority));
+    }
+    // Why the graph does not move, as JSON; "[]" when it can.
+    [[nodiscard]] std::string why() const {
+        char* json = nullptr;
+        check(yoke_graph_why(session_, name_.c_str(), &json));
+        std::string text(json);
+        std::free(json);
+        return text;
+    }
+    void push(std::uint32_t channel, std::span<const std::byte> data, const PushOptions& options) {
+        yoke_push_options raw{};
+        std::copy(options.extent.begin(), options.extent.end(), raw.extent);
+        raw.timeout_ns = static_cast<std::uint64_t>(options.timeout.count());
+        raw.signals = options.signals;
+        raw.flags = options.flags;
+        check(yoke_push_with(session_, channel, data.data(), data.size(), &raw, nullptr));
+    }
+    // The next datablock, which stays where it is; nothing at the end of the stream.
+    std::optional<yoke_result> peek(std::uint32_t channel, std::span<std::byte> data,
+                                    std::chrono::nanoseconds timeout = std::chrono::nanoseconds{0}) {
+        return pull_with(channel, data, YOKE_FLAG_PEEK, timeout);
+    }
+    // Drops what waits in a channel; returns how many datablocks that were.
+    std::uint64_t drain(std::uint32_t channel) {
+        const auto result = pull_with(channel, {}, YOKE_FLAG_DRAIN, std::chrono::nanoseconds{0});
+        return result ? result->detail : 0;
+    }
+    // Hands the next datablock of one channel to another; nothing at the end of the stream.
+    std::optional<yoke_result> move(std::uint32_t from, std::uint32_t to,
+                                    std::chrono::nanoseconds timeout = std::chrono::nanoseconds{0}) {
+        yoke_result result{};
+        return taken(yoke_move(session_, from, to, static_cast<std::uint64_t>(timeout.count()), &result), result);
+    }
     void port(const std::string& name, yoke_direction direction, const Form& form) {
         check(yoke_open_port(session_, full(name).c_str(), direction, &form));
     }
@@ -401,14 +560,7 @@ class Graph {
     // The next datablock's result; nothing at the end of the stream.
     std::optional<yoke_result> pull(std::uint32_t channel, std::span<std::byte> data,
                                     std::chrono::nanoseconds timeout = std::chrono::nanoseconds{0}) {
-        yoke_result result{};
-        const int status = yoke_pull(session_, channel, data.data(), data.size(),
-                                     static_cast<std::uint64_t>(timeout.count()), &result);
-        if (status == -ENODATA) {
-            return std::nullopt;
-        }
-        check(status);
-        return result;
+        return pull_with(channel, data, 0, timeout);
     }
     // Leaves the graph to whoever terminates it by name.
     void release() noexcept { session_ = nullptr; }
@@ -416,9 +568,24 @@ class Graph {
    private:
     [[nodiscard]] std::string full(const std::string& name) const { return name_ + "/" + name; }
     void check(int status) const { detail::check(status, session_); }
+    std::optional<yoke_result> taken(int status, const yoke_result& result) const {
+        if (status == -ENODATA) {
+            return std::nullopt;
+        }
+        check(status);
+        return result;
+    }
+    std::optional<yoke_result> pull_with(std::uint32_t channel, std::span<std::byte> data, std::uint32_t flags,
+                                         std::chrono::nanoseconds timeout) {
+        yoke_result result{};
+        const int status = yoke_pull_with(session_, channel, data.data(), data.size(), flags,
+                                          static_cast<std::uint64_t>(timeout.count()), &result);
+        return taken(status, result);
+    }
 
     yoke_session* session_;
     std::string name_;
+    bool kept_ = false;  // persists
 };
 
 }  // namespace yoke

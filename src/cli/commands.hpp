@@ -2,6 +2,8 @@
 // everything else to the standard error.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,9 +20,20 @@ struct ViewOptions {
 };
 
 struct GraphStartOptions {
-    std::string file;
+    std::string file;               // or the name of a graph that is kept
     std::vector<std::string> push;  // CHANNEL=FILE
     std::vector<std::string> pull;  // CHANNEL=FILE
+    std::string socket;
+    bool json = false;
+    bool persist = false;
+};
+
+// Of push and pull.
+struct TransferOptions {
+    std::string channel;  // "/graph/channel", with or without the slash
+    std::string file = "-";
+    std::optional<bool> end;             // push: the input's end is the stream's; unset: unless the graph persists
+    std::optional<std::uint64_t> count;  // pull: datablocks; unset: until the end of the stream
     std::string socket;
     bool json = false;
 };
@@ -41,8 +54,14 @@ Done shut_down(const ViewOptions& options);
 Done call_service(const CallOptions& options);
 Done check_graph(const std::string& file, bool json);
 Done start_graph(const GraphStartOptions& options);
-// `graph` is a name or a graph file.
-Done remove_graph(const std::string& graph, const std::string& socket, bool json);
+// `graph` is a name or a graph file. `forget`: what is kept of a graph that persists goes, too.
+Done stop_graph(const std::string& graph, const std::string& socket, bool json, bool forget);
+Done list_graphs(const ViewOptions& options);
+Done show_graph(const std::string& graph, const std::string& socket, bool json);
+Done draw_graph(const std::string& graph, const std::string& socket, bool live);
+Done explain_graph(const std::string& graph, const std::string& socket, bool json);
+Done push_file(const TransferOptions& options);
+Done pull_file(const TransferOptions& options);
 Done run_stage(const StageOptions& options);
 Done diagnose(const ViewOptions& options);
 Done show_version(const ViewOptions& options);

@@ -70,9 +70,13 @@ Done Flow::open_channels(yoke_session* session) {
     session_ = session;
     for (const auto& state : states_) {
         Lane& lane = state->lane;
-        const char* port = lane.port.c_str();
-        const int error = yoke_open_channel(session, lane.name.c_str(), lane.input ? nullptr : port,
-                                            lane.input ? port : nullptr, lane.capacity, &lane.channel);
+        yoke_channel channel{};
+        (lane.input ? channel.destination : channel.source) = lane.port.c_str();
+        channel.source_when = lane.source_when.empty() ? nullptr : lane.source_when.c_str();
+        channel.destination_when = lane.destination_when.empty() ? nullptr : lane.destination_when.c_str();
+        channel.capacity = lane.capacity;
+        channel.flags = lane.back ? YOKE_CHANNEL_BACK : 0;
+        const int error = yoke_open_channel_as(session, lane.name.c_str(), &channel, &lane.channel);
         if (error != 0) {
             return fail_library(session, error);
         }
@@ -195,15 +199,18 @@ Done Flow::advance_push(State& state) {
         if (!*ready) {
             break;
         }
-        if (state.input_ended && transfer.filled != 0) {
+        if (state.input_ended && transfer.filled != 0 && !state.lane.variable) {
             return fail(exit_failed, "{} ends in the middle of a datablock: {} bytes are left of {} that {} takes",
                         state.lane.input->name(), transfer.filled, transfer.room.size(), state.lane.name);
         }
-        if (!state.input_ended) {
+        if (transfer.filled != 0) {
             ++pushed_;
         }
-        if (auto done = submit(state, transfer, state.input_ended); !done) {
-            return done;
+        const bool end = state.input_ended && state.lane.ends;
+        if (transfer.filled != 0 || end) {
+            if (auto done = submit(state, transfer, end); !done) {
+                return done;
+            }
         }
     }
     state.done = state.input_ended && state.finished == state.submitted;
@@ -228,11 +235,13 @@ Done Flow::advance_pull(State& state) {
         ++pulled_;
         ++state.finished;
     }
-    while (state.submitted - state.finished < depth) {
+    const std::uint64_t most = state.lane.datablocks_max.value_or(UINT64_MAX);
+    while (state.submitted - state.finished < depth && state.submitted < most) {
         if (auto done = submit(state, state.next(), false); !done) {
             return done;
         }
     }
+    state.done = state.finished == most;
     return {};
 }
 

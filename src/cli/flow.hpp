@@ -25,6 +25,12 @@ struct Lane {
     std::uint32_t channel = 0;     // what push and pull take, in the session that opened it
     std::optional<Input> input;    // pushed
     std::optional<Output> output;  // pulled
+    bool variable = false;         // the last datablock of an input may be shorter
+    bool back = false;
+    std::string source_when;  // predicates of the channel
+    std::string destination_when;
+    bool ends = true;                             // input: its end is the end of the stream
+    std::optional<std::uint64_t> datablocks_max;  // output: so many, if the stream does not end before
 };
 
 class Flow {

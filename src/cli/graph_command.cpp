@@ -1,16 +1,17 @@
 // `yoke graph`: graphs from files, run in the foreground with files at their outer channels.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdio>
-#include <map>
 #include <optional>
 
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
 #include "cli/flow.hpp"
+#include "cli/graph_name.hpp"
+#include "cli/graph_picture.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/outer_channel.hpp"
 #include "cli/session.hpp"
 
 namespace yoke::cli {
@@ -81,7 +82,9 @@ Outcome<std::optional<std::uint32_t>> creator_of(const std::string& socket, cons
         return tl::unexpected<Failure>(answer.error());
     }
     for (const auto& object : answer->value("graphs", nlohmann::json::array())) {
-        if (object.value("account", 0U) == ::getuid() && object.value("name", "") == graph) {
+        // One that is kept and not running has no session.
+        if (object.value("account", 0U) == ::getuid() && object.value("name", "") == graph &&
+            object.contains("session")) {
             return object.value("session", 0U);
         }
     }
@@ -105,35 +108,13 @@ Done refuse_foreign_graph(yoke_session* session, const std::string& socket, cons
     return {};
 }
 
-// Terminates the graph that this command has opened, however the command ends.
-class OpenedGraph {
-   public:
-    OpenedGraph(yoke_session* session, std::string name) : session_(session), name_(std::move(name)) {}
-    OpenedGraph(const OpenedGraph&) = delete;
-    OpenedGraph& operator=(const OpenedGraph&) = delete;
-    ~OpenedGraph() { yoke_terminate_graph(session_, name_.c_str()); }
-    [[nodiscard]] const std::string& name() const { return name_; }
-
-   private:
-    yoke_session* session_;
-    std::string name_;
-};
-
-// What yoked lists of the channels of a graph of this account that can be pushed or pulled, by name.
-Outcome<std::map<std::string, nlohmann::json>> outer_channels(const std::string& socket, const std::string& graph) {
-    const auto answer = ask_daemon(socket, {{"op", "list"}, {"kind", "channels"}});
-    if (!answer) {
-        return tl::unexpected<Failure>(answer.error());
+// What a command that leaves a graph behind tells.
+void say_started(const GraphStartOptions& options, const std::string& name) {
+    if (options.json) {
+        say("{}", nlohmann::ordered_json{{"graph", name}, {"persist", true}}.dump());
+    } else {
+        say("yoke: {} runs and persists; yoke graph stop {} ends it", name, name);
     }
-    std::map<std::string, nlohmann::json> channels;
-    for (const auto& channel : answer->value("channels", nlohmann::json::array())) {
-        const std::string name = channel.value("name", "");
-        if (channel.value("account", 0U) == ::getuid() && name.starts_with(graph + "/") &&
-            channel.value("id", 0U) != 0) {
-            channels.emplace(name, channel);
-        }
-    }
-    return channels;
 }
 
 // Finds the lanes' channels; refuses to push where the graph pushes out, and to pull where it takes in.
@@ -146,24 +127,19 @@ Done bind_lanes(std::vector<Lane>& lanes, const std::string& socket, const std::
         return tl::unexpected<Failure>(channels.error());
     }
     for (Lane& lane : lanes) {
-        lane.name = lane.name.starts_with('/') ? lane.name : graph + "/" + lane.name;
-        const auto found = channels->find(lane.name);
-        if (found == channels->end()) {
-            std::vector<std::string> names;
-            for (const auto& [name, channel] : *channels) {
-                names.push_back(name);
-            }
-            return fail(exit_no_object, "there is no channel {} to push to or pull from; the graph has {}", lane.name,
-                        names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+        const auto channel = pick_channel(*channels, lane.name.starts_with('/') ? lane.name : graph + "/" + lane.name);
+        if (!channel) {
+            return tl::unexpected<Failure>(channel.error());
         }
-        const bool pushable = found->second["source"].is_null();
-        if (pushable != lane.input.has_value()) {
-            return fail(exit_usage, "channel {} is {}; use {}", lane.name, pushable ? "pushed into" : "pulled from",
-                        pushable ? "--push" : "--pull");
+        if (channel->pushable != lane.input.has_value()) {
+            return fail(exit_usage, "channel {} is {}; use {}", channel->name,
+                        channel->pushable ? "pushed into" : "pulled from", channel->pushable ? "--push" : "--pull");
         }
-        lane.port = found->second.value(pushable ? "destination" : "source", "");
-        lane.capacity = found->second.value("capacity", 0U);
-        lane.datablock_bytes = found->second.value("datablock_bytes", std::size_t{0});
+        if (!channel->endpoint.empty()) {
+            return fail(exit_usage, "channel {} is served by its endpoint {}; leave it out", channel->name,
+                        channel->endpoint);
+        }
+        fit(lane, *channel);
     }
     return {};
 }
@@ -219,11 +195,69 @@ Outcome<std::string> name_in(const std::string& file) {
 
 // The graph that people mean: a file that is there, else a name.
 Outcome<std::string> name_of(const std::string& graph) {
-    struct stat status {};
-    if (::stat(graph.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
-        return name_in(graph);
+    return is_graph_file(graph) ? name_in(graph) : as_graph_name(graph);
+}
+
+// Terminates the graph that this command has opened, however the command ends; unless it is to outlive it.
+class OpenedGraph {
+   public:
+    OpenedGraph(yoke_session* session, std::string name) : session_(session), name_(std::move(name)) {}
+    OpenedGraph(const OpenedGraph&) = delete;
+    OpenedGraph& operator=(const OpenedGraph&) = delete;
+    ~OpenedGraph() {
+        if (!left_) {
+            yoke_terminate_graph(session_, name_.c_str());
+        }
     }
-    return graph.starts_with('/') ? graph : "/" + graph;
+    void leave() { left_ = true; }
+    [[nodiscard]] const std::string& name() const { return name_; }
+
+   private:
+    yoke_session* session_;
+    std::string name_;
+    bool left_ = false;
+};
+
+// Whether what is no file is the name of a graph: one that yoked knows, or nothing that a file would be called.
+bool names_kept(const GraphStartOptions& options) {
+    const auto answer = ask_daemon(options.socket, {{"op", "list"}, {"kind", "graphs"}});
+    for (const auto& graph : answer ? answer->value("graphs", nlohmann::json::array()) : nlohmann::json::array()) {
+        if (graph.value("account", 0U) == ::getuid() && graph.value("name", "") == as_graph_name(options.file)) {
+            return true;
+        }
+    }
+    return options.file.find_first_of("./", 1) == std::string::npos && !options.file.starts_with('.');
+}
+
+// A graph that is kept: its name is enough. It runs on by itself.
+Done start_kept(const GraphStartOptions& options) {
+    if (!options.push.empty() || !options.pull.empty()) {
+        return fail(exit_usage, "{} is no file; use yoke push and yoke pull with a graph that is kept", options.file);
+    }
+    const std::string name = as_graph_name(options.file);
+    SessionNeeds needs;
+    needs.socket = options.socket;
+    const auto session = open_session(needs);
+    if (!session) {
+        return tl::unexpected<Failure>(session.error());
+    }
+    if (const int error = yoke_run_graph(session->get(), name.c_str()); error != 0) {
+        return fail_library(session->get(), error);
+    }
+    say_started(options, name);
+    return {};
+}
+
+// Opens the graph of a file so that it persists; what the file says otherwise stays.
+Outcome<bool> open_persistent(yoke_session* session, const GraphStartOptions& options, const GraphPicture& picture) {
+    const bool persist = options.persist || picture.graph.value("persist", false);
+    if (persist) {
+        const auto mode = picture.graph.value("mode", std::uint32_t{0});
+        if (const int error = yoke_open_graph_as(session, picture.name.c_str(), 1, mode); error != 0) {
+            return fail_library(session, error);
+        }
+    }
+    return persist;
 }
 
 }  // namespace
@@ -244,8 +278,12 @@ Done check_graph(const std::string& file, bool json) {
 }
 
 Done start_graph(const GraphStartOptions& options) {
-    if (auto checked = name_in(options.file); !checked) {
-        return tl::unexpected<Failure>(checked.error());
+    if (!is_graph_file(options.file) && names_kept(options)) {
+        return start_kept(options);
+    }
+    const auto picture = picture_of_file(options.file);
+    if (!picture) {
+        return tl::unexpected<Failure>(picture.error());
     }
     auto lanes = open_files(options);
     if (!lanes) {
@@ -257,27 +295,41 @@ Done start_graph(const GraphStartOptions& options) {
     if (!session) {
         return tl::unexpected<Failure>(session.error());
     }
-    std::array<char, name_bytes_max> name{};
-    if (const int error = yoke_load_graph(session->get(), options.file.c_str(), name.data(), name.size()); error != 0) {
-        return fail_file(session->get(), error);
-    }
-    if (auto done = refuse_foreign_graph(session->get(), options.socket, name.data()); !done) {
+    if (auto done = refuse_foreign_graph(session->get(), options.socket, picture->name); !done) {
         return done;
     }
-    const OpenedGraph graph(session->get(), name.data());
+    const auto persists = open_persistent(session->get(), options, *picture);
+    if (!persists) {
+        return tl::unexpected<Failure>(persists.error());
+    }
+    OpenedGraph graph(session->get(), picture->name);
+    if (const int error = yoke_load_graph(session->get(), options.file.c_str(), nullptr, 0); error != 0) {
+        return fail_file(session->get(), error);
+    }
+    if (auto done = refuse_foreign_graph(session->get(), options.socket, graph.name()); !done) {
+        graph.leave();
+        return done;
+    }
     if (auto done = bind_lanes(*lanes, options.socket, graph.name()); !done) {
         return done;
     }
     if (const int error = yoke_run_graph(session->get(), graph.name().c_str()); error != 0) {
         return fail_library(session->get(), error);
     }
-    if (lanes->empty()) {
-        return wait_for_interrupt(options.socket, graph.name());
+    if (*persists) {
+        graph.leave();
     }
-    return run_flow(options, graph.name(), std::move(*lanes));
+    if (!lanes->empty()) {
+        return run_flow(options, graph.name(), std::move(*lanes));
+    }
+    if (*persists) {
+        say_started(options, graph.name());
+        return {};
+    }
+    return wait_for_interrupt(options.socket, graph.name());
 }
 
-Done remove_graph(const std::string& graph, const std::string& socket, bool json) {
+Done stop_graph(const std::string& graph, const std::string& socket, bool json, bool forget) {
     const auto name = name_of(graph);
     if (!name) {
         return tl::unexpected<Failure>(name.error());
@@ -291,11 +343,13 @@ Done remove_graph(const std::string& graph, const std::string& socket, bool json
     if (!session) {
         return tl::unexpected<Failure>(session.error());
     }
-    if (const int error = yoke_terminate_graph(session->get(), name->c_str()); error != 0) {
+    const int error =
+        forget ? yoke_remove_graph(session->get(), name->c_str()) : yoke_terminate_graph(session->get(), name->c_str());
+    if (error != 0) {
         return fail_library(session->get(), error);
     }
     if (json) {
-        fmt::print("{}\n", nlohmann::ordered_json{{"graph", *name}, {"terminated", true}}.dump(2));
+        fmt::print("{}\n", nlohmann::ordered_json{{"graph", *name}, {"terminated", true}, {"removed", forget}}.dump(2));
     }
     return {};
 }

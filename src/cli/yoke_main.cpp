@@ -22,6 +22,9 @@ constexpr const char* footer =
   yoke call sha256 --message 4096 -i disk.img      one digest per 4 KiB
   yoke graph check examples/depth.toml
   yoke graph start examples/depth.toml --push depth=frames.raw --pull cloud=cloud.raw
+  yoke graph start camera.toml --persist           runs until yoke graph stop /camera
+  yoke graph dot camera.toml | dot -Tsvg > camera.svg
+  yoke push /camera/frames frames.raw
   yoke doctor                                      what is missing, and what to do
   yoke ls graphs                                   what runs
 
@@ -83,23 +86,17 @@ void add_call_command(CLI::App& app, CallOptions& call, Command& chosen) {
 
 struct GraphOptions {
     GraphStartOptions start;
+    ViewOptions view;
     std::string file;
     std::string name;
     bool json = false;
+    bool live = false;
 };
 
-void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
-    CLI::App* command = app.add_subcommand("graph", "check, start and stop graphs (docs/graph.md)");
-    command->require_subcommand(1);
-
-    CLI::App* check = command->add_subcommand("check", "check a graph file, without a daemon");
-    check->add_option("FILE", graph.file, "graph file (TOML)")->required();
-    check->add_flag("--json", graph.json, "print the outcome as JSON");
-    check->callback([&] { chosen = [&] { return check_graph(graph.file, graph.json); }; });
-
-    CLI::App* start =
-        command->add_subcommand("start", "open a graph and run it until the end of its streams or Ctrl-C");
-    start->add_option("FILE", graph.start.file, "graph file (TOML)")->required();
+void add_graph_changes(CLI::App& command, GraphOptions& graph, Command& chosen) {
+    CLI::App* start = command.add_subcommand("start", "open a graph and run it until the end of its streams or Ctrl-C");
+    start->add_option("FILE", graph.start.file, "graph file (TOML), or the name of a graph that is kept")->required();
+    start->add_flag("--persist", graph.start.persist, "the graph outlives this command, its worker and yoked");
     start
         ->add_option("--push", graph.start.push, "CHANNEL=FILE: push a file of raw datablocks; - is the standard input")
         ->take_all();
@@ -108,14 +105,72 @@ void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
     start->add_flag("--json", graph.start.json, "print what was transferred as JSON to the standard error");
     start->callback([&] { chosen = [&] { return start_graph(graph.start); }; });
 
-    for (const auto& [verb, help] :
-         {std::pair{"stop", "end a graph and remove it"}, std::pair{"rm", "the same as stop"}}) {
-        CLI::App* remove = command->add_subcommand(verb, help);
-        remove->add_option("GRAPH", graph.name, "name of the graph, as `yoke ls graphs` prints it, or its file")
+    for (const auto& [verb, help, forget] :
+         {std::tuple{"stop", "end a graph; one that persists is kept and can be started by its name", false},
+          std::tuple{"rm", "end a graph and forget it", true}}) {
+        CLI::App* stop = command.add_subcommand(verb, help);
+        stop->add_option("GRAPH", graph.name, "name of the graph, as `yoke graph ls` prints it, or its file")
             ->required();
-        remove->add_flag("--json", graph.json, "print the outcome as JSON");
-        remove->callback([&] { chosen = [&] { return remove_graph(graph.name, graph.start.socket, graph.json); }; });
+        stop->add_flag("--json", graph.json, "print the outcome as JSON");
+        stop->callback([&graph, &chosen, forget = forget] {
+            chosen = [&graph, forget] { return stop_graph(graph.name, graph.start.socket, graph.json, forget); };
+        });
     }
+}
+
+void add_graph_views(CLI::App& command, GraphOptions& graph, Command& chosen) {
+    CLI::App* list = command.add_subcommand("ls", "list your graphs, also those that are stopped and kept");
+    add_view_options(*list, graph.view, true);
+    list->callback([&] {
+        chosen = [&] {
+            graph.view.socket = graph.start.socket;
+            return list_graphs(graph.view);
+        };
+    });
+
+    CLI::App* show = command.add_subcommand("show", "ptasks, ports and channels of a graph, with counts");
+    show->add_option("GRAPH", graph.name, "name of the graph")->required();
+    show->add_flag("--json", graph.json, "print JSON");
+    show->callback([&] { chosen = [&] { return show_graph(graph.name, graph.start.socket, graph.json); }; });
+
+    CLI::App* dot = command.add_subcommand("dot", "a picture of a graph for Graphviz");
+    dot->add_option("GRAPH", graph.name, "name of the graph, or a graph file")->required();
+    dot->add_flag("--live", graph.live, "with counts, every second, pictures separated by a form feed");
+    dot->callback([&] { chosen = [&] { return draw_graph(graph.name, graph.start.socket, graph.live); }; });
+
+    CLI::App* why = command.add_subcommand("why", "say why a graph does not move");
+    why->add_option("GRAPH", graph.name, "name of the graph")->required();
+    why->add_flag("--json", graph.json, "print JSON");
+    why->callback([&] { chosen = [&] { return explain_graph(graph.name, graph.start.socket, graph.json); }; });
+}
+
+void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
+    CLI::App* command = app.add_subcommand("graph", "check, start, stop and look at graphs (docs/graph.md)");
+    command->require_subcommand(1);
+
+    CLI::App* check = command->add_subcommand("check", "check a graph file, without a daemon");
+    check->add_option("FILE", graph.file, "graph file (TOML)")->required();
+    check->add_flag("--json", graph.json, "print the outcome as JSON");
+    check->callback([&] { chosen = [&] { return check_graph(graph.file, graph.json); }; });
+    add_graph_changes(*command, graph, chosen);
+    add_graph_views(*command, graph, chosen);
+}
+
+void add_transfer_commands(CLI::App& app, TransferOptions& transfer, Command& chosen) {
+    CLI::App* push = app.add_subcommand("push", "push a file of raw datablocks into a channel of a running graph");
+    push->add_option("CHANNEL", transfer.channel, "/GRAPH/CHANNEL")->required();
+    push->add_option("FILE", transfer.file, "file to read; default: standard input");
+    push->add_flag("--end,!--no-end", transfer.end,
+                   "end the stream behind the file, or not; default: unless the graph persists");
+    push->add_flag("--json", transfer.json, "print what was pushed as JSON to the standard error");
+    push->callback([&] { chosen = [&] { return push_file(transfer); }; });
+
+    CLI::App* pull = app.add_subcommand("pull", "pull datablocks from a channel of a running graph into a file");
+    pull->add_option("CHANNEL", transfer.channel, "/GRAPH/CHANNEL")->required();
+    pull->add_option("FILE", transfer.file, "file to write, replaced only on success; default: standard output");
+    pull->add_option("-n,--count", transfer.count, "so many datablocks; default: until the end of the stream");
+    pull->add_flag("--json", transfer.json, "print what was pulled as JSON to the standard error");
+    pull->callback([&] { chosen = [&] { return pull_file(transfer); }; });
 }
 
 void add_stage_command(CLI::App& app, StageOptions& stage, Command& chosen) {
@@ -146,6 +201,7 @@ int run(int argc, char** argv) {
     ViewOptions view;
     CallOptions call;
     GraphOptions graph;
+    TransferOptions transfer;
     StageOptions stage;
     std::string kind;
     Command chosen;
@@ -153,6 +209,7 @@ int run(int argc, char** argv) {
     add_daemon_commands(app, view, kind, chosen);
     add_call_command(app, call, chosen);
     add_graph_commands(app, graph, chosen);
+    add_transfer_commands(app, transfer, chosen);
     add_stage_command(app, stage, chosen);
     CLI::App* doctor = app.add_subcommand("doctor", "what is installed, what is missing, what to do");
     add_view_options(*doctor, view, true);
@@ -175,7 +232,7 @@ int run(int argc, char** argv) {
                                               ? fmt::format("there is no command {}; see yoke --help", unknown[0])
                                               : fmt::format("{}; see yoke --help", error.what())});
     }
-    view.socket = call.socket = graph.start.socket = stage.socket = socket;
+    view.socket = call.socket = transfer.socket = graph.start.socket = stage.socket = socket;
     occupy_standard_streams();
     catch_interrupts();
     const Done done = chosen();

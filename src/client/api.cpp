@@ -4,11 +4,11 @@
 
 #include "client/api.hpp"
 #include "client/broker.hpp"
+#include "control/graph_file.hpp"
 
 using yoke::Error;
 using yoke::client::Autostart;
 using yoke::client::guarded;
-using yoke::client::Job;
 using yoke::client::missing;
 using yoke::client::Session;
 using yoke::client::session_of;
@@ -38,36 +38,6 @@ int guarded_in_thread(Body&& body) noexcept {
     } catch (...) {
         return -EIO;
     }
-}
-
-Job stream_job(yoke_opcode opcode, std::uint32_t channel, const void* in, std::size_t in_length, void* out,
-               std::size_t out_length, std::uint8_t flags, std::uint64_t timeout_ns) {
-    Job job;
-    job.opcode = static_cast<std::uint8_t>(opcode);
-    job.flags = flags;
-    job.channel = channel;
-    job.prepared.place = YOKE_PLACE_WORKER;
-    job.prepared.deadline_ns = yoke::client::deadline_of(timeout_ns);
-    job.prepared.work.in = static_cast<const std::byte*>(in);
-    job.prepared.work.out = static_cast<std::byte*>(out);
-    job.prepared.work.shape.in_length = static_cast<std::uint32_t>(in_length);
-    job.prepared.work.shape.out_length = static_cast<std::uint32_t>(out_length);
-    return job;
-}
-
-int check_stream(Session& session, const void* data, std::size_t length, std::uint8_t flags) {
-    if (length > YOKE_CALL_BYTES_MAX) {
-        return session.refuse({EMSGSIZE, fmt::format("a datablock of {} bytes is too long; at most {} fit", length,
-                                                     YOKE_CALL_BYTES_MAX)});
-    }
-    if (data == nullptr && length != 0) {
-        return missing(session, "the datablock");
-    }
-    if ((flags & ~YOKE_FLAG_END) != 0) {
-        return session.refuse(
-            {EINVAL, fmt::format("flags {:#x} are not known to push; it takes YOKE_FLAG_END", flags)});
-    }
-    return 0;
 }
 
 }  // namespace
@@ -175,56 +145,27 @@ int yoke_cancel(yoke_session* handle, yoke_ticket ticket) {
     return guarded(handle, [&](Session& session) { return session.cancel(ticket); });
 }
 
-int yoke_push(yoke_session* handle, uint32_t channel, const void* data, size_t length, uint8_t flags,
-              uint64_t timeout_ns, yoke_result* result) {
-    return guarded(handle, [&](Session& session) {
-        const int refused = check_stream(session, data, length, flags);
-        yoke_result own;
-        return refused != 0
-                   ? refused
-                   : session.stream(stream_job(YOKE_OP_PUSH, channel, data, length, nullptr, 0, flags, timeout_ns),
-                                    result != nullptr ? *result : own);
-    });
-}
-
-int yoke_pull(yoke_session* handle, uint32_t channel, void* data, size_t length, uint64_t timeout_ns,
-              yoke_result* result) {
-    return guarded(handle, [&](Session& session) {
-        const int refused = check_stream(session, data, length, 0);
-        yoke_result own;
-        return refused != 0 ? refused
-                            : session.stream(stream_job(YOKE_OP_PULL, channel, nullptr, 0, data, length, 0, timeout_ns),
-                                             result != nullptr ? *result : own);
-    });
-}
-
-int yoke_submit_push(yoke_session* handle, uint32_t channel, const void* data, size_t length, uint8_t flags,
-                     uint64_t timeout_ns, yoke_callback callback, void* user, yoke_ticket* ticket) {
-    return guarded(handle, [&](Session& session) {
-        if (ticket == nullptr && callback == nullptr) {
-            return missing(session, "ticket");
+int yoke_describe_graph(const char* path, char** json) {
+    if (path == nullptr || json == nullptr) {
+        return -EINVAL;
+    }
+    *json = nullptr;
+    return guarded_in_thread([&] {
+        const auto graph = yoke::control::load_graph(path);
+        if (!graph) {
+            return refuse_in_thread(graph.error());
         }
-        const int refused = check_stream(session, data, length, flags);
-        yoke_ticket own = 0;
-        return refused != 0 ? refused
-                            : session.submit_stream(
-                                  stream_job(YOKE_OP_PUSH, channel, data, length, nullptr, 0, flags, timeout_ns),
-                                  callback, user, ticket != nullptr ? *ticket : own);
-    });
-}
-
-int yoke_submit_pull(yoke_session* handle, uint32_t channel, void* data, size_t length, uint64_t timeout_ns,
-                     yoke_callback callback, void* user, yoke_ticket* ticket) {
-    return guarded(handle, [&](Session& session) {
-        if (ticket == nullptr && callback == nullptr) {
-            return missing(session, "ticket");
-        }
-        const int refused = check_stream(session, data, length, 0);
-        yoke_ticket own = 0;
-        return refused != 0
-                   ? refused
-                   : session.submit_stream(stream_job(YOKE_OP_PULL, channel, nullptr, 0, data, length, 0, timeout_ns),
-                                           callback, user, ticket != nullptr ? *ticket : own);
+        auto messages = yoke::control::Json::array({yoke::control::graph_message_of(*graph)});
+        const auto add = [&](const auto& definitions) {
+            for (const auto& definition : definitions) {
+                messages.push_back(yoke::control::message_of(definition));
+            }
+        };
+        add(graph->ports);
+        add(graph->ptasks);
+        add(graph->channels);
+        *json = ::strdup(messages.dump(-1, ' ', false, yoke::control::Json::error_handler_t::replace).c_str());
+        return *json != nullptr ? 0 : -ENOMEM;
     });
 }
 

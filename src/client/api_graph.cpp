@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "client/api.hpp"
+#include "client/definition.hpp"
 #include "control/graph_file.hpp"
 
 using yoke::Status;
@@ -11,6 +12,7 @@ using yoke::client::missing;
 using yoke::client::Session;
 using yoke::control::ArgumentDefinition;
 using yoke::control::ChannelDefinition;
+using yoke::control::Direction;
 using yoke::control::GraphDefinition;
 using yoke::control::Json;
 using yoke::control::PortDefinition;
@@ -27,8 +29,9 @@ int ask(Session& session, const Json& body, std::uint64_t timeout_ns = request_t
     return answer ? 0 : session.refuse(answer.error());
 }
 
-int ask_channel(Session& session, const ChannelDefinition& channel, std::uint32_t* id) {
-    auto answer = session.ask_graph(yoke::control::message_of(channel), request_timeout_ns);
+// Asks for something that has a number for push and pull.
+int ask_channel(Session& session, const Json& body, std::uint32_t* id) {
+    auto answer = session.ask_graph(body, request_timeout_ns);
     if (!answer) {
         return session.refuse(answer.error());
     }
@@ -72,7 +75,7 @@ PtaskDefinition ptask_of(const char* name, const yoke_kernel& kernel, const yoke
 }
 
 int open_all(Session& session, const GraphDefinition& graph) {
-    int status = ask(session, {{"op", "open_graph"}, {"name", graph.name}});
+    int status = ask(session, yoke::control::graph_message_of(graph));
     for (auto port = graph.ports.begin(); status == 0 && port != graph.ports.end(); ++port) {
         status = ask(session, yoke::control::message_of(*port));
     }
@@ -80,7 +83,7 @@ int open_all(Session& session, const GraphDefinition& graph) {
         status = ask(session, yoke::control::message_of(*ptask), compile_timeout_ns);
     }
     for (auto channel = graph.channels.begin(); status == 0 && channel != graph.channels.end(); ++channel) {
-        status = ask_channel(session, *channel, nullptr);
+        status = ask_channel(session, yoke::control::message_of(*channel), nullptr);
     }
     return status;
 }
@@ -98,16 +101,16 @@ int yoke_open_port(yoke_session* handle, const char* name, int direction, const 
         if (name == nullptr || form == nullptr) {
             return missing(session, name == nullptr ? "name" : "template");
         }
-        if (direction != YOKE_IN && direction != YOKE_OUT) {
+        if (direction != YOKE_IN && direction != YOKE_OUT && direction != YOKE_IN_OUT) {
             return session.refuse(
-                {EINVAL, fmt::format("direction {} of port {} is neither YOKE_IN nor YOKE_OUT", direction, name)});
+                {EINVAL, fmt::format("direction {} of port {} is none of enum yoke_direction", direction, name)});
         }
         PortDefinition port;
         port.name = name;
-        port.direction = direction == YOKE_OUT ? yoke::control::Direction::out : yoke::control::Direction::in;
-        port.form.type.assign(form->type, ::strnlen(form->type, sizeof(form->type)));
-        std::copy_n(form->extent, 3, port.form.extent.begin());
-        port.form.stride = form->stride;
+        port.direction = direction == YOKE_IN    ? Direction::in
+                         : direction == YOKE_OUT ? Direction::out
+                                                 : Direction::in_out;
+        port.form = yoke::client::template_of(*form);
         return ask(session, yoke::control::message_of(port));
     });
 }
@@ -149,7 +152,120 @@ int yoke_open_channel(yoke_session* handle, const char* name, const char* source
         if (capacity != 0) {
             channel.capacity = capacity;
         }
-        return ask_channel(session, channel, id);
+        return ask_channel(session, yoke::control::message_of(channel), id);
+    });
+}
+
+int yoke_open_graph_as(yoke_session* handle, const char* name, int persist, uint32_t mode) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr) {
+            return missing(session, "name");
+        }
+        if (mode > yoke::control::mode_max) {
+            return session.refuse(
+                {EINVAL, fmt::format("mode {:#o} of graph {} is none; use 0400, 0200 and 0100", mode, name)});
+        }
+        GraphDefinition graph;
+        graph.name = name;
+        graph.persist = persist != 0;
+        graph.mode = mode != 0 ? mode : yoke::control::mode_default;
+        return ask(session, yoke::control::graph_message_of(graph));
+    });
+}
+
+int yoke_open_port_as(yoke_session* handle, const char* name, const yoke_port* port) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr || port == nullptr) {
+            return missing(session, name == nullptr ? "name" : "port");
+        }
+        auto definition = yoke::client::port_of(name, *port);
+        return definition ? ask(session, yoke::control::message_of(*definition)) : session.refuse(definition.error());
+    });
+}
+
+int yoke_open_ptask_as(yoke_session* handle, const char* name, const yoke_ptask* ptask) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr || ptask == nullptr) {
+            return missing(session, name == nullptr ? "name" : "ptask");
+        }
+        for (std::size_t i = 0;
+             ptask->forms != nullptr && i < std::min(ptask->form_count, yoke::control::forms_max + 1); i++) {
+            if (const yoke_key* const key = ptask->forms[i].key; key != nullptr && !session.knows_key(key)) {
+                return session.refuse(
+                    {EINVAL, fmt::format("the key of ptask {} was not made by this session, or was destroyed", name)});
+            }
+        }
+        auto definition = yoke::client::ptask_of(name, *ptask);
+        return definition ? ask(session, yoke::control::message_of(*definition), compile_timeout_ns)
+                          : session.refuse(definition.error());
+    });
+}
+
+int yoke_open_channel_as(yoke_session* handle, const char* name, const yoke_channel* channel, uint32_t* id) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr || channel == nullptr) {
+            return missing(session, name == nullptr ? "name" : "channel");
+        }
+        auto definition = yoke::client::channel_of(name, *channel);
+        return definition ? ask_channel(session, yoke::control::message_of(*definition), id)
+                          : session.refuse(definition.error());
+    });
+}
+
+int yoke_set_ptask_prio(yoke_session* handle, const char* name, uint32_t priority) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr) {
+            return missing(session, "name");
+        }
+        if (priority > yoke::control::priority_max) {
+            return session.refuse({EINVAL, fmt::format("priority {} of {} is too high; 0 to {} are allowed", priority,
+                                                       name, yoke::control::priority_max)});
+        }
+        return ask(session, {{"op", "set_priority"}, {"name", name}, {"priority", priority}});
+    });
+}
+
+int yoke_graph_why(yoke_session* handle, const char* name, char** json) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr || json == nullptr) {
+            return missing(session, name == nullptr ? "name" : "json");
+        }
+        *json = nullptr;
+        auto answer = session.ask_graph({{"op", "why"}, {"name", name}}, request_timeout_ns);
+        if (!answer) {
+            return session.refuse(answer.error());
+        }
+        *json = ::strdup(answer->body.value("why", Json::array()).dump().c_str());
+        return *json != nullptr ? 0 : -ENOMEM;
+    });
+}
+
+int yoke_open_pipe(yoke_session* handle, const char* name, const yoke_template* form, int variable, uint32_t capacity,
+                   uint32_t* id) {
+    return guarded(handle, [&](Session& session) {
+        if (name == nullptr || form == nullptr) {
+            return missing(session, name == nullptr ? "name" : "form");
+        }
+        return ask_channel(session,
+                           {{"op", "open_pipe"},
+                            {"name", name},
+                            {"template", yoke::control::message_of(yoke::client::template_of(*form))},
+                            {"variable", variable != 0},
+                            {"capacity", capacity != 0 ? capacity : yoke::control::capacity_default}},
+                           id);
+    });
+}
+
+int yoke_close_pipe(yoke_session* handle, const char* name) {
+    return guarded(handle, [&](Session& session) {
+        return name == nullptr ? missing(session, "name") : ask(session, {{"op", "close_pipe"}, {"name", name}});
+    });
+}
+
+int yoke_serve_function(yoke_session* handle, const char* ptask, yoke_function function, void* user) {
+    return guarded(handle, [&](Session& session) {
+        return ptask == nullptr || function == nullptr ? missing(session, ptask == nullptr ? "ptask" : "function")
+                                                       : session.serve_function(ptask, function, user);
     });
 }
 
@@ -162,6 +278,12 @@ int yoke_run_graph(yoke_session* handle, const char* name) {
 int yoke_terminate_graph(yoke_session* handle, const char* name) {
     return guarded(handle, [&](Session& session) {
         return name == nullptr ? missing(session, "name") : ask(session, {{"op", "terminate_graph"}, {"name", name}});
+    });
+}
+
+int yoke_remove_graph(yoke_session* handle, const char* name) {
+    return guarded(handle, [&](Session& session) {
+        return name == nullptr ? missing(session, "name") : ask(session, {{"op", "remove_graph"}, {"name", name}});
     });
 }
 

@@ -14,7 +14,7 @@ std::string what_of(const Job& job) {
     if (job.prepared.service != nullptr) {
         return fmt::format("service {}", job.prepared.service->name());
     }
-    return job.opcode == YOKE_OP_PUSH ? "push" : job.opcode == YOKE_OP_PULL ? "pull" : "move";
+    return std::string(stream_name(job.opcode));
 }
 
 std::string what_of(const yoke_call& call) {
@@ -205,19 +205,26 @@ int Session::admit_stream(Job& job, yoke_result& result) {
     if (!reach_worker(job.prepared.deadline_ns)) {
         return set(result, lost_error_.code, YOKE_MEMBER_NONE);
     }
-    const bool moves = job.opcode == YOKE_OP_MOVE;
-    if (!graphs_.knows(job.channel) || (moves && !graphs_.knows(job.to))) {
-        return set(result, ENOENT, YOKE_MEMBER_OBJECT);
+    const bool move = job.opcode == YOKE_OP_MOVE;
+    if (!graphs_.knows(job.channel) || (move && !graphs_.knows(job.to))) {
+        return set(result, ENOENT, graphs_.knows(job.channel) ? YOKE_MEMBER_AUX : YOKE_MEMBER_OBJECT);
     }
     if (graphs_.stale()) {
         constexpr std::uint64_t patience_ns = 30'000'000'000;  // kernels are compiled again, or read from the cache
         const std::uint64_t deadline_ns = job.prepared.deadline_ns;
         if (!reopen_graphs(deadline_ns != 0 ? deadline_ns : now_ns() + patience_ns) || !graphs_.remote(job.channel) ||
-            (moves && !graphs_.remote(job.to))) {
+            (move && !graphs_.remote(job.to))) {
             return set(result, EIO, YOKE_MEMBER_OBJECT);
         }
     }
-    if (const auto lost = graphs_.take_restart(job.channel)) {
+    if (job.quiet) {
+        return 0;
+    }
+    auto lost = graphs_.take_restart(job.channel);
+    if (!lost && move) {
+        lost = graphs_.take_restart(job.to);
+    }
+    if (lost) {
         result.status = -ERESTART;
         result.detail = *lost;
         return result.status;
@@ -319,11 +326,9 @@ int Session::start(std::uint32_t index) {
             std::min<std::uint64_t>(choice_.expected_worker_ns(work.shape.in_length, cost), UINT32_MAX));
         express = bytes <= YOKE_EXPRESS_BYTES_MAX && work.plan.chunks <= 1;
     } else {
-        entry.object = graphs_.remote(job.channel)
-                           .value_or(0);  // always by the bulk ring: datablocks of one channel keep their order
+        // Always by the bulk ring: datablocks of one channel keep their order.
+        entry.object = graphs_.remote(job.channel).value_or(0);
         if (job.opcode == YOKE_OP_MOVE) {
-            entry.in_offset = 0;
-            entry.out_offset = 0;
             entry.aux_offset = graphs_.remote(job.to).value_or(0);
         }
     }

@@ -12,7 +12,7 @@ namespace {
 
 using control::Json;
 
-// The worker's number in an answer to open_channel, 0 for an inner channel.
+// The worker's number in an answer to open_channel or open_pipe, 0 for an inner channel.
 Result<std::uint32_t> channel_in(const Json& answer) {
     const auto found = answer.find("channel");
     if (found == answer.end() || !found->is_number_unsigned() || found->get<std::uint64_t>() > UINT32_MAX) {
@@ -36,27 +36,18 @@ bool unanswered(int code) {
 Status Graphs::keep(const Json& body, Json& answer) {
     const auto& op = body.at("op").get_ref<const std::string&>();
     const std::string graph = control::graph_of(body.at("name").get_ref<const std::string&>());
-    if (op == "terminate_graph") {
-        requests_.remove_if([&](const Request& request) { return request.graph == graph; });
-        std::erase_if(channels_, [&](const auto& channel) { return channel.second.graph == graph; });
-        graphs_.erase(graph);
+    if (op == "terminate_graph" || op == "remove_graph" || op == "close_pipe") {
+        end(graph);
         return {};
     }
-    // A pipe's datablocks die with the worker, and nobody opens it again.
-    if (op == "close_pipe") {
-        std::erase_if(channels_, [&](const auto& channel) { return channel.second.graph == graph; });
+    if (op == "why") {
         return {};
     }
-    if (op == "open_pipe") {
-        auto remote = channel_in(answer);
-        if (!remote) {
-            return tl::unexpected(remote.error());
-        }
-        answer["channel"] = number_for(graph, *remote);
-        return {};
+    if (op == "open_port" || (op == "open_ptask" && body.at("kernel").value("form", "") == "client")) {
+        definitions_[body.at("name").get<std::string>()] = body;
     }
     Request request{.graph = graph, .body = body};
-    if (op == "open_channel") {
+    if (op == "open_channel" || op == "open_pipe") {
         auto remote = channel_in(answer);
         if (!remote) {
             return tl::unexpected(remote.error());
@@ -65,13 +56,42 @@ Status Graphs::keep(const Json& body, Json& answer) {
         answer["channel"] = request.channel;
     }
     // What somebody else has made is opened again by whoever made it; the order to run it may be anybody's.
-    const bool ours = was_created(answer) || op == "run_graph" || request.channel != 0;
+    const bool ours = was_created(answer) || op == "run_graph" || op == "set_priority" || request.channel != 0;
+    if (op == "set_priority") {
+        // Only the last one counts.
+        requests_.remove_if(
+            [&](const Request& kept) { return kept.body.at("op") == op && kept.body.at("name") == body.at("name"); });
+    }
     const bool known = std::ranges::any_of(requests_, [&](const Request& kept) { return kept.body == body; });
     graphs_[graph];
     if (ours && !known) {
         requests_.push_back(std::move(request));
     }
     return {};
+}
+
+void Graphs::end(const std::string& graph) {
+    requests_.remove_if([&](const Request& request) { return request.graph == graph; });
+    std::erase_if(channels_, [&](const auto& channel) { return channel.second.graph == graph; });
+    std::erase_if(definitions_, [&](const auto& definition) { return control::graph_of(definition.first) == graph; });
+    graphs_.erase(graph);
+}
+
+Graphs::ClientPtask Graphs::find_ptask(const std::string& name) const {
+    ClientPtask found;
+    for (const auto& [object, body] : definitions_) {
+        if (object == name) {
+            found.ptask = control::ptask_from(body);
+        } else if (body.at("op") == "open_port" && control::ptask_of(object) == name) {
+            found.ports.push_back(control::port_from(body));
+        }
+    }
+    for (const Request& request : requests_) {
+        if (request.channel != 0 && request.body.at("op") == "open_channel") {
+            found.channels.emplace_back(control::channel_from(request.body), request.channel);
+        }
+    }
+    return found;
 }
 
 // The number of a channel is the worker's, unless that was given to another channel before a restart.
@@ -105,8 +125,8 @@ bool Graphs::stale() const {
     return std::ranges::any_of(requests_, [](const Request& request) { return !request.open; });
 }
 
-Status Graphs::reopen_one(Request& request, Link& link, std::uint64_t deadline_ns) {
-    auto answer = link.request(request.body, {}, deadline_ns);
+Status Graphs::reopen_one(Request& request, Link& link, const Keys& keys, std::uint64_t deadline_ns) {
+    auto answer = link.request(keys.for_worker(request.body), {}, deadline_ns);
     if (!answer) {
         return tl::unexpected(answer.error());
     }
@@ -121,12 +141,12 @@ Status Graphs::reopen_one(Request& request, Link& link, std::uint64_t deadline_n
     return {};
 }
 
-Status Graphs::reopen(Link& link, std::uint64_t deadline_ns) {
+Status Graphs::reopen(Link& link, const Keys& keys, std::uint64_t deadline_ns) {
     for (Request& request : requests_) {
         if (request.open) {
             continue;
         }
-        auto opened = reopen_one(request, link, deadline_ns);
+        auto opened = reopen_one(request, link, keys, deadline_ns);
         if (!opened && unanswered(opened.error().code)) {
             return opened;
         }
@@ -166,11 +186,12 @@ std::optional<std::uint64_t> Graphs::take_restart(std::uint32_t channel) {
     return std::exchange(graph.lost_datablocks, 0);
 }
 
-void Graphs::count(std::uint32_t channel, bool push) {
+void Graphs::count(std::uint32_t channel, std::uint64_t pushed, std::uint64_t pulled) {
     const auto found = channels_.find(channel);
     if (found != channels_.end()) {
         Graph& graph = graphs_[found->second.graph];
-        (push ? graph.pushed : graph.pulled)++;
+        graph.pushed += pushed;
+        graph.pulled += pulled;
     }
 }
 

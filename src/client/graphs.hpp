@@ -12,9 +12,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.hpp"
+#include "client/key.hpp"
 #include "client/link.hpp"
+#include "control/graph_file.hpp"
 #include "control/message.hpp"
 
 namespace yoke::client {
@@ -29,15 +33,23 @@ class Graphs {
     // Whether something that was kept is not open at the present worker.
     [[nodiscard]] bool stale() const;
     // Opens what is not open. Fails only when the worker does not answer; what it refuses stays closed.
-    Status reopen(Link& link, std::uint64_t deadline_ns);
+    Status reopen(Link& link, const Keys& keys, std::uint64_t deadline_ns);
+    // What the session has opened of a ptask that is a function of a client: ptask, ports and channels. Empty requests
+    // where it has not.
+    struct ClientPtask {
+        std::optional<control::PtaskDefinition> ptask;
+        std::vector<control::PortDefinition> ports;
+        std::vector<std::pair<control::ChannelDefinition, std::uint32_t>> channels;  // with the session's number
+    };
+    [[nodiscard]] ClientPtask find_ptask(const std::string& name) const;
 
     [[nodiscard]] bool knows(std::uint32_t channel) const { return channels_.contains(channel); }
     // The worker's number of a channel; nothing when it is not open there.
     [[nodiscard]] std::optional<std::uint32_t> remote(std::uint32_t channel) const;
     // Once after a restart of the channel's graph: the datablocks that were lost with the last worker.
     [[nodiscard]] std::optional<std::uint64_t> take_restart(std::uint32_t channel);
-    // A datablock was pushed into, or pulled from, a channel.
-    void count(std::uint32_t channel, bool push);
+    // Datablocks were pushed into, or pulled from, a channel.
+    void count(std::uint32_t channel, std::uint64_t pushed, std::uint64_t pulled);
 
    private:
     struct Request {
@@ -53,13 +65,16 @@ class Graphs {
         bool restarted = false;  // opened again; not said yet
         std::uint64_t lost_datablocks = 0;
     };
+    // Of a port or a client's ptask that somebody may have opened before: what the session knows of it.
+    std::map<std::string, control::Json> definitions_;
     struct Channel {
         std::string graph;
         std::uint32_t remote = 0;  // 0: not open
     };
 
     std::uint32_t number_for(const std::string& graph, std::uint32_t remote);
-    Status reopen_one(Request& request, Link& link, std::uint64_t deadline_ns);
+    Status reopen_one(Request& request, Link& link, const Keys& keys, std::uint64_t deadline_ns);
+    void end(const std::string& graph);
 
     std::list<Request> requests_;  // in the order in which they were granted
     std::map<std::string, Graph> graphs_;

@@ -23,7 +23,7 @@ Result<Key*> Keys::create(std::uint16_t service, std::span<const std::byte> byte
     if (!secret) {
         return tl::unexpected(secret.error());
     }
-    return &keys_.emplace_back(*found, std::move(*local), std::move(*secret));
+    return &keys_.emplace_back(*found, std::move(*local), std::move(*secret), ++last_number_);
 }
 
 Status Keys::send(Key& key, Link& link, std::uint64_t deadline_ns) {
@@ -86,6 +86,23 @@ void Keys::collect(Link* link, std::uint64_t deadline_ns) {
         key = keys_.erase(key);
         condemned_--;
     }
+}
+
+control::Json Keys::for_worker(const control::Json& body) const {
+    control::Json translated = body;
+    const auto translate = [this](control::Json& kernel) {
+        if (const auto number = kernel.find("key"); number != kernel.end()) {
+            const auto key = std::ranges::find(keys_, number->get<std::uint32_t>(), &Key::number);
+            *number = key != keys_.end() && key->remote != 0 ? key->remote : UINT32_MAX;
+        }
+    };
+    if (translated.at("op") == "open_ptask") {
+        translate(translated["kernel"]);
+        if (translated.contains("others")) {
+            std::ranges::for_each(translated["others"], translate);
+        }
+    }
+    return translated;
 }
 
 void Keys::erase(const Key* key) {

@@ -20,8 +20,8 @@ namespace yoke::client {
 
 class Key {
    public:
-    Key(const service::Service& service, std::unique_ptr<service::Key> local, Secret secret)
-        : service_(service), local_(std::move(local)), secret_(std::move(secret)) {}
+    Key(const service::Service& service, std::unique_ptr<service::Key> local, Secret secret, std::uint32_t id)
+        : number(id), service_(service), local_(std::move(local)), secret_(std::move(secret)) {}
 
     static Key* from(const yoke_key* key) { return const_cast<Key*>(reinterpret_cast<const Key*>(key)); }
     [[nodiscard]] yoke_key* handle() { return reinterpret_cast<yoke_key*>(this); }
@@ -30,9 +30,10 @@ class Key {
     [[nodiscard]] const service::Key* local() const { return local_.get(); }
     [[nodiscard]] std::span<const std::byte> bytes() const { return secret_.bytes(); }
 
-    std::uint32_t remote = 0;  // id in the worker; 0: the worker does not have it
-    std::uint32_t uses = 0;    // calls in flight or quarantined
-    bool condemned = false;    // destroyed by its owner
+    const std::uint32_t number;  // of the session: the same at every worker, never 0
+    std::uint32_t remote = 0;    // id in the worker; 0: the worker does not have it
+    std::uint32_t uses = 0;      // calls in flight or quarantined
+    bool condemned = false;      // destroyed by its owner
 
    private:
     const service::Service& service_;
@@ -57,6 +58,9 @@ class Keys {
     [[nodiscard]] bool has_condemned() const { return condemned_ != 0; }
     // Wipes condemned keys that nothing uses, in the worker too where there is a `link`.
     void collect(Link* link, std::uint64_t deadline_ns);
+    // A request about graphs with the worker's ids of keys in the place of the session's numbers. A key that the worker
+    // does not have gets an id that no key has.
+    [[nodiscard]] control::Json for_worker(const control::Json& body) const;
     // Wipes a key now.
     void erase(const Key* key);
 
@@ -64,6 +68,7 @@ class Keys {
     Vault vault_;  // outlives the keys
     std::list<Key> keys_;
     std::uint32_t condemned_ = 0;
+    std::uint32_t last_number_ = 0;
 };
 
 }  // namespace yoke::client

@@ -235,19 +235,20 @@ void Session::resolve(std::uint32_t index) {
     tickets_.end(index);
 }
 
-// A push or pull is not repeated: the datablock may have been taken, or have been lost with the graph.
+// A push, pull or move is not repeated: the datablock may have been taken, or have been lost with the graph.
 void Session::resolve_stream(std::uint32_t index) {
     Ticket& ticket = tickets_[index];
     const std::uint64_t deadline_ns = ticket.job.prepared.deadline_ns;
     const bool reopened = state_ == State::linked &&
                           reopen_graphs(deadline_ns != 0 ? deadline_ns : now_ns() + reopen_timeout_ns).has_value();
-    if (!reopened || !graphs_.remote(ticket.job.channel)) {
+    const Job& job = ticket.job;
+    if (!reopened || !graphs_.remote(job.channel) || (job.opcode == YOKE_OP_MOVE && !graphs_.remote(job.to))) {
         end_with(index, EIO);
         return;
     }
     ticket.result = {};
     ticket.result.status = -ERESTART;
-    ticket.result.detail = graphs_.take_restart(ticket.job.channel).value_or(0);
+    ticket.result.detail = job.quiet ? 0 : graphs_.take_restart(job.channel).value_or(0);
     tickets_.end(index);
 }
 
@@ -255,7 +256,7 @@ Status Session::reopen_graphs(std::uint64_t deadline_ns) {
     if (!graphs_.stale()) [[likely]] {
         return {};
     }
-    return graphs_.reopen(link_, deadline_ns);
+    return graphs_.reopen(link_, keys_, deadline_ns);
 }
 
 Result<control::Message> Session::ask_graph(const control::Json& body, std::uint64_t timeout_ns) {
@@ -264,7 +265,8 @@ Result<control::Message> Session::ask_graph(const control::Json& body, std::uint
         if (!reach_worker(deadline_ns)) {
             return tl::unexpected(lost_error_);
         }
-        auto answer = reopen_graphs(deadline_ns).and_then([&] { return link_.request(body, {}, deadline_ns); });
+        auto answer =
+            reopen_graphs(deadline_ns).and_then([&] { return link_.request(keys_.for_worker(body), {}, deadline_ns); });
         if (answer) {
             auto kept = graphs_.keep(body, answer->body);
             return kept ? std::move(answer) : tl::unexpected(kept.error());

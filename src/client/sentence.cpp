@@ -52,6 +52,10 @@ std::string sentence_for_invalid(const yoke_result& result, std::string_view wha
 
 }  // namespace
 
+std::string_view stream_name(std::uint8_t opcode) {
+    return opcode == YOKE_OP_PUSH ? "push" : opcode == YOKE_OP_PULL ? "pull" : "move";
+}
+
 std::string sentence_for(const yoke_result& result, std::string_view what) {
     switch (-result.status) {
         case EINVAL:

@@ -21,6 +21,7 @@
 #include "client/allocator.hpp"
 #include "client/choice.hpp"
 #include "client/flight.hpp"
+#include "client/function.hpp"
 #include "client/graphs.hpp"
 #include "client/key.hpp"
 #include "client/link.hpp"
@@ -48,6 +49,7 @@ class Session {
     int free(void* memory);
     int create_key(std::uint16_t service, std::span<const std::byte> bytes, yoke_key*& key);
     int destroy_key(yoke_key* key);
+    [[nodiscard]] bool knows_key(const yoke_key* key) const { return keys_.knows(Key::from(key)); }
 
     // Calls that wait for their end; `measured`: the caller wants the times.
     int call(const yoke_call& call, bool measured, yoke_result& result);
@@ -62,6 +64,9 @@ class Session {
     // A request about graphs (docs/control.md); reconnects first if the worker is lost. Channels in answers have
     // numbers of the session.
     Result<control::Message> ask_graph(const control::Json& body, std::uint64_t timeout_ns);
+
+    // Serves a ptask that is a function of this process; see function.hpp.
+    int serve_function(const std::string& ptask, yoke_function function, void* user);
 
    private:
     enum class State : std::uint8_t {
@@ -106,11 +111,15 @@ class Session {
     bool await_stranded(std::uint32_t index, std::uint64_t until_ns);
     void harvest();
     void finish(std::uint32_t index, const yoke_completion& completion);
+    void count_datablocks(const Job& job, std::uint64_t detail);
     void end_with(std::uint32_t index, int code);
     void expire(std::uint32_t index);
     std::uint64_t expire_overdue();
     int run_callbacks();
     void tidy();
+
+    // function.cpp
+    std::optional<Error> take_failed_function();
 
     // recovery.cpp
     void check_worker(std::uint64_t until_ns);
@@ -136,6 +145,7 @@ class Session {
     Allocator allocator_;
     Keys keys_;
     Graphs graphs_;
+    std::vector<std::unique_ptr<Function>> functions_;
     Tickets tickets_;
     std::optional<Flights> flights_;  // empty in a local session
     std::optional<ring::Waiter> waiter_;

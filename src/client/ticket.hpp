@@ -16,10 +16,12 @@ namespace yoke::client {
 // A call, push, pull or move as it was asked for.
 struct Job {
     std::uint8_t opcode = YOKE_OP_CALL;
-    std::uint8_t flags = 0;     // push: YOKE_FLAG_END
-    std::uint32_t channel = 0;  // push, pull, move
-    std::uint32_t to = 0;       // move: the other channel
-    Prepared prepared;          // service == nullptr for push and pull, which only use work.in/out and lengths
+    std::uint8_t flags = 0;     // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK, YOKE_FLAG_DRAIN
+    std::uint32_t channel = 0;  // push, pull; move: source
+    std::uint32_t to = 0;       // move: destination
+    bool quiet = false;         // a function's (function.hpp): leaves the news of a restart to the caller's next one
+    // service == nullptr for all but calls, which only use work.in/out, lengths and parameters.
+    Prepared prepared;
 };
 
 struct Ticket {

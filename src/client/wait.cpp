@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/clock.hpp"
+#include "client/sentence.hpp"
 #include "client/session.hpp"
 
 namespace yoke::client {
@@ -30,13 +31,36 @@ std::uint64_t until_of(std::uint64_t timeout_ns) {
 
 }  // namespace
 
+// What a push, pull or move that succeeded has changed of the number of datablocks in graphs.
+void Session::count_datablocks(const Job& job, std::uint64_t detail) {
+    switch (job.opcode) {
+        case YOKE_OP_PUSH:
+            graphs_.count(job.channel, 1, 0);
+            break;
+        case YOKE_OP_PULL:
+            graphs_.count(job.channel, 0,
+                          (job.flags & YOKE_FLAG_PEEK) != 0    ? 0
+                          : (job.flags & YOKE_FLAG_DRAIN) != 0 ? detail
+                                                               : 1);
+            break;
+        case YOKE_OP_MOVE:
+            graphs_.count(job.channel, 0, 1);
+            graphs_.count(job.to, 1, 0);
+            break;
+        default:
+            break;
+    }
+}
+
 void Session::finish(std::uint32_t index, const yoke_completion& completion_untrusted) {
     Ticket& ticket = tickets_[index];
     const yoke_completion& end = completion_untrusted;
     const bool failed = end.status != 0;
-    if (!failed && ticket.job.opcode != YOKE_OP_CALL) {
-        graphs_.count(ticket.job.channel, ticket.job.opcode == YOKE_OP_PUSH);
+    if (!failed) {
+        count_datablocks(ticket.job, end.detail);
     }
+    const bool told = !failed && (ticket.job.opcode == YOKE_OP_PULL || ticket.job.opcode == YOKE_OP_MOVE) &&
+                      (ticket.job.flags & YOKE_FLAG_DRAIN) == 0;
     ticket.result = {
         .status = end.status > 0 || end.status < -4095 ? -EPROTO : end.status,
         .where = end.where,
@@ -50,7 +74,9 @@ void Session::finish(std::uint32_t index, const yoke_completion& completion_untr
         .queued_ns = end.queued_ns,
         .run_ns = end.run_ns,
         .detail = end.detail,
-        .sequence = end.sequence};
+        .sequence = end.sequence,
+        .extent = {told ? static_cast<std::uint32_t>(end.detail) : 0,
+                   told ? static_cast<std::uint32_t>(end.detail >> 32U) : 0}};
     tickets_.end(index);
 }
 
@@ -232,9 +258,7 @@ int Session::wait(yoke_ticket id, std::uint64_t timeout_ns, yoke_result& result)
         result = tickets_[index].result;
         const Job& job = tickets_[index].job;
         if (result.status != 0) {
-            failed(result, job.prepared.service != nullptr ? job.prepared.service->name()
-                           : job.opcode == YOKE_OP_PUSH    ? "push"
-                                                           : "pull");
+            failed(result, job.prepared.service != nullptr ? job.prepared.service->name() : stream_name(job.opcode));
         }
         tickets_.give_back(index);
     }
@@ -270,6 +294,9 @@ int Session::dispatch(std::uint64_t timeout_ns) {
     }
     tidy();
     harvest();
+    for (const auto& function : functions_) {
+        function->go_on();
+    }
     std::uint64_t next = expire_overdue();
     const std::uint64_t until = until_of(timeout_ns);
     std::uint64_t spin = flights_ ? spin_.budget(flights_->expected_ns() / (flights_->count() + 1)) : 0;
@@ -292,7 +319,9 @@ int Session::dispatch(std::uint64_t timeout_ns) {
             break;
         }
     }
-    return run_callbacks();
+    const int count = run_callbacks();
+    const std::optional<Error> failed_function = take_failed_function();
+    return failed_function ? refuse(*failed_function) : count;
 }
 
 int Session::cancel(yoke_ticket id) {

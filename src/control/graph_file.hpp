@@ -56,7 +56,7 @@ struct PortDefinition {
     bool variable = false;  // datablocks may be shorter than the template, by whole elements
     Meta meta = Meta::none;
     std::string of{};                     // meta size: the out port; descriptor: the in port. In full
-    bool descriptor = false;            // out, no argument: tells bytes and extents of the datablocks of port `of`
+    bool descriptor = false;              // out, no argument: tells bytes and extents of the datablocks of port `of`
     std::vector<std::uint8_t> initial{};  // init: the bytes of one element, repeated; empty: zeros
 
     [[nodiscard]] bool takes() const { return direction != Direction::out; }
@@ -89,7 +89,7 @@ struct KernelDefinition {
     std::string form = "opencl";                 // "opencl", "cuda", "ptx", "cubin", "service", "client"
     std::array<std::string, 3> geometry_from{};  // per dimension: "first-input", "largest-input", "first-output" or a
                                                  // port in full, whose extent in that dimension it is; "": first input
-    std::vector<std::uint8_t> parameters{};        // service: struct yoke_params_*
+    std::vector<std::uint8_t> parameters{};      // service: struct yoke_params_*
     bool decrypt = false;                        // service: YOKE_FLAG_DECRYPT
     std::uint32_t key = 0;                       // service: key of the session that opens the ptask
 
@@ -138,7 +138,7 @@ struct ChannelDefinition {
     std::optional<std::string> source;       // port, or nothing: pushed from outside
     std::optional<std::string> destination;  // port, or nothing: pulled from outside
     std::uint32_t capacity = capacity_default;
-    bool back = false;                           // back edge: may close a circle
+    bool back = false;                             // back edge: may close a circle
     Predicate source_when{};                       // what does not pass does not enter the channel
     Predicate destination_when{};                  // what does not pass is dropped when its turn comes
     std::optional<EndpointDefinition> endpoint{};  // of the end that is no port

@@ -187,11 +187,12 @@ class Wiring {
         const auto found = ports_.find(port.of);
         const bool gives = port.meta == Meta::size;
         if (found != ports_.end() &&
-            (gives ? graph_.ports[found->second].gives() : graph_.ports[found->second].takes())) {
+            graph_.ports[found->second].direction == (gives ? Direction::out : Direction::in) &&
+            (!gives || graph_.ports[found->second].variable)) {
             return std::nullopt;
         }
         return wrong_port(index, fmt::format("port {} is about {}, which is no {} port of this ptask; name one",
-                                             in_quotes(port.name), in_quotes(port.of), gives ? "out" : "in"));
+                                             in_quotes(port.name), in_quotes(port.of), gives ? "variable out" : "in"));
     }
 
     std::optional<Miswiring> check_persist(std::size_t index) {

@@ -180,6 +180,8 @@ constexpr std::array<Member, 3> adopt_members{{
     {"limits", Kind::object, true, {}, &limits_schema},
 }};
 
+constexpr std::array<Member, 1> restore_members{{{"limits", Kind::object, true, {}, &limits_schema}}};
+
 struct Request {
     Peer peer;
     std::string_view op;
@@ -202,6 +204,7 @@ constexpr Request requests[] = {
     {Peer::client_to_worker, "open_channel", {open_channel_members}},
     {Peer::client_to_worker, "run_graph", {name_members}},
     {Peer::client_to_worker, "terminate_graph", {name_members}},
+    {Peer::client_to_worker, "remove_graph", {name_members}},
     {Peer::client_to_worker, "set_priority", {set_priority_members}},
     {Peer::client_to_worker, "why", {name_members}},
     {Peer::client_to_worker, "open_pipe", {open_pipe_members}},
@@ -209,6 +212,7 @@ constexpr Request requests[] = {
     {Peer::worker_to_broker, "register", {register_members}},
     {Peer::worker_to_broker, "inventory", {inventory_message_members}},
     {Peer::broker_to_worker, "adopt", {adopt_members}},
+    {Peer::broker_to_worker, "restore", {restore_members}},
     {Peer::broker_to_worker, "report", {}},
     {Peer::broker_to_worker, "end", {}},
 };

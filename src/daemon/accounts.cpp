@@ -27,18 +27,20 @@ constexpr std::size_t waiting_per_account = 1024;
 constexpr std::uint64_t patience_ns = 2'000'000'000;  // longer pauses are told to the client instead of waited for
 constexpr std::size_t accounts_max = 4096;  // remembered; beyond, those without worker and history are forgotten
 
-// Variables that a worker of a private instance takes over: where its user keeps things, which OpenCL platform he
-// wants, and how sanitizers report. A worker of the system instance gets none of them.
-constexpr std::array<std::string_view, 9> inherited{"HOME",
-                                                    "PATH",
-                                                    "LANG",
-                                                    "TMPDIR",
-                                                    "XDG_CACHE_HOME",
-                                                    "XDG_RUNTIME_DIR",
-                                                    "OCL_ICD_VENDORS",
-                                                    "OCL_ICD_FILENAMES",
-                                                    "YOKE_LIBEXEC_DIR"};
-constexpr std::array<std::string_view, 6> inherited_prefixes{"POCL_",  "YOKE_OPENCL", "ASAN_",
+// Variables that a worker of a private instance takes over: where its user keeps things, which device and
+// OpenCL platform he wants, and how sanitizers report. A worker of the system instance gets none of them.
+constexpr std::array<std::string_view, 11> inherited{"HOME",
+                                                     "PATH",
+                                                     "LANG",
+                                                     "TMPDIR",
+                                                     "XDG_CACHE_HOME",
+                                                     "XDG_RUNTIME_DIR",
+                                                     "OCL_ICD_VENDORS",
+                                                     "OCL_ICD_FILENAMES",
+                                                     "LD_LIBRARY_PATH",
+                                                     "YOKE_DEVICE",
+                                                     "YOKE_LIBEXEC_DIR"};
+constexpr std::array<std::string_view, 7> inherited_prefixes{"POCL_",  "YOKE_OPENCL", "CUDA_", "ASAN_",
                                                              "UBSAN_", "LSAN_",       "TSAN_"};
 
 bool is_inherited(std::string_view variable) {
@@ -273,6 +275,10 @@ Status Broker::start_worker(Account& account) {
     Fd own(ends[0]);
     const std::uint64_t generation = account.generation + 1;
     std::vector<std::string> environment = worker_environment(options_.private_instance, account.uid);
+    if (const std::string state = options_.state.of(account.uid); !state.empty()) {
+        options_.state.prepare(account.uid);
+        environment.push_back("YOKE_STATE_DIR=" + state);
+    }
     environment.push_back(fmt::format("YOKE_WORKER_TOKEN={}", secret_.token(account.uid, generation)));
     environment.push_back(fmt::format("YOKE_WORKER_GENERATION={}", generation));
     environment.push_back(fmt::format("YOKE_WORKER_ALONE_S={}", options_.config.worker_alone_s));
@@ -290,6 +296,7 @@ Status Broker::start_worker(Account& account) {
         return tl::unexpected(worker.error());
     }
     account.worker = std::move(*worker);
+    account.wanted = false;
     account.supervision.started(now_ns());
     write_roster();
     log_info(Topic::daemon, "worker started", {{"account", account.uid}, {"pid", pid}, {"generation", generation}});
@@ -306,6 +313,10 @@ Worker::Handlers Broker::worker_handlers(uid_t uid) {
                 if (ending_) {
                     account.worker->end(now_ns());
                 } else {
+                    if (options_.state.wants_worker(uid)) {
+                        account.worker->restore(
+                            {{"graphs", options_.config.account_graphs}, {"objects", options_.config.account_objects}});
+                    }
                     serve_waiting(account);
                 }
                 ask_reports(account);
@@ -341,7 +352,8 @@ void Broker::on_worker_died(uid_t uid, const std::string& how) {
             account,
             {EIO, fmt::format("worker of account {} ended while it started ({}); yoked's log says why", uid, how)}, 0);
     }
-    if (!account.waiting.empty() && !ending_) {
+    account.wanted = options_.state.wants_worker(uid);
+    if ((account.wanted || !account.waiting.empty()) && !ending_) {
         ensure_worker(account);
     }
     on_reported(uid, 0);
@@ -370,6 +382,19 @@ void Broker::recover_workers() {
         }
     }
     write_roster();
+}
+
+// Graphs that persist need no client: their accounts' workers are started with yoked.
+void Broker::start_wanted_workers() {
+    for (const uid_t uid : options_.state.accounts()) {
+        if ((::geteuid() == 0 || uid == ::geteuid()) && options_.state.wants_worker(uid)) {
+            Account& account = account_of(uid);
+            account.wanted = !account.worker;
+            if (account.wanted) {
+                ensure_worker(account);
+            }
+        }
+    }
 }
 
 void Broker::write_roster() {

@@ -48,6 +48,7 @@ Result<std::unique_ptr<Broker>> Broker::create(control::Loop& loop, Options opti
     }
     broker->tick_ = std::move(*tick);
     broker->recover_workers();
+    broker->start_wanted_workers();
     broker->schedule_tick();
     return broker;
 }
@@ -104,7 +105,7 @@ void Broker::schedule_tick() {
     bool leases = false;
     for (const auto& [uid, account] : accounts_) {
         const bool running = account.worker && account.worker->state() == Worker::State::running;
-        waiting = waiting || !account.waiting.empty() || (account.worker && !running);
+        waiting = waiting || !account.waiting.empty() || account.wanted || (account.worker && !running);
         leases = leases || running;
     }
     if (!waiting && !leases && !options_.private_instance) {
@@ -125,9 +126,11 @@ void Broker::on_tick() {
     const std::uint64_t now = now_ns();
     tick_at_ns_ = 0;
     bool workers = false;
+    bool wanted = false;
     for (auto& [uid, account] : accounts_) {
         tick_account(account, now);
         workers = workers || account.worker;
+        wanted = wanted || account.wanted;
     }
     std::vector<std::uint64_t> late;
     for (const auto& [report, listing] : listings_) {
@@ -143,7 +146,7 @@ void Broker::on_tick() {
         loop_.exit(0);
         return;
     }
-    if (workers || !clients_.empty()) {
+    if (workers || wanted || !clients_.empty()) {
         idle_since_ns_ = now;
     } else if (options_.private_instance && now - idle_since_ns_ >= options_.config.idle_exit_s * ns_per_s) {
         log_info(Topic::daemon, "idle: nobody is connected", {});
@@ -154,7 +157,7 @@ void Broker::on_tick() {
 
 void Broker::tick_account(Account& account, std::uint64_t now) {
     if (!account.worker) {
-        if (!account.waiting.empty() && !ending_) {
+        if ((account.wanted || !account.waiting.empty()) && !ending_) {
             ensure_worker(account);
         }
         return;

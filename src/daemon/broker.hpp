@@ -22,6 +22,7 @@
 #include "daemon/pipes.hpp"
 #include "daemon/roster.hpp"
 #include "daemon/secret.hpp"
+#include "daemon/state_directory.hpp"
 #include "daemon/supervision.hpp"
 #include "daemon/worker.hpp"
 
@@ -35,6 +36,7 @@ class Broker {
         std::string socket;     // path of the listening socket
         std::string directory;  // runtime directory: secret, list of workers
         std::string worker_program;
+        StateDirectory state;
     };
 
     // Takes the workers of a predecessor into its books and starts answering.
@@ -72,12 +74,14 @@ class Broker {
         std::unique_ptr<Worker> worker;
         std::deque<Waiting> waiting;  // connects
         std::uint64_t idle_since_ns = 0;
+        bool wanted = false;  // has graphs that persist, and no worker
     };
     struct Listing {
         ClientId client = 0;
         control::Json request;
         std::set<uid_t> accounts;  // shown
         std::set<uid_t> awaited;   // not reported yet
+        std::set<uid_t> kept;      // accounts whose graphs that persist are shown
         std::uint64_t deadline_ns = 0;
     };
 
@@ -110,6 +114,7 @@ class Broker {
     void on_worker_died(uid_t uid, const std::string& how);
     [[nodiscard]] Result<control::Json> limits_for(const Account& account) const;
     void recover_workers();
+    void start_wanted_workers();
     void write_roster();
 
     // listing.cpp: what there is
@@ -118,6 +123,7 @@ class Broker {
     void ask_reports(Account& account);
     void on_reported(uid_t uid, std::uint64_t report);
     void finish_listing(const Listing& listing);
+    void add_kept_graphs(const Listing& listing, control::Json& graphs) const;
     [[nodiscard]] control::Json worker_summary(const Account& account) const;
 
     // broker.cpp: time

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/clock.hpp"
+#include "control/kept_graph.hpp"
 #include "daemon/broker.hpp"
 
 namespace yoke::daemon {
@@ -69,14 +70,15 @@ void Broker::on_list(ClientId id, const control::Json& request) {
         answer(id, control::answer_error(request, {EBUSY, "too many listings are being made; try again"}));
         return;
     }
-    Listing listing{id, request, {}, {}, now_ns() + options_.config.report_timeout_ms * ns_per_ms};
+    Listing listing{id, request, {}, {}, {}, now_ns() + options_.config.report_timeout_ms * ns_per_ms};
     const std::uint64_t report = ++last_report_;
     for (auto& [uid, account] : accounts_) {
         if (!is_superior(client) && uid != client.peer.uid) {
             continue;
         }
         listing.accounts.insert(uid);
-        if (kind == "workers" || kind == "pipes" || !account.worker || account.worker->state() == Worker::State::ending) {
+        if (kind == "workers" || kind == "pipes" || !account.worker ||
+            account.worker->state() == Worker::State::ending) {
             continue;
         }
         listing.awaited.insert(uid);
@@ -86,6 +88,11 @@ void Broker::on_list(ClientId id, const control::Json& request) {
             // It is about to register, with its inventory, or to be given up.
             listing.deadline_ns =
                 std::max(listing.deadline_ns, now_ns() + options_.config.recover_timeout_ms * ns_per_ms);
+        }
+    }
+    for (const uid_t uid : options_.state.accounts()) {
+        if (is_superior(client) || uid == client.peer.uid) {
+            listing.kept.insert(uid);
         }
     }
     if (listing.awaited.empty()) {
@@ -148,6 +155,9 @@ void Broker::finish_listing(const Listing& listing) {
                 array.push_back(std::move(object));
             }
         }
+        if (kind == "graphs") {
+            add_kept_graphs(listing, array);
+        }
     }
     if (wanted.empty() || wanted == "pipes") {
         control::Json& array = body["pipes"] = control::Json::array();
@@ -159,6 +169,26 @@ void Broker::finish_listing(const Listing& listing) {
         }
     }
     answer(listing.client, body);
+}
+
+// Graphs that persist are there without a worker, too: stopped, or about to be brought back.
+void Broker::add_kept_graphs(const Listing& listing, control::Json& graphs) const {
+    std::set<std::pair<uid_t, std::string>> there;
+    for (const control::Json& graph : graphs) {
+        if (const auto name = graph.find("name"); name != graph.end() && name->is_string()) {
+            there.emplace(graph["account"].get<uid_t>(), name->get<std::string>());
+        }
+    }
+    for (const uid_t uid : listing.kept) {
+        for (const auto& [state, text] :
+             {std::pair{control::KeptState::running, "waiting"}, std::pair{control::KeptState::stopped, "stopped"}}) {
+            for (const std::string& name : control::kept_graphs(options_.state.of(uid), state)) {
+                if (there.emplace(uid, name).second) {
+                    graphs.push_back({{"name", name}, {"account", uid}, {"state", text}, {"persist", true}});
+                }
+            }
+        }
+    }
 }
 
 }  // namespace yoke::daemon

@@ -211,6 +211,12 @@ void Worker::ask_report(std::uint64_t report) {
     }
 }
 
+void Worker::restore(const Json& limits) {
+    if (link_) {
+        link_->send({{"op", "restore"}, {"limits", limits}});
+    }
+}
+
 void Worker::end(std::uint64_t now_ns) {
     if (state_ == State::ending) {
         return;

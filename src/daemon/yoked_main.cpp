@@ -21,6 +21,7 @@
 #include "daemon/broker.hpp"
 #include "daemon/config.hpp"
 #include "daemon/instance.hpp"
+#include "daemon/state_directory.hpp"
 
 namespace yoke::daemon {
 namespace {
@@ -105,10 +106,11 @@ Result<int> serve(Instance& instance, const Arguments& arguments, Config config)
     if (!loop) {
         return tl::unexpected(loop.error());
     }
-    auto broker = Broker::create(*loop,
-                                 {std::move(config), arguments.private_instance, instance.socket_path(),
-                                  instance.directory(), std::move(*worker_program)},
-                                 instance.take_listener());
+    auto broker =
+        Broker::create(*loop,
+                       {std::move(config), arguments.private_instance, instance.socket_path(), instance.directory(),
+                        std::move(*worker_program), StateDirectory::find(arguments.private_instance)},
+                       instance.take_listener());
     if (!broker) {
         return tl::unexpected(broker.error());
     }

@@ -15,6 +15,7 @@
 #include "base/clock.hpp"
 #include "control/limits.hpp"
 #include "cost/model.hpp"
+#include "executive/cuda/open.hpp"
 #include "executive/host/bulk.hpp"
 #include "executive/host/express.hpp"
 #include "executive/host/poller.hpp"
@@ -52,7 +53,7 @@ Status check_memory(SessionId id, const SessionMemory& memory) {
 
 }  // namespace
 
-struct Executive::Impl {
+struct Executive::Impl final : Lender {
     Impl(const Limits& session_limits, StreamSink* stream_sink)
         : limits(session_limits),
           sink(stream_sink),
@@ -62,7 +63,24 @@ struct Executive::Impl {
           express(express_poller, stream_sink, costs, [this](std::uint64_t now) { return beat(now); }),
           bulk(bulk_poller, stream_sink, costs, threads, session_limits.bulk_spin_ns, sessions_max) {}
 
+    void ring_back(Session& session, std::uint64_t head, bool refused, std::uint64_t calls) noexcept override {
+        session.rings[YOKE_RING_EXPRESS].resume(head);
+        express_poller.give_back(session, refused, calls);
+    }
+    void call_done(Session& session, BulkCall& call, int status, std::uint64_t begun_ns) noexcept override {
+        bulk.call_done(session, call, status, begun_ns);
+    }
+
     Status start() {
+        if (limits.cuda) {
+            auto opened = cuda::open_accelerator(limits, *this);
+            if (!opened) {
+                return tl::unexpected<Error>(opened.error());
+            }
+            device = std::move(*opened);
+            express.use(device.get(), limits.device_after_calls);
+            bulk.use(device.get());
+        }
         for (Poller* poller : {&express_poller, &bulk_poller}) {
             if (Status status = poller->open(); !status) {
                 return status;
@@ -97,6 +115,9 @@ struct Executive::Impl {
     // Stops serving a session that is still in the table.
     void quiesce(Session& session) {
         session.closed.store(true, std::memory_order_release);
+        if (device != nullptr) {
+            device->leave(session);
+        }
         express_poller.remove(session);
         bulk_poller.remove(session);
         bulk.await_executing(session);
@@ -116,6 +137,7 @@ struct Executive::Impl {
     Poller bulk_poller;
     ExpressThread express;
     BulkThreads bulk;
+    std::unique_ptr<Accelerator> device;  // null: none is wanted
 };
 
 Executive::Executive(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -141,6 +163,7 @@ Executive::~Executive() {
     }
     impl_->bulk.stop();
     impl_->express.stop();
+    impl_->device.reset();
 }
 
 Status Executive::add_session(SessionId id, SessionMemory memory) {
@@ -152,6 +175,9 @@ Status Executive::add_session(SessionId id, SessionMemory memory) {
     }
     auto owner = std::make_unique<Session>(id, std::move(memory), impl_->limits.keys_per_session);
     Session& session = *owner;
+    if (impl_->device != nullptr) {
+        impl_->device->join(session);
+    }
     yoke_status_page& page = session.view.status_page();
     for (const ring::Consumer& ring : session.rings) {
         ring.set_asleep(true);
@@ -193,6 +219,9 @@ void Executive::remove_session(SessionId id) {
     const auto found = impl_->sessions.find(id);
     last = std::move(found->second);
     impl_->sessions.erase(found);
+    if (impl_->device != nullptr) {
+        impl_->device->bury(std::move(last->device), std::move(last->memory));
+    }
 }
 
 Result<std::uint32_t> Executive::add_key(SessionId id, const service::Service& service,
@@ -206,7 +235,11 @@ Result<std::uint32_t> Executive::add_key(SessionId id, const service::Service& s
     if (found == impl_->sessions.end()) {
         return fail(ENOTCONN, "session {} is not served", id);
     }
-    return found->second->keys.add(service, std::move(*key));
+    auto number = found->second->keys.add(service, std::move(*key));
+    if (number && impl_->device != nullptr) {
+        impl_->device->add_key(*found->second, *number, service.id(), bytes);
+    }
+    return number;
 }
 
 Status Executive::remove_key(SessionId id, std::uint32_t key) {
@@ -215,7 +248,11 @@ Status Executive::remove_key(SessionId id, std::uint32_t key) {
     if (found == impl_->sessions.end()) {
         return fail(ENOTCONN, "session {} is not served", id);
     }
-    return found->second->keys.remove(key);
+    Status removed = found->second->keys.remove(key);
+    if (removed && impl_->device != nullptr) {
+        impl_->device->remove_key(*found->second, key);
+    }
+    return removed;
 }
 
 void Executive::complete(const Ticket& ticket, const yoke_completion& completion) noexcept {
@@ -248,6 +285,10 @@ SessionReport Executive::report(SessionId id) const {
     report.keys = session.keys.count();
     report.fault = session.fault_member.load(std::memory_order_acquire);
     return report;
+}
+
+DeviceReport Executive::device() const {
+    return impl_->device == nullptr ? DeviceReport{} : impl_->device->report();
 }
 
 unsigned Executive::lanes() const {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include <uapi/yoke.h>
 
@@ -66,6 +67,26 @@ struct Limits {
     std::uint64_t express_spin_ns = 50'000;  // polling without work before a ring goes cold
     std::uint64_t bulk_spin_ns = 50'000;
     std::uint32_t keys_per_session = 1024;
+    // The CUDA device: opened beside everything else if wanted; until it is open, and where there is none, the host
+    // executes everything.
+    bool cuda = false;
+    std::uint32_t device_after_calls = 2;            // calls of a hot express ring before the device is offered it
+    std::uint64_t device_idle_ns = 500'000;          // without an entry before the device gives a ring back
+    std::uint64_t device_park_ns = 20'000'000;       // without a ring before the resident kernel parks
+    std::uint32_t device_bulk_bytes = 256U * 1024U;  // shorter bulk calls are executed by the host
+};
+
+// Of the device, for people and inventories.
+struct DeviceReport {
+    std::string state = "none";  // "none", "opening", "open", "failed"
+    std::string description;     // "NVIDIA H100 80GB HBM3"
+    std::string error;           // why it failed
+    std::uint64_t launches = 0;  // of the resident kernel
+    std::uint64_t rings = 0;     // attached now
+    std::uint64_t attachments = 0;
+    std::uint64_t express_calls = 0;
+    std::uint64_t bulk_calls = 0;
+    bool resident = false;
 };
 
 // Memory of one session, already created or checked (see session.hpp in worker/).
@@ -114,6 +135,7 @@ class Executive {
     void complete(const Ticket& ticket, const yoke_completion& completion) noexcept;
 
     [[nodiscard]] SessionReport report(SessionId id) const;
+    [[nodiscard]] DeviceReport device() const;
     // Number of lanes for which keys are made: express thread + bulk threads.
     [[nodiscard]] unsigned lanes() const;
 

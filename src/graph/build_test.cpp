@@ -114,8 +114,8 @@ TEST_F(BuildTest, ChecksChannels) {
     runtime_.must(runtime_.open_ptask("/g/p", "add", 4, {"in", "=out"}, {1}));
     runtime_.must(runtime_.open_ptask("/g/q", "add", 5, {"in", "=out"}, {1}));
     expect(runtime_.open_channel("/g/c", std::nullopt, std::nullopt), EINVAL, "both ends outside");
-    expect(runtime_.open_channel("/g/c", "/g/p:in", std::nullopt), EINVAL, "input");
-    expect(runtime_.open_channel("/g/c", std::nullopt, "/g/p:out"), EINVAL, "output");
+    expect(runtime_.open_channel("/g/c", "/g/p:in", std::nullopt), EINVAL, "in port");
+    expect(runtime_.open_channel("/g/c", std::nullopt, "/g/p:out"), EINVAL, "out port");
     expect(runtime_.open_channel("/g/c", "/g/p:no", std::nullopt), ENOENT, "/g/p:no");
     expect(runtime_.open_channel("/g/c", "/g/p:out", "/g/q:in"), EINVAL, "templates");
     expect(runtime_.open_channel("/g/c", std::nullopt, "/g/p:in", 5000), EINVAL, "4096");

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "control/definition.hpp"
 #include "control/graph_wiring.hpp"
 #include "control/name.hpp"
 #include "control/template.hpp"
@@ -10,21 +11,7 @@
 
 namespace yoke::graph {
 
-namespace {
-
-const char* direction_text(control::Direction direction) {
-    switch (direction) {
-        case control::Direction::in:
-            return "in";
-        case control::Direction::out:
-            return "out";
-        case control::Direction::in_out:
-            break;
-    }
-    return "in-out";
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Graph::Graph(GraphSetup setup, device::Device& device, std::unique_ptr<device::Queue> queue, Budget& budget,
              const Limits& limits, GraphHost& host)
@@ -41,7 +28,8 @@ Graph::~Graph() {
 }
 
 bool Graph::may(std::uint32_t session, std::uint32_t bits) const {
-    return setup_.pipe ? members_.contains(session) : session == setup_.creator || (setup_.mode & bits) == bits;
+    return setup_.pipe ? members_.contains(session)
+                       : session == 0 || session == setup_.creator || (setup_.mode & bits) == bits;
 }
 
 Status Graph::allows(std::uint32_t session, std::uint32_t bits, std::string_view what) const {
@@ -147,7 +135,7 @@ Result<Opened> Graph::open_port(const control::PortDefinition& definition) {
         const control::PortDefinition& there = found->second->definition;
         if (there.direction != definition.direction) {
             return fail(EEXIST, "port {} exists with another direction: it is an {} port", there.name,
-                        direction_text(there.direction));
+                        control::direction_text(there.direction));
         }
         if (!control::same_form(there.form, definition.form)) {
             return fail(EEXIST, "port {} exists with another template: it is {}", there.name,

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "control/definition.hpp"
 #include "control/name.hpp"
 #include "control/template.hpp"
 #include "graph/graph.hpp"
@@ -11,18 +12,6 @@ namespace yoke::graph {
 namespace {
 
 constexpr std::uint32_t default_capacity = 8;  // as yoke.h says: enough to overlap copies and kernels
-
-const char* direction_text(control::Direction direction) {
-    switch (direction) {
-        case control::Direction::in:
-            return "in";
-        case control::Direction::out:
-            return "out";
-        case control::Direction::in_out:
-            break;
-    }
-    return "in-out";
-}
 
 }  // namespace
 
@@ -54,7 +43,7 @@ Result<Port*> Graph::end_of(const control::ChannelDefinition& definition, const 
     Port* const result = found->second.get();
     if (!(source ? result->definition.gives() : result->definition.takes())) {
         return fail(EINVAL, "{} {} of channel {} is an {} port; the {} must be an {} port", end, port, definition.name,
-                    direction_text(result->definition.direction), end, source ? "out" : "in");
+                    control::direction_text(result->definition.direction), end, source ? "out" : "in");
     }
     const Channel* const there = source ? nullptr : definition.back ? result->back : result->in;
     if (there != nullptr) {

@@ -1,36 +1,21 @@
 // Graph: when a ptask runs, what it takes and what it gives. The rules of kept datablocks (sticky, hold), of ports that
 // make their own and of iterations (loop.hpp) are all here; channels know nothing of them.
 #include <algorithm>
-#include <cstring>
 
-#include "base/clock.hpp"
-#include "graph/extent.hpp"
 #include "graph/graph.hpp"
 
 namespace yoke::graph {
 
 namespace {
 
-constexpr std::uint8_t iteration_signals = YOKE_SIGNAL_ITERATION_BEGIN | YOKE_SIGNAL_ITERATION_END;
-constexpr std::uint64_t stuck_grace_ns = 1'000'000'000;  // between a graph's failure and giving up the device
-
-bool is_meta(const Port& port) {
-    return port.definition.meta != control::Meta::none;
-}
-
 bool in_loop(const Ptask& ptask) {
     return ptask.loop && !ptask.loop->repeats_itself() && ptask.loop->active;
-}
-
-// A port that makes its datablock for the run at hand.
-bool makes_own(const Port& port) {
-    return port.definition.init && (!port.fed() || (port.in == nullptr && !port.begun));
 }
 
 // Whether the next run of the ptask takes a datablock out of the channel, which is not empty.
 bool will_take(const Ptask& ptask, const Channel& channel) {
     const Port* const port = channel.destination;
-    if (port == nullptr || port->ptask != &ptask || is_meta(*port) || makes_own(*port)) {
+    if (port == nullptr || port->ptask != &ptask || port->is_meta() || port->makes_own()) {
         return false;
     }
     if (in_loop(ptask)) {
@@ -38,19 +23,6 @@ bool will_take(const Ptask& ptask, const Channel& channel) {
     }
     return channel.datablocks.size() == channel.definition.capacity && !(port->definition.hold && port->has_current) &&
            (port->in == &channel || port->in == nullptr);
-}
-
-const Port* meta_of(const Ptask& ptask, control::Meta meta, const Port* of = nullptr) {
-    for (const Ptask::Binding& input : ptask.inputs) {
-        if (input.port->definition.meta == meta && (of == nullptr || input.port->of == of)) {
-            return input.port;
-        }
-    }
-    return nullptr;
-}
-
-std::uint64_t number_in(const Port& meta) {
-    return meta.meta->value(std::min<std::uint64_t>(meta.element_bytes, sizeof(std::uint64_t)));
 }
 
 }  // namespace
@@ -110,7 +82,7 @@ bool Graph::ready(Ptask& ptask) {
 }
 
 bool Graph::input_ready(const Ptask& ptask, Port& port, bool& fresh) {
-    if (is_meta(port)) {
+    if (port.is_meta()) {
         if (port.definition.meta == control::Meta::iterations && in_loop(ptask)) {
             return true;
         }
@@ -128,7 +100,8 @@ bool Graph::input_ready(const Ptask& ptask, Port& port, bool& fresh) {
         }
         return port.back == nullptr || offers(*port.back);
     }
-    if (makes_own(port)) {
+    if (port.makes_own()) {
+        fresh = fresh || port.fed();  // the first of a circle is news, what is made for each run is not
         return true;
     }
     Channel& channel = port.in != nullptr ? *port.in : *port.back;
@@ -152,10 +125,10 @@ bool Graph::output_ready(const Ptask& ptask, const Port& port) const {
 
 // Whether an input can never have a datablock again.
 bool Graph::starves(const Ptask& ptask, Port& port) {
-    if (!port.fed() || makes_own(port)) {
+    if (!port.fed() || port.makes_own()) {
         return false;
     }
-    if (is_meta(port) && port.meta->state() != MetaReading::State::empty) {
+    if (port.is_meta() && port.meta->state() != MetaReading::State::empty) {
         return false;
     }
     if (in_loop(ptask)) {
@@ -174,8 +147,9 @@ bool Graph::exhausted(Ptask& ptask) {
     for (const auto* const bindings : {&ptask.inputs, &ptask.outputs, &ptask.descriptors}) {
         for (const Ptask::Binding& binding : *bindings) {
             for (const Channel* const channel : binding.port->out) {
-                any_output = true;
-                all_closed = all_closed && channel->closed;
+                const bool circle = channel->definition.back;  // who only feeds himself works for nobody
+                any_output = any_output || !circle;
+                all_closed = all_closed && (circle || channel->closed);
             }
         }
     }
@@ -197,8 +171,8 @@ bool Graph::exhausted(Ptask& ptask) {
         }
         fed = true;
         Channel& channel = port.in != nullptr ? *port.in : *port.back;
-        if (!channel.drained() || offers(channel) || makes_own(port) ||
-            (is_meta(port) && port.meta->state() != MetaReading::State::empty)) {
+        if (!channel.drained() || offers(channel) || port.makes_own() ||
+            (port.is_meta() && port.meta->state() != MetaReading::State::empty)) {
             return false;
         }
     }
@@ -255,7 +229,7 @@ void Graph::launch(Ptask& ptask) {
     }
     std::uint8_t signals = 0;
     for (const Ptask::Binding& input : ptask.inputs) {
-        if (is_meta(*input.port)) {
+        if (input.port->is_meta()) {
             signals |= input.port->meta->signals;
         } else if (input.fresh) {
             signals |= input.datablock.signals;
@@ -304,11 +278,11 @@ bool Graph::take_inputs(Ptask& ptask) {
 bool Graph::take_input(Ptask& ptask, Ptask::Binding& input) {
     Port& port = *input.port;
     input.fresh = false;
-    if (is_meta(port)) {
+    if (port.is_meta()) {
         return true;
     }
     const bool looping = in_loop(ptask);
-    if (!looping && makes_own(port)) {
+    if (!looping && port.makes_own()) {
         port.begun = true;
         return make_own(port, input.datablock);
     }
@@ -329,111 +303,6 @@ bool Graph::take_input(Ptask& ptask, Ptask::Binding& input) {
         return true;
     }
     input.datablock = port.current.share();
-    return true;
-}
-
-bool Graph::make_own(Port& port, Datablock& datablock) {
-    auto block = pool_->take(port.bytes);
-    Status copied = block ? queue_->copy(block->buffer(), port.pattern.buffer(), port.bytes) : Status{};
-    if (!block || !copied) {
-        fail_with(fmt::format("port {} cannot make its datablock: {}", port.definition.name,
-                              !block ? block.error().message : copied.error().message));
-        return false;
-    }
-    queued_ = true;
-    datablock = {std::move(*block), port.bytes, port.definition.form.extent, 0, false, nullptr};
-    return true;
-}
-
-// Copies what others still see before the kernel writes it.
-bool Graph::make_exclusive(Ptask& ptask, Ptask::Binding& input) {
-    if (input.datablock.block.exclusive()) {
-        return true;
-    }
-    auto block = pool_->take(input.port->bytes);
-    Status copied =
-        block ? queue_->copy(block->buffer(), input.datablock.block.buffer(), input.datablock.bytes) : Status{};
-    if (!block || !copied) {
-        fail_with(fmt::format("ptask {} cannot copy the datablock of port {}: {}", ptask.definition.name,
-                              input.port->definition.name, !block ? block.error().message : copied.error().message));
-        return false;
-    }
-    queued_ = true;
-    leave_fence(input.datablock);
-    input.datablock.block = std::move(*block);
-    return !failed_.load(std::memory_order_relaxed);
-}
-
-bool Graph::make_outputs(Ptask& ptask) {
-    for (Ptask::Binding& output : ptask.outputs) {
-        Port& port = *output.port;
-        auto block = pool_->take(port.bytes);
-        if (!block) {
-            fail_with(fmt::format("ptask {} has no memory for its output {}: {}", ptask.definition.name,
-                                  port.definition.name, block.error().message));
-            return false;
-        }
-        output.datablock = {std::move(*block), port.bytes, port.definition.form.extent, 0, false, nullptr};
-        if (port.definition.variable && !size_output(ptask, port, output.datablock)) {
-            return false;
-        }
-    }
-    return std::all_of(ptask.descriptors.begin(), ptask.descriptors.end(),
-                       [&](Ptask::Binding& descriptor) { return describe_input(ptask, descriptor); });
-}
-
-// As many elements as the meta port says, else as the first variable input has.
-bool Graph::size_output(const Ptask& ptask, const Port& port, Datablock& datablock) {
-    std::uint64_t count = 0;
-    std::string reason;
-    if (const Port* const meta = meta_of(ptask, control::Meta::size, &port)) {
-        count = number_in(*meta);
-        reason = fmt::format("port {} asks for", meta->definition.name);
-    } else {
-        const auto like = std::find_if(ptask.inputs.begin(), ptask.inputs.end(),
-                                       [](const auto& b) { return b.port->definition.variable && !is_meta(*b.port); });
-        if (like == ptask.inputs.end()) {
-            return true;
-        }
-        count = like->datablock.bytes / like->port->element_bytes;
-        reason = fmt::format("port {} has", like->port->definition.name);
-        if (like->port->definition.form.extent == port.definition.form.extent && port.definition.form.stride == 0) {
-            datablock.extent = like->datablock.extent;
-            datablock.bytes = count * port.element_bytes;
-            return true;
-        }
-    }
-    if (count > port.bytes / port.element_bytes) {
-        fail_with(fmt::format("{} {} elements, but port {} can make {}; enlarge its template", reason, count,
-                              port.definition.name, port.bytes / port.element_bytes));
-        return false;
-    }
-    datablock.bytes = count * port.element_bytes;
-    datablock.extent = extent_of(port.definition.form, port.element_bytes, datablock.bytes);
-    return true;
-}
-
-bool Graph::describe_input(const Ptask& ptask, Ptask::Binding& descriptor) {
-    const auto described = std::find_if(ptask.inputs.begin(), ptask.inputs.end(),
-                                        [&](const auto& b) { return b.port == descriptor.port->of; });
-    DescriptorWrite& write = descriptor_writes_.take();
-    const Datablock& what = described->datablock;
-    write.words = {what.bytes, what.extent[0], what.extent[1], what.extent[2]};
-    auto block = pool_->take(descriptor.port->bytes);
-    Status written;
-    if (block) {
-        written = queue_->write(block->buffer(), reinterpret_cast<const std::byte*>(write.words.data()),
-                                descriptor_bytes, write);
-    }
-    if (!block || !written) {
-        write.done(0);
-        fail_with(fmt::format("port {} cannot make its datablock: {}", descriptor.port->definition.name,
-                              !block ? block.error().message : written.error().message));
-        return false;
-    }
-    queued_ = true;
-    descriptor.datablock = {
-        std::move(*block), descriptor_bytes, descriptor.port->definition.form.extent, 0, false, nullptr};
     return true;
 }
 
@@ -517,46 +386,6 @@ void Graph::run_kernel(Ptask& ptask, std::uint32_t times) {
     }
 }
 
-void Graph::watch_run(const Ptask& ptask) {
-    auto fence = queue_->mark();
-    if (!fence) {
-        return fail_with(fmt::format("ptask {} cannot be watched: {}", ptask.definition.name, fence.error().message));
-    }
-    runs_.push_back({std::move(*fence), &ptask, 0});
-    if (runs_.size() == 1) {
-        runs_.front().until_ns = now_ns() + ptask.definition.deadline_ns;
-        host_.deadline(runs_.front().until_ns);
-    }
-}
-
-// Of runs with a deadline: each is timed from when the one before it was seen to have ended. Returns when to look
-// again.
-std::uint64_t Graph::look_at_runs(std::uint64_t now) {
-    while (!runs_.empty() && runs_.front().fence->reached()) {
-        runs_.pop_front();
-        if (!runs_.empty()) {
-            runs_.front().until_ns = now + runs_.front().ptask->definition.deadline_ns;
-        }
-    }
-    if (runs_.empty()) {
-        return UINT64_MAX;
-    }
-    WatchedRun& run = runs_.front();
-    if (run.until_ns > now) {
-        return run.until_ns;
-    }
-    const std::string why = fmt::format("ptask {} has run longer than its deadline of {} ms",
-                                        run.ptask->definition.name, run.ptask->definition.deadline_ns / 1'000'000);
-    if (state_ != State::failed) {
-        fail_with(why);
-        run.until_ns = now + stuck_grace_ns;
-        return run.until_ns;
-    }
-    runs_.clear();
-    host_.stuck(why);
-    return UINT64_MAX;
-}
-
 void Graph::give_outputs(Ptask& ptask, std::uint8_t signals) {
     const bool dropped = (signals & YOKE_SIGNAL_DROP) != 0;
     for (auto* const bindings : {&ptask.inputs, &ptask.outputs, &ptask.descriptors}) {
@@ -581,7 +410,7 @@ void Graph::give_outputs(Ptask& ptask, std::uint8_t signals) {
             port.current.reset();
             port.has_current = false;
         }
-        if (is_meta(port) && !(in_loop(ptask) && port.definition.meta == control::Meta::size)) {
+        if (port.is_meta() && !(in_loop(ptask) && port.definition.meta == control::Meta::size)) {
             port.meta->clear();
         }
     }
@@ -607,97 +436,6 @@ void Graph::refill(Ptask& ptask) {
             for (Channel* const channel : port->back->source->out) {
                 serve_waiting_pulls(*channel);
             }
-        }
-    }
-}
-
-// Gives a datablock to every channel of a port. At a tail, the last of an iteration leaves the loop with the signals
-// that came in, and all others go back.
-void Graph::emit(Port& port, const Datablock& datablock) {
-    Ptask* const head = port.tail_of;
-    const bool last = (datablock.signals & YOKE_SIGNAL_ITERATION_END) != 0;
-    for (Channel* const channel : port.out) {
-        Datablock given = datablock.share();
-        if (head != nullptr) {
-            const bool returns = channel->destination != nullptr && channel->destination->back == channel &&
-                                 channel->destination->ptask == head;
-            if (returns == last) {
-                continue;
-            }
-            if (!returns) {
-                given.signals =
-                    static_cast<std::uint8_t>((given.signals & ~iteration_signals) | head->loop->outer_signals);
-            }
-        }
-        arrive(*channel, std::move(given));
-    }
-    if (head != nullptr && last && head->loop->open_tails > 0 && --head->loop->open_tails == 0) {
-        head->loop->active = false;
-        look_at(*head);
-    }
-}
-
-// How often the kernel runs now; for the head of a loop, once. Signals of a loop's runs tell its begin and end.
-std::uint32_t Graph::begin_iterations(Ptask& ptask, std::uint8_t& signals) {
-    Loop& loop = *ptask.loop;
-    if (!loop.active) {
-        const Port& meta = *meta_of(ptask, control::Meta::iterations);
-        const std::uint64_t count = number_in(meta);
-        if (count > control::iterations_max) {
-            fail_with(fmt::format("port {} asks for {} iterations; at most {} are allowed", meta.definition.name, count,
-                                  control::iterations_max));
-            return 0;
-        }
-        if (loop.repeats_itself()) {
-            return static_cast<std::uint32_t>(count);
-        }
-        loop.left = static_cast<std::uint32_t>(count);
-        signals &= static_cast<std::uint8_t>(~iteration_signals);
-        if (count == 0) {
-            return 0;
-        }
-        loop.active = true;
-        loop.open_tails = static_cast<std::uint32_t>(loop.carried.size());
-        signals |= YOKE_SIGNAL_ITERATION_BEGIN;
-    } else {
-        signals &= static_cast<std::uint8_t>(~iteration_signals);
-    }
-    --loop.left;
-    signals |= loop.left == 0 ? YOKE_SIGNAL_ITERATION_END : 0;
-    return 1;
-}
-
-// No iteration: what would have been carried round leaves at the tails as it came.
-void Graph::pass_by(Ptask& ptask, std::uint8_t signals) {
-    Loop& loop = *ptask.loop;
-    loop.open_tails = 0;
-    for (Ptask::Binding& input : ptask.inputs) {
-        Port& port = *input.port;
-        if (port.back != nullptr) {
-            input.datablock.signals = static_cast<std::uint8_t>(signals | iteration_signals);
-            emit(*port.back->source, input.datablock);
-        } else {
-            port.current.reset();
-            port.has_current = false;
-        }
-        if (is_meta(port)) {
-            port.meta->clear();
-        }
-        input.datablock.reset();
-    }
-}
-
-void Graph::end_of_loop_run(Ptask& ptask) {
-    if (!ptask.loop || ptask.loop->repeats_itself() || ptask.loop->left > 0) {
-        return;
-    }
-    for (Ptask::Binding& input : ptask.inputs) {
-        Port& port = *input.port;
-        if (is_meta(port)) {
-            port.meta->clear();
-        } else if (port.back == nullptr && !port.definition.sticky) {
-            port.current.reset();
-            port.has_current = false;
         }
     }
 }

@@ -73,7 +73,7 @@ Status Graph::make_patterns() {
 
 Status Graph::run() {
     const Locked lock(*this);
-    if (state_ == State::running) {
+    if (state_ == State::running && !failed_) {
         return {};
     }
     if (state_ != State::built) {
@@ -121,7 +121,7 @@ std::vector<EndpointBinding> Graph::endpoints() const {
     for (const auto& [name, channel] : channels_) {
         if (channel->definition.endpoint) {
             bindings.push_back({name, channel->id, channel->source == nullptr, channel->bytes, channel->variable,
-                                *channel->definition.endpoint});
+                                *channel->definition.endpoint, channel->form});
         }
     }
     return bindings;

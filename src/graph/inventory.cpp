@@ -1,4 +1,5 @@
 // Graph: what it shows of itself.
+#include "control/definition.hpp"
 #include "control/template.hpp"
 #include "graph/graph.hpp"
 
@@ -12,10 +13,14 @@ Json text_or_null(const std::optional<std::string>& text) {
     return text ? Json(*text) : Json(nullptr);
 }
 
+Json kind_or_null(const std::optional<control::EndpointDefinition>& endpoint) {
+    return endpoint ? Json(control::endpoint_text(endpoint->kind)) : Json(nullptr);
+}
+
 Json describe_channel(const Channel& channel) {
     const ChannelCounters& counters = channel.counters;
     return {{"name", channel.definition.name},
-            {"id", channel.id},
+            {"id", channel.outer_source || channel.outer_destination ? channel.id : 0},
             {"source", text_or_null(channel.definition.source)},
             {"destination", text_or_null(channel.definition.destination)},
             {"capacity", channel.definition.capacity},
@@ -24,24 +29,16 @@ Json describe_channel(const Channel& channel) {
             {"waiting_pushes", channel.pushes.size()},
             {"waiting_pulls", channel.pulls.size()},
             {"back", channel.definition.back},
+            {"variable", channel.variable},
+            {"source_when", control::predicate_text(channel.definition.source_when)},
+            {"destination_when", control::predicate_text(channel.definition.destination_when)},
             {"endpoint", channel.definition.endpoint ? Json(channel.definition.endpoint->path) : Json(nullptr)},
+            {"endpoint_kind", kind_or_null(channel.definition.endpoint)},
             {"ended", channel.ended},
             {"pushed", counters.pushed},
             {"pulled", counters.pulled},
             {"discarded", counters.discarded},
             {"copies", counters.copies}};
-}
-
-const char* direction_text(control::Direction direction) {
-    switch (direction) {
-        case control::Direction::in:
-            return "in";
-        case control::Direction::out:
-            return "out";
-        case control::Direction::in_out:
-            break;
-    }
-    return "in-out";
 }
 
 Json flags_of(const control::PortDefinition& port) {
@@ -76,7 +73,7 @@ Json channels_of(const Port& port) {
 
 Json describe_port(const Port& port) {
     return {{"name", port.definition.name},
-            {"direction", direction_text(port.definition.direction)},
+            {"direction", control::direction_text(port.definition.direction)},
             {"flags", flags_of(port.definition)},
             {"template",
              {{"type", port.definition.form.type},

@@ -9,9 +9,13 @@
 #include <cstdint>
 #include <vector>
 
+#include <uapi/yoke.h>
+
 namespace yoke::graph {
 
 struct Port;
+
+inline constexpr std::uint8_t iteration_signals = YOKE_SIGNAL_ITERATION_BEGIN | YOKE_SIGNAL_ITERATION_END;
 
 struct Loop {
     std::vector<Port*> carried;  // the head's ports with a back edge; none: the ptask repeats itself

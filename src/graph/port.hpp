@@ -4,6 +4,7 @@
 // each datablock. An in-out port does both. What a port keeps from run to run is `current`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -36,6 +37,13 @@ struct Port {
     std::unique_ptr<PatternWrite> pattern_write;
     std::unique_ptr<MetaReading> meta;
 
+    [[nodiscard]] bool is_meta() const { return definition.meta != control::Meta::none; }
+    // Of a meta port whose reading has arrived.
+    [[nodiscard]] std::uint64_t number() const {
+        return meta->value(std::min<std::uint64_t>(element_bytes, sizeof(std::uint64_t)));
+    }
+    // Whether it makes its datablock for the run at hand.
+    [[nodiscard]] bool makes_own() const { return definition.init && (!fed() || (in == nullptr && !begun)); }
     // Sticky inputs wait for nothing once they have something, and neither do those that make their own.
     [[nodiscard]] bool fed() const { return in != nullptr || back != nullptr; }
 };

@@ -66,7 +66,15 @@ struct Ptask {
     std::uint64_t runs = 0;
 
     [[nodiscard]] bool client() const { return kernel == nullptr; }
-    [[nodiscard]] bool has_constant(std::size_t argument) const { return arguments[argument].buffer == nullptr; }
+    // Its meta port of that kind, of port `of` if that is given; null: it has none.
+    [[nodiscard]] const Port* meta(control::Meta kind, const Port* of = nullptr) const {
+        for (const Binding& input : inputs) {
+            if (input.port->definition.meta == kind && (of == nullptr || input.port->of == of)) {
+                return input.port;
+            }
+        }
+        return nullptr;
+    }
 };
 
 // The program of one form of a ptask; its geometry estimated where the definition has none. `ports`: those of the

@@ -210,6 +210,9 @@ struct Runtime::Impl final : GraphHost {
             }
         }
         graph->terminate();
+        for (const auto& line : all_lines()) {
+            line->changed();  // one that waits at its other end
+        }
         sweep_lines();
         return true;
     }

@@ -80,6 +80,7 @@ struct EndpointBinding {
     std::uint64_t bytes = 0;  // of a whole datablock
     bool variable = false;
     control::EndpointDefinition definition;
+    control::TemplateDefinition form;
 };
 
 class Runtime {
@@ -94,7 +95,8 @@ class Runtime {
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;
 
-    // The control calls; `session` is the creator. Errors name the object. Thread-safe.
+    // The control calls; `session` is the creator. Errors name the object. Thread-safe. Session 0 is the worker itself,
+    // which serves endpoints and brings graphs back: modes do not hold for it.
     // `persist`: the graph outlives its creator; EINVAL later for what cannot. `mode`: see GraphDefinition; a graph
     // that exists keeps its own.
     Result<Opened> open_graph(std::uint32_t session, const std::string& name, bool persist = false,

@@ -65,6 +65,8 @@ class TestRuntime {
         runtime_ = std::move(*made);
     }
 
+    explicit TestRuntime(std::unique_ptr<Runtime> runtime) : runtime_(std::move(runtime)) {}
+
     Runtime& operator*() { return *runtime_; }
     Runtime* operator->() { return runtime_.get(); }
 
@@ -145,6 +147,32 @@ class TestRuntime {
         return flight;
     }
 
+    // A push with signals, of any number of values.
+    std::shared_ptr<Flight> push_with(std::uint32_t channel, const Values& values, std::uint8_t signals,
+                                      std::uint8_t flags = 0, std::array<std::uint64_t, 3> extent = {}) {
+        auto flight = keep(std::make_shared<Flight>(values));
+        Transfer t = transfer(*flight, channel, flags, 0, 1, 0);
+        t.signals = signals;
+        t.extent = extent;
+        runtime_->push(t);
+        return flight;
+    }
+
+    std::shared_ptr<Flight> pull_with(std::uint32_t channel, std::size_t items, std::uint8_t flags) {
+        auto flight = keep(std::make_shared<Flight>(Values(items)));
+        runtime_->pull(transfer(*flight, channel, flags, 0, 1, 0));
+        return flight;
+    }
+
+    std::shared_ptr<Flight> move(std::uint32_t from, std::uint32_t to, std::uint32_t session = 1,
+                                 std::uint64_t deadline = 0, std::uint64_t key = 0) {
+        auto flight = keep(std::make_shared<Flight>());
+        Transfer t = transfer(*flight, from, 0, deadline, session, key);
+        t.to = to;
+        runtime_->move(t);
+        return flight;
+    }
+
     control::Json find(const std::string& kind, const std::string& name) {
         const control::Json inventory = runtime_->inventory();
         for (const control::Json& object : inventory.at(kind)) {
@@ -155,13 +183,24 @@ class TestRuntime {
         return {};
     }
 
-    // The same functions in OpenCL C and, by add_test_functions(), in C++.
+    // Frees the flights, all of which must be over.
+    void forget_flights() {
+        const std::lock_guard lock(mutex_);
+        flights_.clear();
+    }
+
+    // The same functions in OpenCL C and, by add_test_functions() and add_port_functions(), in C++.
     static constexpr const char* source = R"(
 kernel void add(global const int* in, global int* out, int n) { size_t i = get_global_id(0); out[i] = in[i] + n; }
 kernel void sum(global const int* a, global const int* b, global int* out) {
     size_t i = get_global_id(0); out[i] = a[i] + b[i]; }
 kernel void split(global const int* in, global int* a, global int* b) {
     size_t i = get_global_id(0); a[i] = in[i] * 3; b[i] = in[i] - 5; }
+kernel void grow(global int* x, int n) { x[get_global_id(0)] += n; }
+kernel void first(global const int* in, global int* out, int in_count, int out_count) {
+    int i = get_global_id(0); if (i < in_count && i < out_count) out[i] = in[i]; }
+kernel void extents(global const int* in, global int* out, uint4 extent) {
+    if (get_global_id(0) == 0) { out[0] = extent.x; out[1] = extent.y; out[2] = extent.z; out[3] = extent.w; } }
 )";
 
    private:

@@ -39,7 +39,7 @@ std::vector<Wait> waits_of(const Ptask& ptask) {
     for (const Ptask::Binding& input : ptask.inputs) {
         const Port& port = *input.port;
         const Channel* const channel = looping ? port.back : port.in != nullptr ? port.in : port.back;
-        const bool own = port.definition.init && (!port.fed() || (port.in == nullptr && !port.begun));
+        const bool own = port.makes_own();
         const bool known = port.meta && port.meta->state() != MetaReading::State::empty;
         if (channel != nullptr && channel->datablocks.empty() && !keeps(port) && !own && !known) {
             waits.push_back({&ptask, channel, false});

@@ -108,6 +108,11 @@ class Consumer {
     void set_asleep(bool asleep) const { yoke_store_release32(asleep_, asleep ? 1 : 0); }
 
     [[nodiscard]] std::uint64_t position() const { return head_; }
+    // Somebody else has taken and completed what lies before `position`: goes on there.
+    void resume(std::uint64_t position) {
+        head_ = position;
+        head_tag_ = yoke_lap_tag(head_, slots_log2_);
+    }
     [[nodiscard]] std::uint32_t slots() const { return mask_ + 1; }
 
    private:

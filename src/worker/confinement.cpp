@@ -9,7 +9,8 @@
 // shows it as what it is. Calls with arguments that decide: socket (AF_UNIX only), clone (threads only; clone3, whose
 // flags lie in memory that a filter cannot read, does not exist, and libc falls back to clone), kill and tgkill (this
 // process only), prctl (names of threads), prlimit64 (reading), ioctl and fcntl (no faked terminal input, no signals to
-// others by way of a descriptor's owner).
+// others by way of a descriptor's owner), bind, listen and accept (only beside a CUDA driver, which listens on
+// a socket of its own in every process and calls itself broken without).
 //
 // TRADE-OFF. Memory may be made executable and files of the account opened: PoCL loads compiled kernels with dlopen. A
 // mount namespace would close that, but drivers' device files and the account's path endpoints need the same name
@@ -198,10 +199,6 @@ constexpr Names refused_calls{"execve",
                               "name_to_handle_at",
                               "fanotify_init",
                               "lookup_dcookie",
-                              "listen",
-                              "bind",
-                              "accept",
-                              "accept4",
                               "setsid",
                               "setrlimit"};
 
@@ -329,7 +326,7 @@ Status give_up_privileges() {
     return {};
 }
 
-Status filter_system_calls(bool leak_checked) {
+Status filter_system_calls(bool leak_checked, bool cuda) {
     const Context context(::seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), &::seccomp_release);
     if (!context) {
         return fail(ENOMEM, "filter of system calls cannot be made");
@@ -346,6 +343,11 @@ Status filter_system_calls(bool leak_checked) {
         return added;
     }
     if (auto added = add_all(context.get(), SCMP_ACT_ERRNO(EPERM), refused_calls); !added) {
+        return added;
+    }
+    if (auto added = add_all(context.get(), cuda ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM),
+                             {"bind", "listen", "accept", "accept4"});
+        !added) {
         return added;
     }
     if (auto added = add_conditions(context.get(), leak_checked); !added) {

@@ -9,7 +9,8 @@ namespace yoke::worker {
 Status give_up_privileges();
 // The filter of system calls, for all threads there are and will be. After everything that must start a process has
 // done so. `leak_checked`: LeakSanitizer, which stops the process by ptrace when it ends, must work (instrumented
-// builds only).
-Status filter_system_calls(bool leak_checked = false);
+// builds only). `cuda`: the CUDA driver must work; it listens on a Unix socket of
+// its own, which is all that this allows beyond.
+Status filter_system_calls(bool leak_checked = false, bool cuda = false);
 
 }  // namespace yoke::worker

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,10 +30,10 @@ namespace yoke::worker {
 namespace {
 
 // Runs `attempt` in a confined child; what it returns, or 1000 + signal.
-int confined(const std::function<int()>& attempt) {
+int confined(const std::function<int()>& attempt, bool cuda = false) {
     const pid_t child = ::fork();
     if (child == 0) {
-        if (!give_up_privileges() || !filter_system_calls()) {
+        if (!give_up_privileges() || !filter_system_calls(false, cuda)) {
             ::_exit(255);
         }
         ::_exit(attempt());
@@ -60,6 +61,20 @@ TEST(Confinement, ForbidsProgramsProcessesAndNetworks) {
         EXPECT_EQ(errno_of(SYS_socket, family, SOCK_DGRAM, 0), EPERM) << family;
     }
     EXPECT_EQ(errno_of(SYS_socket, AF_UNIX, SOCK_STREAM, 0), 0);
+}
+
+TEST(Confinement, LetsOnlyTheCudaDriverListen) {
+    const auto listen = [] {
+        const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;  // the kernel chooses a name
+        const bool named = ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(sa_family_t)) == 0;
+        return named && ::listen(socket, 1) == 0 ? 0 : errno;
+    };
+    EXPECT_EQ(confined(listen), EPERM);
+    EXPECT_EQ(errno_of(SYS_listen, -1, 1), EPERM);
+    EXPECT_EQ(errno_of(SYS_accept4, -1, nullptr, nullptr, 0), EPERM);
+    EXPECT_EQ(confined(listen, true), 0);
 }
 
 TEST(Confinement, ForbidsOtherProcessesAndTheKernelsInterfaces) {

@@ -16,10 +16,15 @@
 
 namespace yoke::worker {
 
+// Whether calls and graphs go to a CUDA device where there is one: everywhere yoke was built with it, unless
+// YOKE_DEVICE says `cpu`.
+[[nodiscard]] bool wants_cuda();
+
 class Engine {
    public:
-    // `spawner`: what start_spawner() gave, or why it gave nothing.
-    explicit Engine(Result<Fd> spawner) : spawner_(std::move(spawner)) {}
+    // `spawner`: what start_spawner() gave, or why it gave nothing. `uses_cuda`: a CUDA device is taken if there is
+    // one.
+    Engine(Result<Fd> spawner, bool uses_cuda) : spawner_(std::move(spawner)), uses_cuda_(uses_cuda) {}
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
     ~Engine() = default;
@@ -34,9 +39,11 @@ class Engine {
 
    private:
     Status open_once(const graph::Limits& limits);
+    Result<std::unique_ptr<device::Device>> open_device();
 
     std::mutex opening_;
     Result<Fd> spawner_;
+    const bool uses_cuda_;
     std::unique_ptr<device::Device> device_;
     std::unique_ptr<graph::Runtime> runtime_;
     std::atomic<graph::Runtime*> ready_{nullptr};

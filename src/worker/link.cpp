@@ -137,6 +137,8 @@ void Link::on_request(Message message) {
         log_error(Topic::worker, "request of yoked is refused", {{"error", op.error().message}});
     } else if (*op == "end") {
         handlers_.end("yoked says so");
+    } else if (*op == "restore") {
+        handlers_.restore(message.body);
     } else if (*op == "report") {
         asked_ = std::max(asked_, message.body.value("id", std::uint64_t{0}));
         dirty_ = true;

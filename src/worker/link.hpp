@@ -20,6 +20,7 @@ struct Identity {
     std::string socket;  // of yoked
     std::uint64_t generation = 0;
     std::uint64_t alone_max_s = 0;  // without any yoked
+    std::string state_directory;    // where graphs that persist are kept; empty: nowhere
 };
 
 class Link {
@@ -31,6 +32,7 @@ class Link {
     static constexpr std::uint64_t report_gap_factor = 10;
     struct Handlers {
         std::function<void(const control::Json& request, Fd socket)> adopt;
+        std::function<void(const control::Json& request)> restore;
         std::function<void(const std::string& why)> end;
         std::function<control::Json()> inventory;
     };

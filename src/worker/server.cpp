@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "control/limits.hpp"
 
@@ -17,6 +18,20 @@ constexpr unsigned closing_threads = 2;  // one may wait for a kernel that runs 
 constexpr unsigned end_timeout_s = 10;   // then SIGALRM ends what hangs, e.g. a kernel that never returns
 // Sockets beyond the account's sessions: adopted, so that they hear an error, as long as there are few.
 constexpr std::uint64_t sessions_refused_max = 64;
+constexpr std::uint64_t restore_gap_min_ns = 1'000'000'000;  // between attempts to bring graphs back
+constexpr std::uint64_t restore_gap_max_ns = 60'000'000'000;
+
+control::Json device_record(const executive::DeviceReport& report) {
+    return {{"name", "cuda"},
+            {"description", report.description.empty() ? control::Json() : control::Json(report.description)},
+            {"state", report.state},
+            {"error", report.error.empty() ? control::Json() : control::Json(report.error)},
+            {"resident", report.resident},
+            {"launches", report.launches},
+            {"rings", report.rings},
+            {"express_calls", report.express_calls},
+            {"bulk_calls", report.bulk_calls}};
+}
 
 template <typename Number>
 Number clamp_to(std::uint64_t value) {
@@ -26,7 +41,7 @@ Number clamp_to(std::uint64_t value) {
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity identity, Fd link, Result<Fd> spawner) {
-    std::unique_ptr<Server> server(new Server(loop, std::move(spawner)));
+    std::unique_ptr<Server> server(new Server(loop, std::move(spawner), identity.state_directory));
     if (auto started = server->start_parts(); !started) {
         return tl::unexpected(started.error());
     }
@@ -34,6 +49,10 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
     auto opened =
         Link::open(loop, std::move(identity), std::move(link),
                    {[self](const control::Json& request, Fd socket) { self->adopt(request, std::move(socket)); },
+                    [self](const control::Json& request) {
+                        self->set_limits(request["limits"]);
+                        self->restore();
+                    },
                     [self](const std::string& why) { self->end(why); }, [self] { return self->inventory(); }});
     if (!opened) {
         return tl::unexpected(opened.error());
@@ -42,8 +61,17 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
     return server;
 }
 
+Server::Server(control::Loop& loop, Result<Fd> spawner, std::string state_directory)
+    : loop_(loop),
+      engine_(std::move(spawner), wants_cuda()),
+      graphs_(engine_, std::move(state_directory)),
+      streams_(engine_) {}
+
 Status Server::start_parts() {
-    auto executive = executive::Executive::create({.keys_per_session = control::session_keys_max}, &streams_);
+    executive::Limits limits;
+    limits.keys_per_session = control::session_keys_max;
+    limits.cuda = wants_cuda();
+    auto executive = executive::Executive::create(limits, &streams_);
     if (!executive) {
         return tl::unexpected(executive.error());
     }
@@ -59,13 +87,18 @@ Status Server::start_parts() {
         return tl::unexpected(closing_jobs.error());
     }
     closing_jobs_ = std::move(*closing_jobs);
+    auto timer = loop_.on_timer([this] { restore(); });
+    if (!timer) {
+        return tl::unexpected(timer.error());
+    }
+    restore_timer_ = std::move(*timer);
     const auto changed = [this] {
         if (link_) {
             link_->changed();
         }
     };
     services_ = std::make_unique<Services>(
-        Services{loop_, *executive_, engine_, *graph_jobs_, *closing_jobs_, Allowance(), changed});
+        Services{loop_, *executive_, engine_, graphs_, *graph_jobs_, *closing_jobs_, Allowance(), changed});
     return {};
 }
 
@@ -103,6 +136,25 @@ void Server::adopt(const control::Json& request, Fd socket) {
     }
 }
 
+// What cannot be brought back now (a camera that is not there yet, a folder that is not mounted) is tried again.
+void Server::restore() {
+    if (restoring_ || ending_) {
+        return;
+    }
+    restoring_ = true;
+    const auto all = std::make_shared<bool>(false);
+    graph_jobs_->submit([this, all, limits = services_->allowance.graph] { *all = graphs_.restore(limits); },
+                        [this, all] {
+                            restoring_ = false;
+                            services_->changed();
+                            if (!*all) {
+                                restore_gap_ns_ =
+                                    std::clamp(2 * restore_gap_ns_, restore_gap_min_ns, restore_gap_max_ns);
+                                restore_timer_.arm(now_ns() + restore_gap_ns_);
+                            }
+                        });
+}
+
 void Server::end(const std::string& why) {
     if (ending_) {
         return;
@@ -130,6 +182,13 @@ control::Json Server::inventory() const {
     if (const graph::Runtime* runtime = engine_.runtime()) {
         inventory = runtime->inventory();
     }
+    control::Json& graphs = inventory["graphs"];
+    for (const control::Json& record : graphs_.records()) {
+        const auto same = [&](const control::Json& graph) { return graph["name"] == record["name"]; };
+        if (graphs.is_null() || std::ranges::none_of(graphs, same)) {
+            graphs.push_back(record);
+        }
+    }
     control::Json sessions = control::Json::array();
     control::Json keys = control::Json::array();
     for (const auto& [id, session] : sessions_) {
@@ -147,6 +206,17 @@ control::Json Server::inventory() const {
     inventory["keys"] = std::move(keys);
     inventory["services"] = std::move(services);
     inventory["devices"] = engine_.devices();
+    if (const executive::DeviceReport device = executive_->device();
+        device.state == "open" || device.state == "failed") {
+        control::Json& devices = inventory["devices"];
+        const auto same = std::find_if(devices.begin(), devices.end(),
+                                       [](const control::Json& other) { return other.at("name") == "cuda"; });
+        if (same != devices.end()) {  // graphs run there too
+            same->update(device_record(device));
+        } else {
+            devices.push_back(device_record(device));
+        }
+    }
     inventory["adopted"] = adopted_;
     return inventory;
 }

@@ -6,6 +6,7 @@
 
 #include "executive/executive.hpp"
 #include "worker/engine.hpp"
+#include "worker/graphs.hpp"
 #include "worker/link.hpp"
 #include "worker/pool.hpp"
 #include "worker/session.hpp"
@@ -25,9 +26,10 @@ class Server {
     void end(const std::string& why);
 
    private:
-    Server(control::Loop& loop, Result<Fd> spawner) : loop_(loop), engine_(std::move(spawner)), streams_(engine_) {}
+    Server(control::Loop& loop, Result<Fd> spawner, std::string state_directory);
     Status start_parts();
     void adopt(const control::Json& request, Fd socket);
+    void restore();
     void set_limits(const control::Json& limits);
     void on_session_gone(executive::SessionId id);
     [[nodiscard]] control::Json inventory() const;
@@ -35,6 +37,7 @@ class Server {
     control::Loop& loop_;
     // In the order of their making: what stands below may use what stands above until it is destroyed.
     Engine engine_;
+    Graphs graphs_;
     Streams streams_;
     std::unique_ptr<executive::Executive> executive_;
     std::map<executive::SessionId, std::unique_ptr<Session>> sessions_;
@@ -44,6 +47,9 @@ class Server {
     std::unique_ptr<Link> link_;
     executive::SessionId last_session_ = 0;
     std::uint64_t adopted_ = 0;
+    control::Source restore_timer_;
+    std::uint64_t restore_gap_ns_ = 0;  // before the next attempt; 0: none was made
+    bool restoring_ = false;
     bool ending_ = false;
 };
 

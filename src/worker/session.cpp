@@ -6,7 +6,6 @@
 #include "control/graph_file.hpp"
 #include "control/schema.hpp"
 #include "ring/layout.hpp"
-#include "worker/graph_request.hpp"
 #include "worker/key_bytes.hpp"
 #include "worker/locked_heap.hpp"
 #include "worker/session_memory.hpp"
@@ -177,7 +176,7 @@ void Session::graph_request(const std::string& op, control::Json request) {
     const auto result = std::make_shared<control::Json>();
     services_.graph_jobs.submit(
         [this, op, request = std::move(request), result, limits = services_.allowance.graph] {
-            *result = serve_graph_request(services_.engine, limits, id_, op, request);
+            *result = services_.graphs.serve(limits, id_, op, request);
         },
         [this, result] {
             working_ = false;
@@ -214,6 +213,7 @@ void Session::close() {
         [this] {
             if (open_) {
                 services_.executive.remove_session(id_);
+                services_.graphs.sweep();
             }
         },
         [this] {

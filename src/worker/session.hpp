@@ -10,6 +10,7 @@
 #include "control/loop/connection.hpp"
 #include "executive/executive.hpp"
 #include "worker/engine.hpp"
+#include "worker/graphs.hpp"
 #include "worker/pool.hpp"
 
 namespace yoke::worker {
@@ -30,6 +31,7 @@ struct Services {
     control::Loop& loop;
     executive::Executive& executive;
     Engine& engine;
+    Graphs& graphs;
     Pool& graph_jobs;
     Pool& closing_jobs;
     Allowance allowance;

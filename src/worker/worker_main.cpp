@@ -60,6 +60,7 @@ Result<Identity> take_identity() {
     identity.socket = take_variable("YOKE_SOCKET");
     identity.generation = take_number("YOKE_WORKER_GENERATION");
     identity.alone_max_s = take_number("YOKE_WORKER_ALONE_S");
+    identity.state_directory = take_variable("YOKE_STATE_DIR");
     if (identity.token.empty() || identity.socket.empty() || identity.generation == 0 || identity.alone_max_s == 0 ||
         ::fcntl(link_fd, F_SETFD, FD_CLOEXEC) != 0) {
         return fail(EINVAL, "yoke-worker is started by yoked only");
@@ -88,6 +89,8 @@ Result<int> serve() {
     }
     // The device sets this variable when other threads run already; a variable that is there is replaced in place.
     ::setenv("POCL_CACHE_DIR", "/nonexistent", 0);
+    // Code that the driver loads at its first use would wait for the resident kernel to end.
+    ::setenv("CUDA_MODULE_LOADING", "EAGER", 1);
     // While there is one thread and no filter. A worker without a compiler still serves calls and cached kernels.
     auto spawner = device::start_spawner();
     if (auto given_up = give_up_privileges(); !given_up) {
@@ -105,7 +108,8 @@ Result<int> serve() {
     if (!on_term || !on_interrupt) {
         return tl::unexpected(on_term ? on_interrupt.error() : on_term.error());
     }
-    if (auto filtered = filter_system_calls(leak_checked); !filtered) {
+    if (auto filtered = filter_system_calls(leak_checked, wants_cuda() && ::access("/dev/nvidiactl", F_OK) == 0);
+        !filtered) {
         return tl::unexpected(filtered.error());
     }
     auto created = Server::create(*loop, std::move(*identity), Fd(link_fd), std::move(spawner));

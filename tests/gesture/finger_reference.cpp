@@ -246,9 +246,9 @@ void conclude(Step& step) {
     for (const Finger& finger : straight) {
         longest = std::max(longest, finger.far);
     }
-    const auto fingers = std::count_if(straight.begin(), straight.end(), [&](const Finger& finger) {
+    const auto fingers = static_cast<float>(std::count_if(straight.begin(), straight.end(), [&](const Finger& finger) {
         return finger.far >= 0.64 * longest && finger.out >= 0.26 * longest;
-    });
+    }));
     step.run();
     const auto event = step.read<gesture::Event>(6).front();
     if (event.fingers != fingers || event.open != (fingers == 5 ? 1 : 0) || event.radius != hand.radius ||

@@ -7,11 +7,7 @@
 
 namespace yoke::test {
 
-GestureRunner::GestureRunner(const gesture::Camera& camera) {
-    for (const gesture::Pipeline& part : {gesture::transform_pipeline(camera), gesture::detect_pipeline(camera)}) {
-        shapes_.insert(part.buffers.begin(), part.buffers.end());
-        steps_.insert(steps_.end(), part.steps.begin(), part.steps.end());
-    }
+GestureRunner::GestureRunner(const gesture::Pipeline& pipeline) : shapes_(pipeline.buffers), steps_(pipeline.steps) {
     cl_platform_id platform = nullptr;
     check(::clGetPlatformIDs(1, &platform, nullptr), "platform");
     check(::clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device_, nullptr), "device");
@@ -38,14 +34,14 @@ std::size_t GestureRunner::elements(const std::string& buffer) const {
 
 bool GestureRunner::build(const gesture::Step& step) {
     cl_int status = CL_SUCCESS;
-    auto& program = programs_[step.file];
+    auto& program = programs_[step.file + " " + step.options];
     if (!program) {
         std::ifstream stream(std::string(YOKE_GESTURE_DIR "/") + step.file);
         const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
         const char* source = text.c_str();
         program.reset(::clCreateProgramWithSource(context_.get(), 1, &source, nullptr, &status));
         check(status, step.file);
-        if (::clBuildProgram(program.get(), 1, &device_, "", nullptr, nullptr) != CL_SUCCESS) {
+        if (::clBuildProgram(program.get(), 1, &device_, step.options.c_str(), nullptr, nullptr) != CL_SUCCESS) {
             std::string log(65536, '\0');
             ::clGetProgramBuildInfo(program.get(), device_, CL_PROGRAM_BUILD_LOG, log.size(), log.data(), nullptr);
             error_ = step.file + ": " + log.c_str();
@@ -94,6 +90,10 @@ void GestureRunner::run(const gesture::Step& step) {
 
 gesture::Event GestureRunner::detect(const gesture::Depth& frame) {
     write("frame", std::as_bytes(std::span(frame)));
+    return conclude();
+}
+
+gesture::Event GestureRunner::conclude() {
     for (const gesture::Step& step : steps_) {
         run(step);
     }

@@ -25,7 +25,7 @@ namespace yoke::test {
 class GestureRunner {
    public:
     // Builds the kernels; error() tells what went wrong.
-    explicit GestureRunner(const gesture::Camera& camera);
+    explicit GestureRunner(const gesture::Pipeline& pipeline);
     [[nodiscard]] const std::string& error() const { return error_; }
     [[nodiscard]] const std::vector<gesture::Step>& steps() const { return steps_; }
     [[nodiscard]] std::size_t elements(const std::string& buffer) const;
@@ -38,7 +38,9 @@ class GestureRunner {
         fetch(buffer, std::as_writable_bytes(std::span(values)));
         return values;
     }
-    // All steps for one frame.
+    // All steps; the event. What comes in must have been written.
+    gesture::Event conclude();
+    // The same for a frame in buffer "frame".
     gesture::Event detect(const gesture::Depth& frame);
 
    private:

@@ -118,6 +118,9 @@ inline Ints roots_of(const Ints& parents) {
 }
 
 // The references: each runs its step and compares.
+void blank(Step& step);
+void project(Step& step);
+void fuse(Step& step);
 void smooth(Step& step);
 void transform(Step& step);
 void gather(Step& step);

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +36,8 @@ std::atomic<int> alive{0};  // instances: the last one checks for processes left
 bool is_foreign(std::string_view variable) {
     return variable.starts_with("YOKE_SOCKET=") || variable.starts_with("YOKE_LOG=") ||
            variable.starts_with("YOKE_AUTOSTART=") || variable.starts_with("NOTIFY_SOCKET=") ||
-           variable.starts_with("XDG_CACHE_HOME=") || variable.starts_with("LISTEN_");
+           variable.starts_with("XDG_CACHE_HOME=") || variable.starts_with("XDG_STATE_HOME=") ||
+           variable.starts_with("STATE_DIRECTORY=") || variable.starts_with("LISTEN_");
 }
 
 std::string make_directory() {
@@ -108,6 +110,11 @@ bool Instance::start() {
         }
     }
     variables.push_back("XDG_CACHE_HOME=" + directory_ + "/cache");
+    const std::string state = directory_ + "/state";
+    if (options_.system && ::mkdir(state.c_str(), 0711) == 0) {
+        ::chmod(state.c_str(), 0711);
+    }
+    variables.push_back((options_.system ? "STATE_DIRECTORY=" : "XDG_STATE_HOME=") + state);
     if (options_.system) {
         std::erase(words, "--private");
     }

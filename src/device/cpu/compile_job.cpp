@@ -113,6 +113,9 @@ Result<CompileJob> CompileJob::start(const std::string& program, const control::
     job.binary_ = std::move(*binary);
     job.log_ = std::move(*log);
     const auto name = request.find("source_name");
+    const auto platform = request.find("platform");
+    job.reserves_addresses_ =
+        platform != request.end() && platform->is_string() && platform->get<std::string>().starts_with("cuda:");
     job.name_ = name != request.end() && name->is_string() ? printable(name->get<std::string>()) : "kernel";
     const pid_t spawner = ::getpid();
     const pid_t child = ::fork();
@@ -147,7 +150,8 @@ void CompileJob::become(const std::string& program, const SpawnerLimits& limits)
     place(sources[4], compile_binary_fd);
     ::close_range(6, ~0U, CLOSE_RANGE_CLOEXEC);
     if (limits_memory) {
-        limit(RLIMIT_AS, limits.memory_bytes);
+        // NVIDIA's driver reserves hundreds of gigabytes of addresses that it never fills.
+        limit(reserves_addresses_ ? RLIMIT_DATA : RLIMIT_AS, limits.memory_bytes);
     }
     limit(RLIMIT_CPU, limits.cpu_s);
     limit(RLIMIT_FSIZE, limits.file_bytes);
@@ -155,6 +159,7 @@ void CompileJob::become(const std::string& program, const SpawnerLimits& limits)
     ::signal(SIGINT, SIG_DFL);
     ::setenv("POCL_CACHE_DIR", temporary_.c_str(), 1);
     ::setenv("TMPDIR", temporary_.c_str(), 1);
+    ::setenv("CUDA_CACHE_DISABLE", "1", 1);  // compiled kernels are kept by the worker
     // PoCL starts a thread per processor, and an arena per thread would take 64 MiB of address space each.
     ::setenv("MALLOC_ARENA_MAX", "2", 1);
     std::string name = "yoke-compile";

@@ -47,8 +47,9 @@ class CompileJob {
     [[nodiscard]] Error death() const;
 
     SpawnerLimits limits_;
-    std::string temporary_;  // its POCL_CACHE_DIR
-    std::string name_;       // of the source, for messages
+    std::string temporary_;            // its POCL_CACHE_DIR
+    bool reserves_addresses_ = false;  // the memory limit counts what is filled, not addresses
+    std::string name_;                 // of the source, for messages
     Fd request_;
     Fd answer_;
     Fd binary_;

@@ -1,4 +1,4 @@
-// yoke-compile: compiles one OpenCL program and ends. Started by the spawner, never by hand.
+// yoke-compile: compiles one program and ends. Started by the spawner, never by hand.
 //
 // Reads the request from descriptor 3, writes the answer to 4 and the binary to 5; what libraries print goes to 1
 // and 2. It ends by _exit, so that threads and destructors of the OpenCL platform have no say in how long that takes.
@@ -13,6 +13,9 @@
 #include "device/cpu/compile_job.hpp"
 #include "device/cpu/compile_request.hpp"
 #include "device/cpu/opencl_build.hpp"
+#if defined(YOKE_WITH_CUDA)
+#include "device/cuda/cuda_build.hpp"
+#endif
 
 namespace {
 
@@ -54,7 +57,11 @@ Result<device::CompileAnswer> compile() {
     if (!request) {
         return tl::unexpected(request.error());
     }
+#if defined(YOKE_WITH_CUDA)
+    auto built = device::cuda::is_cuda(*request) ? device::cuda::build_cuda(*request) : device::build_opencl(*request);
+#else
     auto built = device::build_opencl(*request);
+#endif
     if (!built) {
         return tl::unexpected(built.error());
     }

@@ -25,6 +25,7 @@ Json json_of(const CompileRequest& request) {
     const Program& program = request.program;
     return {{"op", "compile"},
             {"platform", clean(request.platform)},
+            {"form", clean(program.form)},
             {"source", clean(program.source)},
             {"source_name", clean(program.source_name)},
             {"function", clean(program.function)},
@@ -41,6 +42,7 @@ Result<CompileRequest> request_from(const Json& json) {
     try {
         CompileRequest request;
         json.at("platform").get_to(request.platform);
+        json.at("form").get_to(request.program.form);
         json.at("source").get_to(request.program.source);
         json.at("source_name").get_to(request.program.source_name);
         json.at("function").get_to(request.program.function);

@@ -14,7 +14,7 @@ namespace yoke::device {
 inline constexpr std::size_t compiler_log_bytes_max = 32UL * 1024UL;  // what a person reads of it fits many times
 
 struct CompileRequest {
-    std::string platform;  // exact name of the OpenCL platform
+    std::string platform;  // exact name of the OpenCL platform; or "cuda:" and the device's architecture, "sm_90"
     Program program;
 };
 

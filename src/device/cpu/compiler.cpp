@@ -21,8 +21,9 @@ Result<BinaryCache::Key> key_of(const CompileRequest& request, const std::string
     const Program& program = request.program;
     const auto& global = program.geometry.global;
     const auto& local = program.geometry.local;
-    const std::array<std::string, 6> parts{
+    const std::array<std::string, 7> parts{
         fingerprint,
+        program.form,
         program.source,
         program.source_name,
         program.function,

@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "device/cpu/opencl.hpp"
+#include "device/cpu/opencl_parameters.hpp"
 #include "device/cpu/work_group.hpp"
 
 namespace yoke::device {
@@ -42,9 +43,18 @@ std::string with_name(const Program& program) {
     return fmt::format("#line 1 \"{}\"\n{}", name.empty() ? "kernel" : name, program.source);
 }
 
+std::string replaced(std::string text, std::string_view what, const std::string& with) {
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
+        text.replace(at, what.size(), with);
+    }
+    return text;
+}
+
 Result<OpenclOwned<cl_program>> build(cl_context context, const OpenclTarget& target, const Program& program,
                                       std::string& log) {
-    const std::string text = with_name(program);
+    // NVIDIA's compiler passes over the line that says where the text is from, and counts it.
+    const bool named = target.platform_name == "NVIDIA CUDA";
+    const std::string text = named ? program.source : with_name(program);
     const char* source = text.c_str();
     const std::size_t length = text.size();
     cl_int status = CL_SUCCESS;
@@ -55,6 +65,9 @@ Result<OpenclOwned<cl_program>> build(cl_context context, const OpenclTarget& ta
     const std::string options = program.options + " -cl-kernel-arg-info";
     status = ::clBuildProgram(built.get(), 1, &target.device, options.c_str(), nullptr, nullptr);
     log = build_log(built.get(), target.device);
+    if (named) {
+        log = replaced(log, "<kernel>", printable(program.source_name));
+    }
     if (status == CL_SUCCESS) {
         return built;
     }
@@ -108,6 +121,16 @@ Result<std::array<std::size_t, 3>> work_group_of(cl_program built, const OpenclT
     return local;
 }
 
+std::vector<Parameter> parameters_of(cl_program built, const std::string& function) {
+    cl_int status = CL_SUCCESS;
+    const OpenclOwned<cl_kernel> kernel(::clCreateKernel(built, function.c_str(), &status));
+    cl_uint count = 0;
+    if (!kernel || ::clGetKernelInfo(kernel.get(), CL_KERNEL_NUM_ARGS, sizeof count, &count, nullptr) != CL_SUCCESS) {
+        return {};
+    }
+    return opencl_parameters(kernel.get(), count);
+}
+
 void ask_pocl_for(const std::array<std::size_t, 3>& global, const std::array<std::size_t, 3>& local) {
     const bool small =
         global[0] < pocl_small_grid_below && global[1] < pocl_small_grid_below && global[2] < pocl_small_grid_below;
@@ -153,6 +176,7 @@ Result<BuiltBinary> build_opencl(const CompileRequest& request) {
         return tl::unexpected(local.error());
     }
     result.answer.local = *local;
+    result.parameters = parameters_of(built->get(), request.program.function);
     ask_pocl_for(request.program.geometry.global, *local);
     auto binary = binary_of(built->get());
     if (!binary) {

@@ -24,6 +24,7 @@ namespace yoke::device {
 struct BuiltBinary {
     CompileAnswer answer;
     std::vector<unsigned char> bytes;
+    std::vector<Parameter> parameters;  // as the source says
 };
 
 // Runs the compiler in this process. Sets POCL_BINARY_SPECIALIZE_WG. ENOEXEC: the compiler's messages; EINVAL: no such

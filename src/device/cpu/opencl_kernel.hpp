@@ -28,7 +28,6 @@ class OpenclKernel final : public Kernel {
 
    private:
     OpenclKernel() = default;
-    void read_parameters(cl_uint count);
 
     OpenclOwned<cl_program> program_;
     OpenclOwned<cl_kernel> kernel_;

@@ -1,4 +1,4 @@
-// For tests: an OpenCL device with a cache of its own in a temporary directory.
+// For tests: a device with a cache of its own in a temporary directory.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,6 +10,9 @@
 
 #include "device/cpu/opencl_device.hpp"
 #include "device/cpu/spawner.hpp"
+#if defined(YOKE_TEST_CUDA)
+#include "device/cuda/cuda_device.hpp"
+#endif
 
 namespace yoke::device {
 
@@ -37,16 +40,22 @@ inline const std::string& test_cache() {
     return directory.path();
 }
 
+// The cpu device; where YOKE_TEST_CUDA is defined, the CUDA device.
 inline std::unique_ptr<Device> open_test_device(const std::string& cache, const SpawnerLimits& limits = {}) {
     auto spawner = start_spawner(limits);
     if (!spawner) {
         ADD_FAILURE() << spawner.error().message;
         return nullptr;
     }
+#if defined(YOKE_TEST_CUDA)
+    cuda::Options options{.spawner = std::move(*spawner), .cache_directory = cache};
+    auto device = cuda::open_cuda_device(options);
+#else
     OpenclOptions options;
     options.spawner = std::move(*spawner);
     options.cache_directory = cache;
     auto device = open_opencl_device(std::move(options));
+#endif
     if (!device) {
         ADD_FAILURE() << device.error().message;
         return nullptr;

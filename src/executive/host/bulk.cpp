@@ -208,6 +208,16 @@ void BulkThreads::enqueue(Session& session, BulkCall& call, std::uint64_t now) {
         finish(session, call);
         return;
     }
+    call.on_device = false;
+    if (device_ != nullptr) {
+        session.executing.fetch_add(1, std::memory_order_seq_cst);
+        call.on_device = true;  // before it is taken: it may end at once
+        if (device_->take(session, call)) {
+            return;
+        }
+        call.on_device = false;
+        session.executing.fetch_sub(1, std::memory_order_seq_cst);
+    }
     const std::uint64_t expected = thread_costs_.expected_ns(call.call.service->id(), work.shape.in_length);
     // Four bytes a nanosecond, as host code of ciphers has it, until the service was measured.
     const std::uint64_t total = expected != ~std::uint64_t{0} ? expected : work.shape.in_length / 4;

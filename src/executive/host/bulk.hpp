@@ -38,8 +38,12 @@ class BulkThreads {  // NOLINT(clang-analyzer-optin.performance.Padding)
     BulkThreads& operator=(const BulkThreads&) = delete;
     ~BulkThreads() { stop(); }
 
+    // Before start(): calls are offered to it first.
+    void use(Accelerator* device) { device_ = device; }
     Status start();
     void stop();
+    // The device has executed a call. Any thread.
+    void call_done(Session& session, BulkCall& call, int status, std::uint64_t begun_ns) noexcept;
     // After Poller::remove(): returns when no thread executes chunks of the session.
     void await_executing(Session& session);
 
@@ -72,9 +76,11 @@ class BulkThreads {  // NOLINT(clang-analyzer-optin.performance.Padding)
     // Without:
     void execute(const Grant& grant, unsigned lane);
     void finish(Session& session, BulkCall& call);
+    void leave_executing(Session& session);
 
     Poller& poller_;
     StreamSink* const sink_;
+    Accelerator* device_ = nullptr;
     cost::Models& costs_;        // of whole calls, published
     cost::Models thread_costs_;  // of one thread: what a grant takes
     const std::uint64_t spin_ns_;

@@ -29,6 +29,17 @@ void BulkThreads::execute(const Grant& grant, unsigned lane) {
     if (call.holders.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         finish(session, call);
     }
+    leave_executing(session);
+}
+
+void BulkThreads::call_done(Session& session, BulkCall& call, int status, std::uint64_t begun_ns) noexcept {
+    call.begun_ns = begun_ns;
+    call.status.store(status, std::memory_order_relaxed);
+    finish(session, call);
+    leave_executing(session);
+}
+
+void BulkThreads::leave_executing(Session& session) {
     session.executing.fetch_sub(1, std::memory_order_seq_cst);
     // The session may be gone from here on.
     if (removers_.load(std::memory_order_seq_cst) != 0) {
@@ -46,7 +57,7 @@ void BulkThreads::finish(Session& session, BulkCall& call) {
     completion.out_length = status == 0 ? work.plan.out_length : 0;
     const std::uint64_t end = now_ns();
     if (call.begun_ns != 0) {
-        completion.where = YOKE_WHERE_CPU;
+        completion.where = call.on_device ? YOKE_WHERE_CUDA : YOKE_WHERE_CPU;
         completion.why = YOKE_WHY_ONLY;
         completion.queued_ns = call.begun_ns - call.taken_ns;
         completion.run_ns = end - call.begun_ns;

@@ -34,6 +34,10 @@ void ExpressThread::run() {
         if (poller_.has_removals()) {
             poller_.forget_removed([](Session&) {});
         }
+        if (poller_.has_returns()) {
+            now = now_ns();
+            poller_.take_returned(now);
+        }
         if (poller_.hot().empty()) {
             sleep();
             continue;
@@ -61,6 +65,10 @@ bool ExpressThread::poll_hot(std::uint64_t& now) {
     bool worked = false;
     for (std::size_t i = 0; i < poller_.hot().size(); ++i) {
         Session& session = *poller_.hot()[i];
+        if (device_ != nullptr && lend(session, now)) {
+            --i;  // another one has taken its place
+            continue;
+        }
         ring::Consumer& ring = session.rings[YOKE_RING_EXPRESS];
         for (unsigned n = 0; n < burst && !session.closed.load(std::memory_order_relaxed); ++n) {
             const ring::Take taken = ring.take(entry_);
@@ -78,12 +86,29 @@ bool ExpressThread::poll_hot(std::uint64_t& now) {
     return worked;
 }
 
+// True: the device has the ring now.
+bool ExpressThread::lend(Session& session, std::uint64_t now) {
+    RingState& state = session.state[YOKE_RING_EXPRESS];
+    if (state.calls_at_home < device_after_ || state.streams_in_flight != 0 || now < state.home_until_ns ||
+        session.closed.load(std::memory_order_relaxed) || !session.rings[YOKE_RING_EXPRESS].pending()) {
+        return false;
+    }
+    // Before it is offered: it may be back at once.
+    poller_.lend(session);
+    if (device_->offer(session)) {
+        return true;
+    }
+    poller_.keep(session, now);
+    return false;
+}
+
 std::uint64_t ExpressThread::serve(Session& session) {
     const std::uint64_t begin = now_ns();
     if (!admit(session, YOKE_RING_EXPRESS, entry_, begin, sink_, call_)) {
         return begin;
     }
     const service::Work& work = call_.work;
+    ++session.state[YOKE_RING_EXPRESS].calls_at_home;
     session.rings[YOKE_RING_EXPRESS].begin(entry_.slot, entry_.tag);
     int status = 0;
     for (std::uint32_t chunk = 0; chunk < work.plan.chunks && status == 0; ++chunk) {

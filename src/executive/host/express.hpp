@@ -31,6 +31,11 @@ class ExpressThread {
     // `beat` is called on the thread until the round is done.
     ExpressThread(Poller& poller, StreamSink* sink, cost::Models& costs, std::function<Beat(std::uint64_t)> beat)
         : poller_(poller), sink_(sink), costs_(costs), beat_(std::move(beat)) {}
+    // Before start(): rings with `device_after` calls behind each other are offered to it.
+    void use(Accelerator* device, std::uint32_t device_after) {
+        device_ = device;
+        device_after_ = device_after;
+    }
     ExpressThread(const ExpressThread&) = delete;
     ExpressThread& operator=(const ExpressThread&) = delete;
     ~ExpressThread() { stop(); }
@@ -42,11 +47,14 @@ class ExpressThread {
     void run();
     bool poll_hot(std::uint64_t& now);
     std::uint64_t serve(Session& session);
+    bool lend(Session& session, std::uint64_t now);
     void sleep();
 
     Poller& poller_;
     StreamSink* const sink_;
     cost::Models& costs_;
+    Accelerator* device_ = nullptr;
+    std::uint32_t device_after_ = 0;
     const std::function<Beat(std::uint64_t)> beat_;
     std::uint64_t next_beat_ns_ = 0;
     // The entry and the call that are served: here so that nothing large is set up anew for each.

@@ -23,6 +23,9 @@ void hand_to_sink(Session& session, unsigned ring, const ring::Entry& entry, Str
     }
     state.streams[entry.slot] = entry.tag;
     session.rings[ring].begin(entry.slot, entry.tag);
+    if (session.device) {
+        session.device->before_transfer(session);
+    }
     switch (stream.op) {
         case YOKE_OP_PUSH:
             sink.push(stream);

@@ -11,6 +11,16 @@
 #include "base/clock.hpp"
 
 namespace yoke::executive {
+namespace {
+
+// A ring whose entries the device refuses stays with the host, longer each time unless it executed many before.
+constexpr std::uint64_t calls_worth_lending = 16;
+constexpr std::uint64_t home_least_ns = 300'000;
+// Calls further apart than this are not behind each other.
+constexpr std::uint64_t streak_ns = 1'000'000;
+constexpr std::uint64_t home_most_ns = 1'000'000'000;
+
+}  // namespace
 
 Poller::Poller(unsigned ring, std::uint64_t spin_ns, std::uint32_t sessions_max, StreamSink* sink)
     : ring_(ring), spin_ns_(spin_ns), sink_(sink) {
@@ -93,16 +103,59 @@ void Poller::collect(int timeout_ms) {
 
 void Poller::rung(Session& session) {
     RingState& state = session.state[ring_];
-    if (state.hot || session.closed.load(std::memory_order_relaxed)) {
+    // A ring that is away is looked at when it comes back, whatever was rung meanwhile.
+    if (state.hot || state.away || session.closed.load(std::memory_order_relaxed)) {
         return;
     }
     watch_streams(session);
     if (session.rings[ring_].pending()) {
-        state.hot = true;
-        state.last_work_ns = now_ns();
-        hot_.push_back(&session);
-        session.rings[ring_].set_asleep(false);
+        heat(session, now_ns());
     }
+}
+
+void Poller::heat(Session& session, std::uint64_t now) {
+    RingState& state = session.state[ring_];
+    state.hot = true;
+    if (now - state.last_work_ns > streak_ns) {
+        state.calls_at_home = 0;
+    }
+    state.last_work_ns = now;
+    hot_.push_back(&session);
+    session.rings[ring_].set_asleep(false);
+}
+
+void Poller::keep(Session& session, std::uint64_t now) {
+    RingState& state = session.state[ring_];
+    state.away = false;
+    state.home_until_ns = now + home_least_ns;
+    heat(session, now);
+}
+
+void Poller::give_back(Session& session, bool refused, std::uint64_t calls) {
+    const std::lock_guard lock(mutex_);
+    returned_.push_back({&session, refused, calls});
+    returns_.store(true, std::memory_order_release);
+    interrupt();
+}
+
+void Poller::take_returned(std::uint64_t now) {
+    const std::lock_guard lock(mutex_);
+    for (const Return& back : returned_) {
+        RingState& state = back.session->state[ring_];
+        state.away = false;
+        if (back.refused) {
+            state.home_for_ns = back.calls >= calls_worth_lending
+                                    ? home_least_ns
+                                    : std::clamp(2 * state.home_for_ns, home_least_ns, home_most_ns);
+            state.home_until_ns = now + state.home_for_ns;
+        } else {
+            state.home_for_ns = 0;
+        }
+        state.calls_at_home = 0;
+        heat(*back.session, now);
+    }
+    returned_.clear();
+    returns_.store(false, std::memory_order_release);
 }
 
 bool Poller::goes_cold(Session& session, std::uint64_t now) {

@@ -35,10 +35,23 @@ class Poller {
     void interrupt();
     // True if remove() waits for the owner: call forget_removed().
     [[nodiscard]] bool has_removals() const { return removals_.load(std::memory_order_acquire); }
+    // The device takes the ring: it is neither polled nor rung.
+    void lend(Session& session) {
+        cool(session);
+        session.state[ring_].away = true;
+    }
+    // The device did not want it: polled again, and offered again after a while.
+    void keep(Session& session, std::uint64_t now);
+    // Any thread: a ring that was lent is back, and hot again on the owner's next look.
+    void give_back(Session& session, bool refused, std::uint64_t calls);
+    [[nodiscard]] bool has_returns() const { return returns_.load(std::memory_order_acquire); }
+    void take_returned(std::uint64_t now);
+
     template <typename Forgotten>
     void forget_removed(Forgotten&& forgotten) {
         const std::lock_guard lock(mutex_);
         for (Session* session : removed_) {
+            std::erase_if(returned_, [session](const Return& back) { return back.session == session; });
             cool(*session);
             forgotten(*session);
         }
@@ -62,6 +75,7 @@ class Poller {
    private:
     void collect(int timeout_ms);
     void rung(Session& session);
+    void heat(Session& session, std::uint64_t now);
     bool goes_cold(Session& session, std::uint64_t now);
     void watch_streams(Session& session);
 
@@ -77,6 +91,14 @@ class Poller {
     std::condition_variable all_forgotten_;
     std::vector<Session*> removed_;
     std::atomic<bool> removals_{false};
+
+    struct Return {
+        Session* session;
+        bool refused;
+        std::uint64_t calls;
+    };
+    std::vector<Return> returned_;  // guarded by mutex_
+    std::atomic<bool> returns_{false};
 };
 
 }  // namespace yoke::executive

@@ -7,9 +7,11 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "executive/executive.hpp"
+#include "executive/host/accelerator.hpp"
 #include "executive/key_table.hpp"
 #include "executive/validation.hpp"
 #include "ring/consumer.hpp"
@@ -42,6 +44,7 @@ struct BulkCall {
     std::atomic<int> status{0};
     // Neither lead nor executing threads need it. Set by who completes, cleared by the lead.
     std::atomic<bool> free{true};
+    bool on_device = false;  // executed there, and told so by Lender::call_done
 };
 
 // What the owner of a ring keeps about it.
@@ -51,6 +54,11 @@ struct RingState {
     // Tag of the push or pull in each slot whose cancel word has to be watched; 0: none.
     std::vector<std::uint32_t> streams;
     std::uint32_t streams_in_flight = 0;  // elements of `streams` that are not 0
+    // Express: the device has the ring. Then nothing else here counts, and the ring is not touched.
+    bool away = false;
+    std::uint32_t calls_at_home = 0;  // since the ring became hot or came back
+    std::uint64_t home_until_ns = 0;  // not offered to the device before
+    std::uint64_t home_for_ns = 0;    // the last such time: it grows while the device refuses what it is given
 };
 
 struct Session {
@@ -79,6 +87,7 @@ struct Session {
     // Somebody removes the session. Any thread.
     std::atomic<bool> leaving{false};
 
+    std::unique_ptr<DeviceSide> device;  // the accelerator's
     // Bulk lead.
     std::array<BulkCall, bulk_calls> calls;
     std::uint32_t calls_granting = 0;

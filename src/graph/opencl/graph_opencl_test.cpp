@@ -1,6 +1,6 @@
 // The same flows on the OpenCL device, and what only it can refuse.
 #include "device/cpu/test_device.hpp"
-#include "graph/test_flow.hpp"
+#include "graph/test_builder.hpp"
 
 namespace yoke::graph {
 namespace {
@@ -75,6 +75,91 @@ TEST_F(OpenclGraphTest, SeveralGraphsAtOnce) {
         EXPECT_TRUE((*runtime_)->terminate_graph(1, fmt::format("/g{}", g)));
     }
     EXPECT_EQ((*runtime_)->datablocks(), 0U);
+}
+
+// a | pipe | b, each with its own queue, then back into a's pool: whoever uses a buffer next waits for who had it.
+TEST_F(OpenclGraphTest, MovesDatablocksBetweenQueues) {
+    constexpr std::size_t items = 64 * 1024;
+    constexpr std::int32_t rounds = 60;
+    const auto [a_in, a_out] = runtime_->open_chain("/a", 2, items, 2, 1);
+    const auto [b_in, b_out] = runtime_->open_chain("/b", 2, items, 2, 10);
+    const auto pipe = (*runtime_)->open_pipe(1, {"/pipe-1", {"i32", {items, 1, 1}, 0}, false, 2});
+    ASSERT_TRUE(pipe);
+    std::vector<std::shared_ptr<Flight>> flights;
+    std::vector<std::shared_ptr<Flight>> pulls;
+    for (std::int32_t r = 0; r < rounds; ++r) {
+        flights.push_back(runtime_->push(a_in, iota(items, r)));
+        flights.push_back(runtime_->move(a_out, pipe->channel));
+        flights.push_back(runtime_->move(pipe->channel, b_in));
+        pulls.push_back(runtime_->pull(b_out, items));
+    }
+    for (std::int32_t r = 0; r < rounds; ++r) {
+        const auto& pull = pulls[static_cast<std::size_t>(r)];
+        ASSERT_EQ(pull->wait().status, 0);
+        ASSERT_EQ(pull->values, iota(items, r + 22)) << r;
+    }
+    for (const auto& flight : flights) {
+        EXPECT_EQ(flight->wait().status, 0);
+    }
+    EXPECT_EQ(runtime_->find("channels", "/pipe-1/records")["copies"].get<int>(), 0);
+    EXPECT_TRUE((*runtime_)->terminate_graph(1, "/a"));
+    EXPECT_TRUE((*runtime_)->terminate_graph(1, "/b"));
+    EXPECT_TRUE((*runtime_)->close_pipe(1, "/pipe-1"));
+    EXPECT_EQ((*runtime_)->datablocks(), 0U);
+}
+
+TEST_F(OpenclGraphTest, IteratesSharesAndHashes) {
+    constexpr std::size_t items = 16;
+    Builder g(*runtime_, "/g");
+    g.port("head:x", Direction::in_out, items);
+    g.port("head:n", Direction::in, 1, [](PortDefinition& port) { port.meta = control::Meta::iterations; });
+    g.ptask("head", "grow", {"x"}, {2});
+    g.port("hash:in", Direction::in, items);
+    g.port("hash:out", Direction::out, 8, [](PortDefinition& port) { port.form = {"u8", {32, 1, 1}, 0}; });
+    control::PtaskDefinition hash = g.definition("hash", "sha256", {"in", "out"});
+    hash.kernel.form = "service";
+    const auto opened = (*runtime_)->open_ptask(1, hash);
+    ASSERT_TRUE(opened) << opened.error().message;
+    const auto in = g.channel("in", "", "head:x");
+    const auto n = g.channel("n", "", "head:n");
+    g.channel("again", "head:x", "head:x", 1, back_edge);
+    const auto out = g.channel("out", "head:x", "");
+    g.channel("to-hash", "head:x", "hash:in");
+    const auto digest = g.channel("digest", "hash:out", "");
+    g.run();
+    for (const std::int32_t count : {3, 0, 1}) {
+        // -2 * count + 2 * count: always sixteen zeros, of which the hash is known.
+        EXPECT_EQ(runtime_->push(in, Values(items, -2 * count))->wait().status, 0);
+        EXPECT_EQ(runtime_->push(n, {count})->wait().status, 0);
+        const auto pull = runtime_->pull(out, items);
+        ASSERT_EQ(pull->wait().status, 0);
+        EXPECT_EQ(pull->values, Values(items, 0));
+        const auto hashed = runtime_->pull(digest, 8);
+        ASSERT_EQ(hashed->wait().status, 0);
+        EXPECT_EQ(static_cast<std::uint32_t>(hashed->values[0]), 0x42fda5f5U);
+    }
+    g.terminate();
+}
+
+TEST_F(OpenclGraphTest, ShorterDatablocksRunOverLess) {
+    constexpr std::size_t items = 1024;
+    const auto variable = [](PortDefinition& port) { port.variable = true; };
+    Builder g(*runtime_, "/g");
+    g.port("p:in", Direction::in, items, variable);
+    g.port("p:out", Direction::out, items, variable);
+    g.ptask("p", "first", {"in", "out", "#in", "#out"});
+    const auto in = g.channel("in", "", "p:in");
+    const auto out = g.channel("out", "p:out", "");
+    g.run();
+    for (const std::size_t length : {std::size_t{1024}, std::size_t{1}, std::size_t{0}, std::size_t{777}}) {
+        EXPECT_EQ(runtime_->push(in, iota(length, 3))->wait().status, 0);
+        const auto pull = runtime_->pull(out, items);
+        ASSERT_EQ(pull->wait().status, 0);
+        ASSERT_EQ(pull->wait().out_length, length * 4);
+        pull->values.resize(length);
+        EXPECT_EQ(pull->values, iota(length, 3));
+    }
+    g.terminate();
 }
 
 }  // namespace

@@ -1,0 +1,188 @@
+// Frames a second of the gesture interface as one graph, through a worker, against the same kernels with the same flags
+// enqueued by plain OpenCL in this process.
+//
+// Both are measured in turns within one run, some frames at a time, and the ratio is the median of the rounds' ratios:
+// on a machine that does other things too, neighbours in time are disturbed alike. Frames are rendered beforehand; both
+// must tell the same of them, byte for byte.
+//
+//   frames_ratio             frames a second of the graph over those of plain OpenCL, 4 in flight; at least 0.95 is
+//   wanted graph_ms, opencl_ms      time per frame
+// With one in flight the same numbers are the time from frame in to event out.
+#include <benchmark/benchmark.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include <yoke/yoke.hpp>
+
+#include "gesture/graph.hpp"
+#include "gesture/synthetic.hpp"
+#include "gesture_baseline.hpp"
+
+namespace yoke::bench {
+namespace {
+
+using Frames = std::vector<std::vector<std::uint16_t>>;
+
+[[noreturn]] void die(const std::string& what) {
+    std::fprintf(stderr, "gesture_bench: %s\n", what.c_str());
+    std::_Exit(1);
+}
+
+// A runtime directory of this run; the yoked that is started there on demand ends with it.
+class Daemon {
+   public:
+    Daemon() {
+        directory_ = (std::filesystem::temp_directory_path() / "yoke-bench-XXXXXX").string();
+        if (::mkdtemp(directory_.data()) == nullptr) {
+            die("no temporary directory can be made");
+        }
+        ::setenv("XDG_RUNTIME_DIR", directory_.c_str(), 1);
+        ::unsetenv("YOKE_SOCKET");
+    }
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+    ~Daemon() {
+        char* answer = nullptr;
+        yoke_ask_daemon(nullptr, 0, R"({"op": "shutdown"})", &answer);
+        std::free(answer);
+        std::filesystem::remove_all(directory_);
+    }
+
+   private:
+    std::string directory_;
+};
+
+// gesture.toml, with a number of frames in flight. A frame goes from the arena, where a camera would have put it.
+class GestureGraph {
+   public:
+    GestureGraph(Session& session, const gesture::Pipeline& pipeline, const Frames& frames, std::size_t in_flight)
+        : session_(session), graph_(Graph::load(session, YOKE_GESTURE_DIR "/gesture.toml")), slots_(in_flight) {
+        in_ = graph_.channel("frames", "", gesture::outer_port(pipeline, "frame"));
+        out_ = graph_.channel("events", gesture::outer_port(pipeline, "event"), "");
+        for (const auto& frame : frames) {
+            const auto bytes = std::as_bytes(std::span(frame));
+            frames_.push_back(session.alloc(bytes.size()));
+            std::copy(bytes.begin(), bytes.end(), frames_.back().data());
+        }
+        for (Slot& slot : slots_) {
+            slot.event = session.alloc(sizeof(gesture::Event));
+        }
+        graph_.run();
+    }
+
+    std::vector<gesture::Event> run(std::size_t count) {
+        std::vector<gesture::Event> events;
+        for (std::size_t i = 0; i < count + slots_.size(); ++i) {
+            Slot& slot = slots_[i % slots_.size()];
+            if (i >= slots_.size()) {
+                end(slot.push);
+                end(slot.pull);
+                events.push_back(slot.event.as<gesture::Event>()[0]);
+            }
+            if (i < count) {
+                submit(slot, frames_[i % frames_.size()]);
+            }
+        }
+        return events;
+    }
+
+   private:
+    struct Slot {
+        Buffer event;
+        yoke_ticket push = 0;
+        yoke_ticket pull = 0;
+    };
+    void must(int status) const {
+        if (status < 0) {
+            die(yoke_error(session_.get()));
+        }
+    }
+    void end(yoke_ticket ticket) {
+        const auto result = session_.wait(ticket);
+        must(result ? result->status : -ETIME);
+    }
+    void submit(Slot& slot, const Buffer& frame) {
+        must(yoke_submit_push(session_.get(), in_, frame.data(), frame.size(), 0, 0, nullptr, nullptr, &slot.push));
+        must(yoke_submit_pull(session_.get(), out_, slot.event.data(), slot.event.size(), 0, nullptr, nullptr,
+                              &slot.pull));
+    }
+
+    Session& session_;
+    Graph graph_;
+    std::uint32_t in_ = 0;
+    std::uint32_t out_ = 0;
+    std::vector<Buffer> frames_;
+    std::vector<Slot> slots_;
+};
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+template <typename Run>
+double seconds(Run run) {
+    const auto begin = std::chrono::steady_clock::now();
+    run();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+Frames rendered() {
+    const gesture::Synthetic film(12, {});
+    Frames frames;
+    for (std::uint64_t number = 0; number < 100; number += 10) {
+        gesture::Truth truth;
+        frames.push_back(film.frame(number, truth));
+    }
+    return frames;
+}
+
+void gesture_frames(benchmark::State& state) {
+    const auto in_flight = static_cast<std::size_t>(state.range(0));
+    const std::size_t count = in_flight == 1 ? 20 : 50;
+    static const Frames frames = rendered();
+    static Daemon daemon;
+    const gesture::Pipeline pipeline = gesture::gesture_pipeline(gesture::Camera{});
+    Session session;
+    GestureGraph graph(session, pipeline, frames, in_flight);
+    GestureBaseline plain(pipeline, "-cl-kernel-arg-info", in_flight);
+    const auto told = graph.run(count);
+    const auto wanted = plain.run(frames, count);
+    if (std::memcmp(told.data(), wanted.data(), count * sizeof(gesture::Event)) != 0) {
+        die("the graph and plain OpenCL tell different events");
+    }
+    std::vector<double> graph_times;
+    std::vector<double> plain_times;
+    std::vector<double> ratios;
+    for (auto _ : state) {
+        const double plain_time = seconds([&] { plain.run(frames, count); });
+        const double graph_time = seconds([&] { graph.run(count); });
+        graph_times.push_back(graph_time / static_cast<double>(count) * 1e3);
+        plain_times.push_back(plain_time / static_cast<double>(count) * 1e3);
+        ratios.push_back(plain_time / graph_time);
+        state.SetIterationTime(graph_time);
+    }
+    state.counters["frames_ratio"] = median(ratios);
+    state.counters["graph_ms"] = median(graph_times);
+    state.counters["opencl_ms"] = median(plain_times);
+    state.SetItemsProcessed(static_cast<std::int64_t>(static_cast<std::size_t>(state.iterations()) * count));
+}
+
+BENCHMARK(gesture_frames)
+    ->ArgName("in_flight")
+    ->Arg(4)
+    ->Arg(1)
+    ->Iterations(15)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace yoke::bench
+
+BENCHMARK_MAIN();

@@ -1,0 +1,74 @@
+// Classes of sizes, and what happens when the device is full; see memory_pool.hpp.
+#include "device/cuda/memory_pool.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "device/cuda/quiet.hpp"
+
+namespace yoke::device::cuda {
+namespace {
+
+constexpr std::size_t least_bytes = 256;  // the driver's own alignment
+
+bool rests(const std::unique_ptr<Rest>& rest) {
+    return rest == nullptr || rest->ended();
+}
+
+}  // namespace
+
+std::size_t MemoryPool::class_of(std::size_t bytes) {
+    if (bytes <= least_bytes) {
+        return least_bytes;
+    }
+    const std::size_t step = std::max(std::bit_floor(bytes - 1) / 4, std::size_t{1});
+    return (bytes + step - 1) / step * step;
+}
+
+MemoryPool::~MemoryPool() {
+    context_.make_current();
+    const std::lock_guard lock(mutex_);
+    trim();
+}
+
+void MemoryPool::trim() {
+    const Quiet quiet;
+    for (auto& [bytes, blocks] : free_) {
+        std::erase_if(blocks, [this](const Free& free) {
+            return rests(free.rest) && context_.driver->cuMemFree(free.block) == CUDA_SUCCESS;
+        });
+    }
+}
+
+Result<CUdeviceptr> MemoryPool::take(std::size_t bytes) {
+    if (bytes > SIZE_MAX / 2) {
+        return fail(ENOMEM, "cannot allocate {} bytes on the device", bytes);
+    }
+    const std::size_t size = class_of(bytes);
+    context_.make_current();
+    const std::lock_guard lock(mutex_);
+    std::vector<Free>& blocks = free_[size];
+    const auto found = std::find_if(blocks.begin(), blocks.end(), [](const Free& free) { return rests(free.rest); });
+    if (found != blocks.end()) {
+        const CUdeviceptr block = found->block;
+        blocks.erase(found);
+        return block;
+    }
+    CUdeviceptr block = 0;
+    CUresult result = context_.driver->cuMemAlloc(&block, size);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY) {
+        trim();
+        result = context_.driver->cuMemAlloc(&block, size);
+    }
+    if (auto done = check(result, "cannot allocate memory on the device"); !done) {
+        return fail(done.error().code, "cannot allocate {} bytes on the device: {}", bytes, done.error().message);
+    }
+    return block;
+}
+
+void MemoryPool::give_back(CUdeviceptr block, std::size_t bytes, std::unique_ptr<Rest> rest) {
+    const std::lock_guard lock(mutex_);
+    free_[class_of(bytes)].push_back({block, std::move(rest)});
+}
+
+}  // namespace yoke::device::cuda

@@ -1,0 +1,299 @@
+// What a graph says when it cannot move, and how bad graphs are refused: naming graph, ptask and port.
+#include <thread>
+
+#include "graph/test_builder.hpp"
+
+namespace yoke::graph {
+namespace {
+
+constexpr std::size_t items = 4;
+
+class WhyTest : public testing::Test {
+   protected:
+    WhyTest() {
+        add_test_functions(device_);
+        add_port_functions(device_);
+    }
+
+    // Whether a sentence of why() has all the words.
+    bool says(const std::string& reason, const std::vector<std::string>& words) {
+        const auto reasons = runtime_->why(1, "/g");
+        for (const control::Json& one : *reasons) {
+            const auto& sentence = one["sentence"].get_ref<const std::string&>();
+            if (one["reason"] == reason && std::all_of(words.begin(), words.end(), [&](const std::string& word) {
+                    return sentence.find(word) != std::string::npos;
+                })) {
+                return true;
+            }
+        }
+        ADD_FAILURE() << reasons->dump(1);
+        return false;
+    }
+
+    device::HostDevice device_;
+    TestRuntime runtime_{device_};
+};
+
+TEST_F(WhyTest, NamesTheMissingDatablock) {
+    Builder g(runtime_, "/g");
+    g.port("p:a", Direction::in, items);
+    g.port("p:b", Direction::in, items);
+    g.port("p:out", Direction::out, items);
+    g.ptask("p", "sum", {"a", "b", "out"});
+    g.port("q:in", Direction::in, items);
+    g.port("q:out", Direction::out, items);
+    g.ptask("q", "add", {"in", "out"}, {1});
+    EXPECT_TRUE(says("not running", {"/g", "/g/p:a"})) << "it is not whole";
+    const auto a = g.channel("a", "", "p:a");
+    g.channel("b", "", "p:b");
+    g.channel("inner", "p:out", "q:in");
+    g.channel("out", "q:out", "", 1);
+    EXPECT_TRUE(says("not running", {"run it"}));
+    g.run();
+    EXPECT_TRUE(says("nobody pushes", {"/g/p", "/g/p:a", "/g/a"}));
+    EXPECT_EQ(runtime_.push(a, Values(items, 1))->wait().status, 0);
+    EXPECT_TRUE(says("nobody pushes", {"/g/p", "/g/p:b", "/g/b"}));
+    EXPECT_TRUE(says("no datablock", {"/g/q", "/g/p", "/g/inner"}));
+    EXPECT_EQ(runtime_->why(1, "/none").error().code, ENOENT);
+}
+
+TEST_F(WhyTest, NamesTheFullChannel) {
+    const auto [in, out] = runtime_.open_chain("/g", 2, items, 1);
+    for (int i = 0; i < 4; ++i) {
+        runtime_.push(in, Values(items, 1));
+    }
+    EXPECT_TRUE(says("nobody pulls", {"/g/p1", "/g/out", "full (1 datablocks)"}));
+    EXPECT_TRUE(says("no room", {"/g/p0", "/g/p1", "/g/c1"}));
+    EXPECT_EQ(runtime_.push(in, {}, YOKE_FLAG_END, now_ns() + 1)->wait().status, -YOKE_ETIME);
+}
+
+// A circle whose only datablock was dropped by a predicate.
+TEST_F(WhyTest, NamesAnEmptyCircle) {
+    Builder g(runtime_, "/g");
+    g.port("p:in", Direction::in, items);
+    g.port("p:state", Direction::in, items, [](PortDefinition& port) { port.init = true; });
+    g.port("p:out", Direction::out, items);
+    g.ptask("p", "sum", {"in", "state", "out"});
+    g.port("q:in", Direction::in, items);
+    g.port("q:out", Direction::out, items);
+    g.ptask("q", "add", {"in", "out"}, {1});
+    const auto in = g.channel("in", "", "p:in");
+    g.channel("forth", "p:out", "q:in");
+    g.channel("again", "q:out", "p:state", 1, [](control::ChannelDefinition& channel) {
+        channel.back = true;
+        channel.source_when = when(control::Predicate::Kind::never, 0);
+    });
+    g.run();
+    EXPECT_EQ(runtime_.push(in, Values(items, 1))->wait().status, 0);
+    EXPECT_EQ(runtime_.push(in, Values(items, 1))->wait().status, 0);
+    EXPECT_TRUE(says("empty circle", {"/g/p", "/g/q", "/g/again"}));
+}
+
+// A circle that multiplies what it holds: two datablocks come out for each that goes in.
+TEST_F(WhyTest, NamesAFullCircle) {
+    Builder g(runtime_, "/g");
+    g.port("p:in", Direction::in, items);
+    g.port("p:state", Direction::in, items, [](PortDefinition& port) { port.init = true; });
+    g.port("p:out", Direction::out, items);
+    g.ptask("p", "sum", {"in", "state", "out"});
+    g.port("q:in", Direction::in, items);
+    g.port("q:slow", Direction::in, items, [](PortDefinition& port) { port.sticky = true; });
+    g.port("q:out", Direction::out, items);
+    g.ptask("q", "sum", {"in", "slow", "out"});
+    const auto in = g.channel("in", "", "p:in");
+    g.channel("slow", "", "q:slow");
+    g.channel("forth", "p:out", "q:in", 1);
+    g.channel("again", "p:out", "p:state", 1, back_edge);
+    g.channel("out", "q:out", "", 1);
+    g.run();
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(runtime_.push(in, Values(items, 1))->wait().status, 0);
+    }
+    EXPECT_TRUE(says("no room", {"/g/p", "/g/q", "/g/forth", "full (1 datablocks)"}));
+    EXPECT_TRUE(says("nobody pushes", {"/g/q:slow", "/g/slow"}));
+}
+
+TEST_F(WhyTest, ModeKeepsOtherSessionsOut) {
+    ASSERT_TRUE(runtime_->open_graph(1, "/g", false, 0400));
+    runtime_.must(runtime_.open_ptask("/g/p", "add", items, {"in", "=out"}, {1}));
+    const auto in = runtime_.open_channel("/g/in", std::nullopt, "/g/p:in");
+    const auto out = runtime_.open_channel("/g/out", "/g/p:out", std::nullopt);
+    EXPECT_EQ(runtime_.open_channel("/g/x", std::nullopt, "/g/p:in", 1, 2).error().code, EACCES);
+    const auto run = runtime_->run_graph(2, "/g");
+    ASSERT_FALSE(run);
+    EXPECT_EQ(run.error().code, EACCES);
+    EXPECT_NE(run.error().message.find("mode 0400"), std::string::npos) << run.error().message;
+    runtime_.must(runtime_->run_graph(1, "/g"));
+    EXPECT_EQ(runtime_.push(*in, Values(items, 1), 0, 0, 2)->wait().status, -YOKE_EACCES);
+    EXPECT_EQ(runtime_.push(*in, Values(items, 1), 0, 0, 1)->wait().status, 0);
+    EXPECT_EQ(runtime_.pull(*out, items, 0, 2)->wait().status, 0) << "0400 lets others pull";
+    EXPECT_EQ(runtime_->terminate_graph(2, "/g").error().code, EACCES);
+    EXPECT_TRUE(runtime_->why(2, "/g"));
+    EXPECT_TRUE(runtime_->terminate_graph(1, "/g"));
+}
+
+TEST_F(WhyTest, APersistentGraphOutlivesItsCreatorAndIsNoPlaceForItsFunctions) {
+    Builder g(runtime_, "/g", 1, true);
+    g.port("p:in", Direction::in, items);
+    g.port("p:out", Direction::out, items);
+    control::PtaskDefinition client = g.definition("p", "f", {"in", "out"});
+    client.kernel.form = "client";
+    const auto refused = runtime_->open_ptask(1, client);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, EINVAL);
+    EXPECT_NE(refused.error().message.find("/g/p"), std::string::npos) << refused.error().message;
+    g.ptask("p", "add", {"in", "out"}, {1});
+    const auto in = g.channel("in", "", "p:in");
+    const auto out = g.channel("out", "p:out", "");
+    g.run();
+    runtime_->disown(1);
+    runtime_->forget(1);
+    EXPECT_EQ(runtime_.push(in, Values(items, 1), 0, 0, 2)->wait().status, 0);
+    EXPECT_EQ(runtime_.pull(out, items, 0, 3)->wait().status, 0);
+    EXPECT_TRUE(runtime_->terminate_graph(2, "/g"));
+    EXPECT_EQ(runtime_->datablocks(), 0U);
+}
+
+TEST_F(WhyTest, AFunctionOfTheClientRunsBetweenKernels) {
+    Builder g(runtime_, "/g");
+    for (const std::string p : {"a", "f", "b"}) {
+        g.port(p + ":in", Direction::in, items);
+        g.port(p + ":out", Direction::out, items);
+    }
+    g.ptask("a", "add", {"in", "out"}, {1});
+    g.ptask("b", "add", {"in", "out"}, {100});
+    control::PtaskDefinition client = g.definition("f", "double", {"in", "out"});
+    client.kernel.form = "client";
+    ASSERT_TRUE(runtime_->open_ptask(1, client));
+    const auto in = g.channel("in", "", "a:in");
+    const auto to_client = g.channel("to", "a:out", "f:in", 2);
+    const auto from_client = g.channel("from", "f:out", "b:in", 2);
+    const auto out = g.channel("out", "b:out", "");
+    EXPECT_NE(to_client, 0U);
+    EXPECT_NE(from_client, 0U);
+    g.run();
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ(runtime_.push(in, Values(items, i), i == 4 ? YOKE_FLAG_END : 0)->wait().status, 0);
+        const auto asked = runtime_.pull(to_client, items);
+        ASSERT_EQ(asked->wait().status, 0);
+        Values doubled = asked->values;
+        for (std::int32_t& value : doubled) {
+            value *= 2;
+        }
+        EXPECT_EQ(runtime_.push(from_client, doubled)->wait().status, 0);
+        const auto pull = runtime_.pull(out, items);
+        ASSERT_EQ(pull->wait().status, 0);
+        EXPECT_EQ(pull->values, Values(items, 2 * (i + 1) + 100));
+    }
+    EXPECT_EQ(runtime_.pull(to_client, items)->wait().status, -YOKE_ENODATA);
+    EXPECT_EQ(runtime_.push(from_client, {}, YOKE_FLAG_END)->wait().status, 0);
+    EXPECT_EQ(runtime_.pull(out, items)->wait().status, -YOKE_ENODATA);
+    EXPECT_EQ(runtime_.find("graphs", "/g")["state"], "ended");
+    EXPECT_TRUE(runtime_->terminate_graph(1, "/g"));
+    EXPECT_EQ(runtime_->datablocks(), 0U);
+}
+
+TEST_F(WhyTest, ServicesAreKernels) {
+    Builder g(runtime_, "/g");
+    const auto bytes = [](std::size_t count) {
+        return [count](PortDefinition& port) { port.form = {"u8", {count, 1, 1}, 0}; };
+    };
+    g.port("hash:in", Direction::in, 1, bytes(64));
+    g.port("hash:out", Direction::out, 1, bytes(32));
+    control::PtaskDefinition hash = g.definition("hash", "sha256", {"in", "out"});
+    hash.kernel.form = "service";
+    const auto opened = runtime_->open_ptask(1, hash);
+    ASSERT_TRUE(opened) << opened.error().message;
+    const auto in = g.channel("in", "", "hash:in");
+    const auto out = g.channel("out", "hash:out", "");
+    g.run();
+    EXPECT_EQ(runtime_.push(in, Values(16, 0))->wait().status, 0);
+    const auto pull = runtime_.pull(out, 8);
+    ASSERT_EQ(pull->wait().status, 0);
+    // SHA-256 of 64 zero bytes: f5a5fd42 d16a2030 ...
+    EXPECT_EQ(static_cast<std::uint32_t>(pull->values[0]), 0x42fda5f5U);
+    EXPECT_EQ(static_cast<std::uint32_t>(pull->values[1]), 0x30206ad1U);
+    g.terminate();
+
+    Builder h(runtime_, "/h");
+    h.port("s:in", Direction::in, 1, bytes(64));
+    h.port("s:out", Direction::out, 1, bytes(31));
+    const auto refuse = [&](const std::string& service, int code) {
+        control::PtaskDefinition wrong = h.definition("s", service, {"in", "out"});
+        wrong.kernel.form = "service";
+        const auto refused = runtime_->open_ptask(1, wrong);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, code) << refused.error().message;
+        EXPECT_NE(refused.error().message.find("/h/s"), std::string::npos) << refused.error().message;
+    };
+    refuse("sha256", EINVAL);
+    refuse("no-such", ENOENT);
+    refuse("aes-ecb", ENOTSUP);
+}
+
+TEST_F(WhyTest, TheDeviceTakesTheFirstFormThatItRuns) {
+    Builder g(runtime_, "/g");
+    g.port("p:in", Direction::in, items);
+    g.port("p:out", Direction::out, items);
+    control::PtaskDefinition ptask = g.definition("p", "add", {"in", "out"}, {1});
+    control::KernelDefinition good = ptask.kernel;
+    ptask.kernel.form = "cubin";
+    const auto refused = runtime_->open_ptask(1, ptask);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ENOTSUP);
+    EXPECT_NE(refused.error().message.find("cubin"), std::string::npos) << refused.error().message;
+    ptask.others = {good};
+    ASSERT_TRUE(runtime_->open_ptask(1, ptask));
+    EXPECT_EQ(runtime_.find("ptasks", "/g/p")["form"], "opencl");
+}
+
+TEST(Deadline, AKernelThatDoesNotEndFailsItsGraphAndIsReported) {
+    device::HostDevice device;
+    add_test_functions(device);
+    std::atomic<bool> end{false};
+    const device::Parameter buffer{device::Parameter::Kind::buffer, 0, "", ""};
+    device.add("forever", {buffer, buffer}, [&end](std::span<const device::HostArgument>, const device::Geometry&) {
+        while (!end) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return 0;
+    });
+    std::mutex mutex;
+    std::condition_variable told;
+    std::string stuck;
+    auto runtime = Runtime::create(device, {}, [&](const std::string& why) {
+        const std::lock_guard lock(mutex);
+        stuck = why;
+        told.notify_all();
+    });
+    ASSERT_TRUE(runtime);
+    TestRuntime wrapped(std::move(*runtime));
+    Builder g(wrapped, "/g");
+    g.port("p:in", Direction::in, items);
+    g.port("p:out", Direction::out, items);
+    control::PtaskDefinition ptask = g.definition("p", "forever", {"in", "out"});
+    ptask.deadline_ns = 5'000'000;
+    ASSERT_TRUE(wrapped->open_ptask(1, ptask));
+    const auto in = g.channel("in", "", "p:in");
+    const auto out = g.channel("out", "p:out", "");
+    g.run();
+    const auto [other_in, other_out] = wrapped.open_chain("/other", 2, items);
+    const auto first = wrapped.pull(out, items);
+    const auto second = wrapped.pull(out, items);
+    wrapped.push(in, Values(items, 1));
+    EXPECT_EQ(second->wait().status, -YOKE_EIO) << "one that waits ends at once";
+    const std::string error = wrapped.find("graphs", "/g")["error"];
+    EXPECT_NE(error.find("/g/p has run longer than its deadline of 5 ms"), std::string::npos) << error;
+    EXPECT_EQ(wrapped.push(other_in, Values(items, 1))->wait().status, 0);
+    EXPECT_EQ(wrapped.pull(other_out, items)->wait().status, 0) << "other graphs go on";
+    {
+        std::unique_lock lock(mutex);
+        EXPECT_TRUE(told.wait_for(lock, std::chrono::seconds(60), [&] { return !stuck.empty(); }));
+        EXPECT_NE(stuck.find("/g/p"), std::string::npos) << stuck;
+    }
+    end = true;
+    EXPECT_EQ(first->wait().status, -YOKE_EIO);
+}
+
+}  // namespace
+}  // namespace yoke::graph
