@@ -139,7 +139,9 @@ class Device {
     Device(const Device&) = delete;
     Device& operator=(const Device&) = delete;
     virtual ~Device() = default;
-    [[nodiscard]] virtual std::string name() const = 0;         // "cpu"
+    [[nodiscard]] virtual std::string name() const = 0;  // "cpu"
+    // Whether copies run beside kernels: then a buffer that nothing uses is better than one that is still in a cache.
+    [[nodiscard]] virtual bool overlaps() const { return false; }
     [[nodiscard]] virtual std::string description() const = 0;  // "pthread-... (Portable Computing Language 3.1)"
     virtual Result<std::unique_ptr<Buffer>> allocate(std::size_t bytes) = 0;
     virtual Result<std::unique_ptr<Queue>> create_queue() = 0;

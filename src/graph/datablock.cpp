@@ -66,15 +66,29 @@ Result<BlockRef> DatablockPool::allocate(std::uint64_t bytes) {
     return lend(block);
 }
 
-Result<BlockRef> DatablockPool::take(std::uint64_t bytes) {
+Result<BlockRef> DatablockPool::latest(Shelf& shelf) {
+    Block* const block = shelf.free.back();
+    shelf.free.pop_back();
+    return lend(block);
+}
+
+// The block that was used longest ago, if nothing uses it any more; else a new one.
+Result<BlockRef> DatablockPool::oldest(Shelf& shelf, std::uint64_t bytes_max) {
+    Block* const block = shelf.free.front();
+    if ((!block->abroad.empty() || !queue_->idle(*block->buffer)) && bytes_ + shelf.bytes <= bytes_max) {
+        return allocate(shelf.bytes);
+    }
+    shelf.free.pop_front();
+    return lend(block);
+}
+
+Result<BlockRef> DatablockPool::take(std::uint64_t bytes, std::uint64_t bytes_max) {
     const std::lock_guard lock(mutex_);
     Shelf& shelf = shelf_of(bytes);
     if (shelf.free.empty()) {
         return allocate(bytes);
     }
-    Block* const block = shelf.free.back();
-    shelf.free.pop_back();
-    return lend(block);
+    return device_.overlaps() ? oldest(shelf, bytes_max) : latest(shelf);
 }
 
 Result<BlockRef> DatablockPool::take_rested(std::uint64_t bytes, std::uint64_t bytes_max) {
@@ -83,17 +97,7 @@ Result<BlockRef> DatablockPool::take_rested(std::uint64_t bytes, std::uint64_t b
     if (shelf.free.empty()) {
         return allocate(bytes);
     }
-    if (bytes > small_bytes) {
-        Block* const latest = shelf.free.back();
-        shelf.free.pop_back();
-        return lend(latest);
-    }
-    Block* const oldest = shelf.free.front();
-    if ((!oldest->abroad.empty() || !queue_->idle(*oldest->buffer)) && bytes_ + bytes <= bytes_max) {
-        return allocate(bytes);
-    }
-    shelf.free.pop_front();
-    return lend(oldest);
+    return bytes > small_bytes && !device_.overlaps() ? latest(shelf) : oldest(shelf, bytes_max);
 }
 
 void DatablockPool::send_abroad(const BlockRef& block) {

@@ -109,11 +109,12 @@ class DatablockPool : public std::enable_shared_from_this<DatablockPool> {
     DatablockPool& operator=(const DatablockPool&) = delete;
     ~DatablockPool() = default;
 
-    // A block of `bytes`, its content undefined: for a kernel to fill, the one used last, which caches still hold.
-    // Errors of the device.
-    Result<BlockRef> take(std::uint64_t bytes);
-    // For the host to fill: if it is small, one that the queue has ended using, so that no command is needed. As long
-    // as the pool has less than `bytes_max` another is allocated for that.
+    // A block of `bytes`, its content undefined: for a kernel to fill, the one used last, which caches still hold;
+    // where copies run beside kernels, one that the queue has ended using. As long as the pool has less than
+    // `bytes_max` another is allocated for that. Errors of the device.
+    Result<BlockRef> take(std::uint64_t bytes, std::uint64_t bytes_max);
+    // For the host to fill: if it is small, or copies run beside kernels, one that the queue has ended using, so that
+    // no command is needed and none waits. `bytes_max` as above.
     Result<BlockRef> take_rested(std::uint64_t bytes, std::uint64_t bytes_max);
     // A block of this pool leaves its graph.
     void send_abroad(const BlockRef& block);
@@ -135,6 +136,8 @@ class DatablockPool : public std::enable_shared_from_this<DatablockPool> {
     };
     Shelf& shelf_of(std::uint64_t bytes);
     Result<BlockRef> allocate(std::uint64_t bytes);
+    Result<BlockRef> latest(Shelf& shelf);
+    Result<BlockRef> oldest(Shelf& shelf, std::uint64_t bytes_max);
     Result<BlockRef> lend(Block* block);
 
     device::Device& device_;

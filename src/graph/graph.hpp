@@ -214,6 +214,7 @@ class Graph {
 
     const GraphSetup setup_;
     device::Device& device_;
+    const std::uint8_t where_;  // enum yoke_where of the device
     Budget& budget_;
     const Limits limits_;
     GraphHost& host_;

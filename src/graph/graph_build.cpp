@@ -17,6 +17,7 @@ Graph::Graph(GraphSetup setup, device::Device& device, std::unique_ptr<device::Q
              const Limits& limits, GraphHost& host)
     : setup_(std::move(setup)),
       device_(device),
+      where_(static_cast<std::uint8_t>(device.name() == "cuda" ? YOKE_WHERE_CUDA : YOKE_WHERE_CPU)),
       budget_(budget),
       limits_(limits),
       host_(host),

@@ -8,7 +8,7 @@
 namespace yoke::graph {
 
 bool Graph::make_own(Port& port, Datablock& datablock) {
-    auto block = pool_->take(port.bytes);
+    auto block = pool_->take(port.bytes, reserved_);
     Status copied = block ? queue_->copy(block->buffer(), port.pattern.buffer(), port.bytes) : Status{};
     if (!block || !copied) {
         fail_with(fmt::format("port {} cannot make its datablock: {}", port.definition.name,
@@ -25,7 +25,7 @@ bool Graph::make_exclusive(Ptask& ptask, Ptask::Binding& input) {
     if (input.datablock.block.exclusive()) {
         return true;
     }
-    auto block = pool_->take(input.port->bytes);
+    auto block = pool_->take(input.port->bytes, reserved_);
     Status copied =
         block ? queue_->copy(block->buffer(), input.datablock.block.buffer(), input.datablock.bytes) : Status{};
     if (!block || !copied) {
@@ -42,7 +42,7 @@ bool Graph::make_exclusive(Ptask& ptask, Ptask::Binding& input) {
 bool Graph::make_outputs(Ptask& ptask) {
     for (Ptask::Binding& output : ptask.outputs) {
         Port& port = *output.port;
-        auto block = pool_->take(port.bytes);
+        auto block = pool_->take(port.bytes, reserved_);
         if (!block) {
             fail_with(fmt::format("ptask {} has no memory for its output {}: {}", ptask.definition.name,
                                   port.definition.name, block.error().message));
@@ -94,7 +94,7 @@ bool Graph::describe_input(const Ptask& ptask, Ptask::Binding& descriptor) {
     DescriptorWrite& write = descriptor_writes_.take();
     const Datablock& what = described->datablock;
     write.words = {what.bytes, what.extent[0], what.extent[1], what.extent[2]};
-    auto block = pool_->take(descriptor.port->bytes);
+    auto block = pool_->take(descriptor.port->bytes, reserved_);
     Status written;
     if (block) {
         written = queue_->write(block->buffer(), reinterpret_cast<const std::byte*>(write.words.data()),

@@ -53,7 +53,7 @@ Status Graph::make_patterns() {
         if ((!port->definition.init && !may_not_run) || port->ptask->client()) {
             continue;
         }
-        auto block = pool_->take(port->bytes);
+        auto block = pool_->take(port->bytes, reserved_);
         if (!block) {
             return fail(block.error().code, "port {} has no memory for its initial value: {}", name,
                         block.error().message);

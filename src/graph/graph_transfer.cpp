@@ -19,9 +19,9 @@ void complete_with_length(const Transfer& transfer, int status, std::uint64_t de
 }
 
 // What a pull or a move is told of a datablock.
-void tell(yoke_completion& completion, const Channel& channel, const Datablock& datablock) {
+void tell(yoke_completion& completion, std::uint8_t where, const Channel& channel, const Datablock& datablock) {
     constexpr unsigned second = 32;
-    completion.where = YOKE_WHERE_CPU;
+    completion.where = where;
     completion.why = YOKE_WHY_ONLY;
     completion.out_length = datablock.bytes;
     completion.sequence = channel.counters.pulled;
@@ -162,7 +162,7 @@ void Graph::accept(Channel& channel, const Waiting& push) {
 bool Graph::copy_in(Channel& channel, const Waiting& push, const Datablock& datablock) {
     const Transfer& transfer = push.transfer;
     Passage& passage = passages_.take(transfer);
-    passage.completion.where = YOKE_WHERE_CPU;
+    passage.completion.where = where_;
     passage.completion.why = YOKE_WHY_ONLY;
     passage.completion.queued_ns = passage.begun_ns - push.since_ns;
     passage.completion.sequence = channel.counters.pushed;
@@ -199,7 +199,7 @@ bool Graph::serve(Channel& channel, const Waiting& pull) {
         return complete(transfer, YOKE_EIO), true;
     }
     yoke_completion completion{};
-    tell(completion, channel, datablock);
+    tell(completion, where_, channel, datablock);
     if (channel.drained() && !peek) {
         completion.signal |= YOKE_SIGNAL_END;
     }
@@ -271,7 +271,7 @@ Graph::Step Graph::take(Channel& channel, std::uint32_t session, const std::shar
         return {true, 0};
     }
     datablock = pop(channel);
-    tell(completion, channel, datablock);
+    tell(completion, where_, channel, datablock);
     if (channel.drained()) {
         completion.signal |= YOKE_SIGNAL_END;
     }

@@ -5,6 +5,12 @@
 
 namespace yoke::graph {
 
+#if defined(YOKE_TEST_CUDA)
+constexpr int where_tested = YOKE_WHERE_CUDA;
+#else
+constexpr int where_tested = YOKE_WHERE_CPU;
+#endif
+
 inline Values iota(std::size_t items, std::int32_t from) {
     Values values(items);
     std::iota(values.begin(), values.end(), from);
@@ -32,7 +38,7 @@ inline void expect_chain_works(TestRuntime& runtime, int length, std::uint32_t c
         ASSERT_EQ(completion.status, 0);
         EXPECT_EQ(completion.out_length, items * sizeof(std::int32_t));
         EXPECT_EQ(completion.sequence, static_cast<std::uint64_t>(r));
-        EXPECT_EQ(completion.where, YOKE_WHERE_CPU);
+        EXPECT_EQ(completion.where, where_tested);
         EXPECT_EQ(completion.signal, (r == 0 ? YOKE_SIGNAL_BEGIN : 0U) | (r == rounds - 1 ? YOKE_SIGNAL_END : 0U));
         ASSERT_EQ(pull->values, iota(items, r + 3 * length)) << "round " << r;
     }

@@ -185,7 +185,6 @@ TEST_F(CudaDeviceTest, SaysWhatItIs) {
     }
     EXPECT_FALSE(device_->accepts("spirv"));
     EXPECT_EQ(compile("spirv", "x", "f").error().code, ENOTSUP);
-    EXPECT_EQ(device_->host_kernel({}, nullptr, {}).error().code, ENOTSUP);
 }
 
 TEST_F(CudaDeviceTest, RunsOpenclC) {
@@ -360,6 +359,51 @@ TEST_F(CudaDeviceTest, RandomCommandsKeepTheirOrder) {
             EXPECT_TRUE(queue_->idle(*block));
         }
     }
+}
+
+TEST_F(CudaDeviceTest, CallsFunctionsOfThisProcessInOrder) {
+    auto mix = compile("cuda", cuda_source, "mix", items, 256);
+    const Parameter block{Parameter::Kind::buffer, 0, "x", "uint*"};
+    const Parameter number{Parameter::Kind::constant, 4, "n", "uint"};
+    auto add = device_->host_kernel({block, number},
+                                    [](std::span<const HostArgument> arguments, const Geometry& geometry) {
+                                        std::uint32_t n = 0;
+                                        std::memcpy(&n, arguments[1].data(), sizeof n);
+                                        for (std::size_t i = 0; i < geometry.global[0]; ++i) {
+                                            std::uint32_t x = 0;
+                                            std::memcpy(&x, arguments[0].data() + 4 * i, sizeof x);
+                                            x += n;
+                                            std::memcpy(arguments[0].data() + 4 * i, &x, sizeof x);
+                                        }
+                                        return n == 13 ? -EDOM : 0;
+                                    },
+                                    {{items, 1, 1}, {0, 0, 0}});
+    ASSERT_TRUE(mix && add);
+    const auto a = buffer();
+    const auto b = buffer();
+    for (std::uint32_t round = 0; round < 20; ++round) {
+        const Words in(items, round);
+        Words out(items);
+        Latch written;
+        Latch read;
+        Latch failed;
+        const Argument n{nullptr, {reinterpret_cast<const std::uint8_t*>(&round), sizeof round}};
+        ASSERT_TRUE(queue_->write(*a, reinterpret_cast<const std::byte*>(in.data()), bytes, written));
+        const std::vector<Argument> to_host{{a.get(), {}}, n};
+        ASSERT_TRUE(queue_->launch(**add, to_host, failed));
+        const std::vector<Argument> to_device{{a.get(), {}}, {b.get(), {}}, n};
+        ASSERT_TRUE(queue_->launch(**mix, to_device, never_));
+        ASSERT_TRUE(queue_->read(*b, reinterpret_cast<std::byte*>(out.data()), bytes, read));
+        EXPECT_EQ(read.wait(), 0);
+        EXPECT_EQ(written.wait(), 0);
+        if (round == 13) {
+            EXPECT_EQ(failed.wait(), -EDOM);
+        }
+        ASSERT_EQ(out[items - 1], mixed(2 * round, round));
+        queue_->finish();
+    }
+    const std::vector<Argument> few{{a.get(), {}}};
+    EXPECT_EQ(queue_->launch(**add, few, never_).error().code, EINVAL);
 }
 
 TEST_F(CudaDeviceTest, FencesOrderQueues) {

@@ -1,12 +1,48 @@
 // Clients that break the rules or go away, beside one that must not notice.
 #include <atomic>
 
+#include <unistd.h>
+
 #include "device_session.hpp"
+#include "service/device/call.hpp"
 
 namespace yoke::executive {
 namespace {
 
-class GpuFault : public DeviceTest {};
+class GpuFault : public DeviceTest {
+   protected:
+    // Has the resident kernel execute a call that never ends or that writes where nothing is, in a process that is to
+    // end of it. Ends it otherwise when the watchdog should have done so long ago.
+    [[noreturn]] void provoke(std::uint32_t fault) {
+        Limits limits = device_limits();
+        limits.device_faults = true;
+        start(limits);
+        for (int i = 0; i < 100'000; ++i) {
+            if (client_->call(YOKE_RING_EXPRESS, client_->echo(0, 8192, 64)).where == YOKE_WHERE_NSK) {
+                break;
+            }
+        }
+        yoke_submission s = client_->echo(0, 8192, fault);
+        s.service = service::device::fault_service;
+        static_cast<void>(client_->producer(YOKE_RING_EXPRESS).submit(s, nullptr));
+        std::this_thread::sleep_for(std::chrono::seconds(20));
+        ::_exit(0);
+    }
+};
+
+using GpuFaultDeathTest = GpuFault;
+
+TEST_F(GpuFaultDeathTest, ACallThatNeverEndsEndsTheWorker) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_EXIT(provoke(service::device::fault_endless), testing::ExitedWithCode(EXIT_FAILURE),
+                "stands still|does not answer");
+}
+
+TEST_F(GpuFaultDeathTest, ACallThatWritesWhereNothingIsEndsTheWorker) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_EXIT(provoke(service::device::fault_stray), testing::ExitedWithCode(EXIT_FAILURE),
+                "stands still|does not answer|illegal|invalid");
+}
 
 TEST_F(GpuFault, GarbageInOneRingHarmsNoOther) {
     TestClient hostile;

@@ -13,6 +13,7 @@
 #include "device/cpu/binary_cache.hpp"
 #include "device/cpu/compiler.hpp"
 #include "device/cuda/cuda_build.hpp"
+#include "device/cuda/cuda_host_kernel.hpp"
 #include "device/cuda/cuda_kernel.hpp"
 #include "device/cuda/cuda_queue.hpp"
 #include "device/cuda/memory_pool.hpp"
@@ -33,6 +34,7 @@ class CudaDevice final : public Device {
           compiler_(std::move(compiler)) {}
 
     [[nodiscard]] std::string name() const override { return "cuda"; }
+    [[nodiscard]] bool overlaps() const override { return true; }
     [[nodiscard]] std::string description() const override {
         return fmt::format("{} (CUDA {}.{})", context_.name, context_.driver_version / 1000,
                            context_.driver_version % 1000 / 10);
@@ -58,9 +60,9 @@ class CudaDevice final : public Device {
         return form == "opencl" || form == "cuda" || form == "ptx" || form == "cubin";
     }
 
-    Result<std::unique_ptr<Kernel>> host_kernel(std::vector<Parameter> /*parameters*/, HostFunction /*function*/,
-                                                const Geometry& /*geometry*/) override {
-        return fail(ENOTSUP, "functions of the host cannot run on {}", context_.name);
+    Result<std::unique_ptr<Kernel>> host_kernel(std::vector<Parameter> parameters, HostFunction function,
+                                                const Geometry& geometry) override {
+        return std::make_unique<CudaHostKernel>(context_, std::move(parameters), std::move(function), geometry);
     }
 
     Result<std::unique_ptr<Kernel>> compile(const Program& program, std::string& log) override {

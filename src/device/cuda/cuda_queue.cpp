@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "device/cuda/cuda_host_kernel.hpp"
 #include "device/cuda/cuda_kernel.hpp"
 
 namespace yoke::device::cuda {
@@ -262,15 +263,10 @@ Status CudaQueue::copy(Buffer& to, const Buffer& from, std::size_t bytes) {
     return {};
 }
 
-Status CudaQueue::launch(Kernel& kernel_base, std::span<const Argument> arguments, Done& /*failed*/,
+Status CudaQueue::launch(Kernel& kernel_base, std::span<const Argument> arguments, Done& failed,
                          const std::array<std::size_t, 3>* global) {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): kernels of this device are CudaKernels
-    auto& kernel = static_cast<CudaKernel&>(kernel_base);
     const Driver& api = *use().driver;
-    auto bound = kernel.bind(arguments);
-    if (!bound) {
-        return tl::unexpected(bound.error());
-    }
+    auto* const function = dynamic_cast<CudaHostKernel*>(&kernel_base);
     Positions needed{};
     for (const Argument& argument : arguments) {
         if (argument.buffer != nullptr) {
@@ -281,13 +277,25 @@ Status CudaQueue::launch(Kernel& kernel_base, std::span<const Argument> argument
         return follows;
     }
     Lane& lane = lanes_[lane_run];
-    const CudaKernel::Grid grid = kernel.grid(global);
-    if (auto launched =
-            check(api.cuLaunchKernel(kernel.function(), grid.blocks[0], grid.blocks[1], grid.blocks[2], grid.threads[0],
-                                     grid.threads[1], grid.threads[2], 0, lane.stream, *bound, nullptr),
-                  "a kernel cannot be launched");
-        !launched) {
-        return launched;
+    if (function != nullptr) {
+        if (auto called = function->enqueue(lane.stream, arguments, failed, global); !called) {
+            return called;
+        }
+    } else {
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): all others are CudaKernels
+        auto& kernel = static_cast<CudaKernel&>(kernel_base);
+        auto bound = kernel.bind(arguments);
+        if (!bound) {
+            return tl::unexpected(bound.error());
+        }
+        const CudaKernel::Grid grid = kernel.grid(global);
+        if (auto launched = check(
+                api.cuLaunchKernel(kernel.function(), grid.blocks[0], grid.blocks[1], grid.blocks[2], grid.threads[0],
+                                   grid.threads[1], grid.threads[2], 0, lane.stream, *bound, nullptr),
+                "a kernel cannot be launched");
+            !launched) {
+            return launched;
+        }
     }
     ++lane.queued;
     for (const Argument& argument : arguments) {

@@ -29,7 +29,7 @@ namespace yoke::device::cuda {
     X(cuGreenCtxCreate) X(cuGreenCtxStreamCreate) \
     X(cuInit) \
     X(cuKernelGetAttribute) X(cuKernelGetFunction) X(cuKernelGetParamInfo) X(cuKernelSetAttribute) \
-    X(cuLaunchKernel) \
+    X(cuLaunchHostFunc) X(cuLaunchKernel) \
     X(cuLibraryGetKernel) X(cuLibraryLoadData) X(cuLibraryUnload) \
     X(cuLinkAddData) X(cuLinkComplete) X(cuLinkCreate) X(cuLinkDestroy) \
     X(cuMemAlloc) X(cuMemFree) X(cuMemFreeHost) X(cuMemGetInfo) X(cuMemHostAlloc) X(cuMemHostGetDevicePointer) \

@@ -60,6 +60,8 @@ struct Ring {
     std::uint64_t head;
     std::uint32_t slots_log2;
     std::uint32_t attachment;  // number of this attachment, for the report
+    std::uint32_t faults;      // 1: the service that fails is served
+    std::uint32_t reserved;
 };
 
 enum class Why : std::uint32_t { none = 0, idle = 1, entry = 2, asked = 3 };
@@ -185,6 +187,9 @@ YOKE_HD Judgement judge(const yoke_submission& s, const std::uint32_t* params, b
     }
     if (takes_key(s.service) ? key_service != s.service : s.object != 0) {
         return no;
+    }
+    if (s.service == service::device::fault_service) {
+        return {ring.faults != 0, 0};
     }
     std::uint64_t out = 0;
     std::uint64_t aux = 0;

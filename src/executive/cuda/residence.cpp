@@ -176,6 +176,7 @@ void Resident::attach(Session& session, std::uint32_t slot, std::uint64_t now) {
     record.head = ring.position();
     record.slots_log2 = static_cast<std::uint32_t>(__builtin_ctz(place.slots));
     record.attachment = ++attachments_;
+    record.faults = limits_.device_faults ? 1 : 0;
     side.away = true;
     side.slot = slot;
     side.attachment = attachments_;

@@ -54,6 +54,11 @@ struct Call {
     alignas(16) std::uint32_t params[YOKE_PAYLOAD_BYTES / 4];
 };
 
+// A service that only tests can call (executive::Limits::device_faults): it never ends, or writes where nothing is.
+inline constexpr std::uint16_t fault_service = 0xffff;
+inline constexpr std::uint32_t fault_endless = 16;  // input lengths
+inline constexpr std::uint32_t fault_stray = 32;
+
 YOKE_HD bool decrypts(const Call& call) {
     return (call.flags & YOKE_FLAG_DECRYPT) != 0;
 }

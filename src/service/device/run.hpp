@@ -30,6 +30,14 @@ YOKE_HD void run_echo(const Call& call, const Share& share) {
     }
 }
 
+YOKE_HD void run_fault(const Call& call) {
+    auto* volatile nowhere = reinterpret_cast<std::uint32_t*>(std::uintptr_t{4});
+    const volatile std::uint32_t endless = call.in_length;
+    while (endless == fault_endless) {
+    }
+    *nowhere = call.in_length;
+}
+
 // Everything but the reduction and the tag of GCM, whose part of the hash it returns; `start` is gcm_start() then.
 template <typename Tables>
 YOKE_HD Element run_share(const Tables& t, const Key& key, const Call& call, const Share& share, const Block& start) {
@@ -57,6 +65,9 @@ YOKE_HD Element run_share(const Tables& t, const Key& key, const Call& call, con
             return run_gcm(t, key, call, share, start);
         case YOKE_SERVICE_SHA256:
             run_sha256(call, share);
+            break;
+        case fault_service:
+            run_fault(call);
             break;
         default:
             break;
