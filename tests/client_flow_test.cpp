@@ -150,8 +150,21 @@ TEST_F(ClientFlow, AServicesKeyIsOfTheSession) {
     EXPECT_THAT(yoke_error(session.get()), HasSubstr("was not made by this session"));
     const Key own = session.key(YOKE_SERVICE_AES_CTR, std::span(bytes).first(32));
     form.key = own.get();
-    EXPECT_EQ(yoke_open_ptask_as(session.get(), "/cipher/only", &ptask), -ENOTSUP);
-    EXPECT_THAT(yoke_error(session.get()), HasSubstr("needs a key"));
+    yoke_params_aes_iv params{};
+    params.iv[15] = 7;
+    form.params = &params;
+    ASSERT_EQ(yoke_open_ptask_as(session.get(), "/cipher/only", &ptask), 0) << yoke_error(session.get());
+    const auto in = graph.channel("in", "", "only:in");
+    const auto out = graph.channel("out", "only:out", "");
+    graph.run();
+    Buffer text = session.alloc(64);
+    Buffer called = session.alloc(64);
+    Buffer pulled = session.alloc(64);
+    fill(text, 3);
+    session.call(Call(YOKE_SERVICE_AES_CTR, text, called).key(own).params(params));
+    graph.push(in, text);
+    ASSERT_TRUE(graph.pull(out, pulled, 20s));
+    EXPECT_TRUE(std::ranges::equal(called.bytes(), pulled.bytes()));
 }
 
 TEST_F(ClientFlow, PrioritiesAndReasons) {

@@ -226,7 +226,7 @@ void Executive::remove_session(SessionId id) {
 
 Result<std::uint32_t> Executive::add_key(SessionId id, const service::Service& service,
                                          std::span<const std::byte> bytes) {
-    auto key = service.make_key(bytes, lanes());
+    auto key = service.make_key(bytes, lanes() + 1);
     if (!key) {
         return tl::unexpected<Error>(key.error());
     }
@@ -240,6 +240,17 @@ Result<std::uint32_t> Executive::add_key(SessionId id, const service::Service& s
         impl_->device->add_key(*found->second, *number, service.id(), bytes);
     }
     return number;
+}
+
+Result<std::shared_ptr<const service::Key>> Executive::share_key(SessionId id, std::uint32_t key,
+                                                                 const service::Service& service) {
+    const std::shared_lock lock(impl_->mutex);
+    const auto found = impl_->sessions.find(id);
+    auto shared = found == impl_->sessions.end() ? nullptr : found->second->keys.share(key, service);
+    if (!shared) {
+        return fail(ENOKEY, "the session has no key {} for service {}", key, service.name());
+    }
+    return shared;
 }
 
 Status Executive::remove_key(SessionId id, std::uint32_t key) {

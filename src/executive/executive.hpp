@@ -131,14 +131,20 @@ class Executive {
     // New entries no longer find the key; it is wiped once those that use it are completed. ENOKEY.
     Status remove_key(SessionId id, std::uint32_t key);
 
+    // A key of a session for the stream sink's own use of `service`, on lane graph_lane(), by one thread at a time. It
+    // outlives its removal and its session until it is let go. ENOKEY.
+    Result<std::shared_ptr<const service::Key>> share_key(SessionId id, std::uint32_t key,
+                                                          const service::Service& service);
+
     // Writes the completion of a ticket that the sink holds and wakes the client if it sleeps. A ticket of a session
     // that is gone is ignored. Any thread.
     void complete(const Ticket& ticket, const yoke_completion& completion) noexcept;
 
     [[nodiscard]] SessionReport report(SessionId id) const;
     [[nodiscard]] DeviceReport device() const;
-    // Number of lanes for which keys are made: express thread + bulk threads.
+    // Lanes of the executive's threads: express thread + bulk threads. Keys are made for one more.
     [[nodiscard]] unsigned lanes() const;
+    [[nodiscard]] unsigned graph_lane() const { return lanes(); }
 
    private:
     struct Impl;

@@ -76,6 +76,11 @@ KeyTable::Use KeyTable::use(std::uint32_t id) noexcept {
     return {this, place};
 }
 
+std::shared_ptr<const service::Key> KeyTable::share(std::uint32_t id, const service::Service& service) {
+    const Use used = use(id);
+    return used && used.service() == &service ? used.place_->key : nullptr;
+}
+
 KeyTable::Place* KeyTable::place_of(std::uint32_t id) const noexcept {
     Place* const places = places_.load(std::memory_order_acquire);
     return places == nullptr || id == 0 ? nullptr : &places[(id - 1) % limit_];

@@ -57,6 +57,9 @@ class KeyTable {
     Status remove(std::uint32_t id);
     // Any thread, without a lock or an allocation.
     [[nodiscard]] Use use(std::uint32_t id) noexcept;
+    // The key itself, for one who keeps it longer than the table does: it is wiped when he lets go of it. Null where
+    // there is no such key of `service`.
+    [[nodiscard]] std::shared_ptr<const service::Key> share(std::uint32_t id, const service::Service& service);
     [[nodiscard]] std::uint32_t count() const { return count_.load(std::memory_order_relaxed); }
 
    private:
@@ -64,7 +67,7 @@ class KeyTable {
         std::atomic<std::uint64_t> word{0};  // 0: free
         std::uint32_t generation = 0;        // of the next key here; guarded by mutex_
         const service::Service* service = nullptr;
-        std::unique_ptr<service::Key> key;
+        std::shared_ptr<service::Key> key;
     };
     [[nodiscard]] Place* place_of(std::uint32_t id) const noexcept;
     void release(Place& place) noexcept;

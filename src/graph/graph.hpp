@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -52,6 +53,8 @@ class GraphHost {
     ~GraphHost() = default;
 };
 
+using LendKey = std::function<Result<LentKey>(std::uint32_t key, const service::Service& service)>;
+
 struct GraphSetup {
     std::string name;
     std::uint32_t creator = 0;
@@ -77,7 +80,8 @@ class Graph {
     [[nodiscard]] Status allows(std::uint32_t session, std::uint32_t bits, std::string_view what) const;
 
     Result<Opened> open_port(const control::PortDefinition& definition);
-    Result<Opened> open_ptask(const control::PtaskDefinition& definition);
+    // `lend` finds keys of who asks.
+    Result<Opened> open_ptask(const control::PtaskDefinition& definition, const LendKey& lend);
     // `id` is given to the channel if it is created; `channel` gets the object.
     Result<Opened> open_channel(const control::ChannelDefinition& definition, std::uint32_t id, Channel*& channel);
     // Of a pipe: its only channel, opened or joined by `session`.

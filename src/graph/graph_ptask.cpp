@@ -93,7 +93,7 @@ Result<bool> Graph::exists(const control::PtaskDefinition& definition) const {
     return true;
 }
 
-Result<Opened> Graph::open_ptask(const control::PtaskDefinition& definition) {
+Result<Opened> Graph::open_ptask(const control::PtaskDefinition& definition, const LendKey& lend) {
     if (auto name = control::parse_name(definition.name, control::NameKind::member); !name) {
         return tl::unexpected(name.error());
     }
@@ -136,7 +136,7 @@ Result<Opened> Graph::open_ptask(const control::PtaskDefinition& definition) {
         ptask->geometry = program->geometry;
         const std::vector<Port*> for_service = *ports;  // ports stay where they are
         lock.unlock();                                  // compiling takes seconds
-        auto kernel = form.form == "service" ? make_service_kernel(device_, definition, form, for_service)
+        auto kernel = form.form == "service" ? make_service_kernel(device_, definition, form, for_service, lend)
                                              : device_.compile(*program, opened.log);
         if (!kernel) {
             return form.form == "service" ? tl::unexpected(kernel.error())

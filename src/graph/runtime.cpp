@@ -252,6 +252,7 @@ struct Runtime::Impl final : GraphHost {
     device::Device& device;
     const Limits limits;
     const Stuck told_stuck;
+    KeyLender lender;
     Budget budget;
     std::mutex lines_mutex;  // of `lines`; taken before `mutex`
     std::unordered_map<std::uint32_t, std::shared_ptr<MoveLine>> lines;
@@ -274,6 +275,10 @@ Runtime::~Runtime() {
 
 Result<std::unique_ptr<Runtime>> Runtime::create(device::Device& device, const Limits& limits, Stuck stuck) {
     return std::unique_ptr<Runtime>(new Runtime(std::make_unique<Impl>(device, limits, std::move(stuck))));
+}
+
+void Runtime::lend_keys(KeyLender lender) {
+    impl_->lender = std::move(lender);
 }
 
 Result<Opened> Runtime::Impl::add(GraphSetup setup) {
@@ -336,7 +341,13 @@ Result<Opened> Runtime::open_ptask(std::uint32_t session, const control::PtaskDe
     if (graph) {
         graph = impl_->allowed(*graph, session, may_change, "open " + ptask.name);
     }
-    return graph ? (*graph)->open_ptask(ptask) : tl::unexpected(graph.error());
+    const auto lend = [&](std::uint32_t key, const service::Service& service) -> Result<LentKey> {
+        if (!impl_->lender) {
+            return fail(ENOTSUP, "keys cannot be had here");
+        }
+        return impl_->lender(session, key, service);
+    };
+    return graph ? (*graph)->open_ptask(ptask, lend) : tl::unexpected(graph.error());
 }
 
 Result<Opened> Runtime::open_channel(std::uint32_t session, const control::ChannelDefinition& channel) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "control/graph_file.hpp"
 #include "control/limits.hpp"
 #include "device/device.hpp"
+#include "service/service.hpp"
 
 namespace yoke::graph {
 
@@ -72,6 +74,16 @@ struct Opened {
     std::string log;            // open_ptask: compiler's messages
 };
 
+// A key that a ptask's service uses, on a lane that nobody uses but under `turn`.
+struct LentKey {
+    std::shared_ptr<const service::Key> key;
+    unsigned lane = 0;
+    std::shared_ptr<std::mutex> turn;
+};
+// Finds the key of a session. ENOKEY.
+using KeyLender =
+    std::function<Result<LentKey>(std::uint32_t session, std::uint32_t key, const service::Service& service)>;
+
 // The end of a channel that is a file, FIFO, socket or device.
 struct EndpointBinding {
     std::string name;  // of the channel
@@ -91,6 +103,8 @@ class Runtime {
 
     // `device` must outlive the runtime.
     static Result<std::unique_ptr<Runtime>> create(device::Device& device, const Limits& limits, Stuck stuck = {});
+    // Where ptasks get keys from; before the first one is opened. Without: ENOTSUP for services that need one.
+    void lend_keys(KeyLender lender);
     ~Runtime();  // terminates all graphs
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;

@@ -63,6 +63,7 @@ Status Engine::open_once(const graph::Limits& limits) {
         return tl::unexpected(runtime.error());
     }
     runtime_ = std::move(*runtime);
+    runtime_->lend_keys(lender_);
     ready_.store(runtime_.get(), std::memory_order_release);
     return {};
 }

@@ -29,6 +29,8 @@ class Engine {
     Engine& operator=(const Engine&) = delete;
     ~Engine() = default;
 
+    // Where ptasks' services get keys from; before open().
+    void lend_keys(graph::KeyLender lender) { lender_ = std::move(lender); }
     // Opens device and runtime unless that has been done; `limits` count the first time. Blocks. Any thread. ENODEV and
     // others, with the remedy.
     Result<graph::Runtime*> open(const graph::Limits& limits);
@@ -44,6 +46,7 @@ class Engine {
     std::mutex opening_;
     Result<Fd> spawner_;
     const bool uses_cuda_;
+    graph::KeyLender lender_;
     std::unique_ptr<device::Device> device_;
     std::unique_ptr<graph::Runtime> runtime_;
     std::atomic<graph::Runtime*> ready_{nullptr};

@@ -77,6 +77,15 @@ Status Server::start_parts() {
     }
     executive_ = std::move(*executive);
     streams_.serve(*executive_);
+    engine_.lend_keys(
+        [this, turn = std::make_shared<std::mutex>()](std::uint32_t session, std::uint32_t key,
+                                                      const service::Service& service) -> Result<graph::LentKey> {
+            auto shared = executive_->share_key(session, key, service);
+            if (!shared) {
+                return tl::unexpected(shared.error());
+            }
+            return graph::LentKey{std::move(*shared), executive_->graph_lane(), turn};
+        });
     auto graph_jobs = Pool::create(loop_, graph_threads);
     if (!graph_jobs) {
         return tl::unexpected(graph_jobs.error());
