@@ -331,7 +331,7 @@ int yoke_open_graph_as(yoke_session *session, const char *name, int persist, uin
 int yoke_open_port_as(yoke_session *session, const char *name, const struct yoke_port *port);
 /*
  * As yoke_open_ptask. -EINVAL too for a form that lacks something or has what it must not have, and for a key
- * of another session; -ENOTSUP: no form that the device runs, or a service that needs a key where the runtime takes none.
+ * of another session; -ENOTSUP: no form that the device runs; -ENOKEY: a service that needs a key of this session.
  */
 int yoke_open_ptask_as(yoke_session *session, const char *name, const struct yoke_ptask *ptask);
 /* As yoke_open_channel. -EINVAL too for a predicate or an endpoint that does not fit. @id may be NULL. */
