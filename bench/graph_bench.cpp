@@ -102,8 +102,9 @@ class TwoPtasks {
         : runtime_(must(graph::Runtime::create(device, {}))), slots_(in_flight) {
         must(runtime_->open_graph(1, "/bench"));
         for (const std::string ptask : {"/bench/a", "/bench/b"}) {
-            must(runtime_->open_port(1, {ptask + ":in", false, {"f32", {datablock_items, 1, 1}, 0}}));
-            must(runtime_->open_port(1, {ptask + ":out", true, {"f32", {datablock_items, 1, 1}, 0}}));
+            must(runtime_->open_port(1, {ptask + ":in", control::Direction::in, {"f32", {datablock_items, 1, 1}, 0}}));
+            must(
+                runtime_->open_port(1, {ptask + ":out", control::Direction::out, {"f32", {datablock_items, 1, 1}, 0}}));
             must(runtime_->open_ptask(
                 1, {ptask,
                     {empty_kernel_source, "pass.cl", empty_kernel_function, "", {}, {local_size, 1, 1}},

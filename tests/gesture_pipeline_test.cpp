@@ -253,6 +253,17 @@ TEST_F(GesturePipeline, OneGraphTellsWhatFourProgramsTell) {
     EXPECT_TRUE(events_of(folder + "/gesture.toml", {{"frames", records_of(frames)}}) == records_of(events));
 }
 
+TEST_F(GesturePipeline, AGraphBetweenTwoFifosNeedsNoProgram) {
+    const std::string frames = well("catdepth --synthetic 93002 --count 6 | tee $D/frames");
+    well("mkfifo $D/in $D/out; gesture-graph --name /alone --kernels " + folder +
+         " --fifo $D/in,$D/out >$D/alone.toml");
+    ASSERT_EQ(yoke({"graph", "start", path("alone.toml")}).exit, 0);
+    const std::string alone = well("tail -n +2 $D/frames >$D/in & timeout 120 head -c 384 <$D/out");
+    EXPECT_EQ(alone.size(), 6 * sizeof(gesture::Event));
+    EXPECT_EQ(yoke({"graph", "rm", "/alone"}).exit, 0);
+    EXPECT_TRUE(alone == records_of(well("xform | detect", frames)));
+}
+
 TEST_F(GesturePipeline, TwoCamerasSeeOneHand) {
     const auto view = gesture::beside;
     std::string numbers;
@@ -346,7 +357,7 @@ TEST_F(GesturePipeline, MistakesAreNamed) {
     fails("catdepth --device $D/camera", "", "cannot open camera");
     fails("catdepth --device /dev/null", "", "it is no camera");
     fails("xform", "YOKESTREAM 1 u8 640x480 fixed unit=1\n", "give pictures of u16");
-    fails("xform", "YOKESTREAM 1 u16 2048x480 fixed unit=1\n", "at most 1024 x 1024 pixels");
+    fails("xform", "YOKESTREAM 1 u16 1025x1024 fixed unit=1\n", "at most 1048576 pixels");
     fails("xform", "YOKESTREAM 1 u16 640x480 fixed unit=1\n", "the input has no parameter focal_x");
     fails("detect", "YOKESTREAM 1 f32x4 640x480 fixed unit=0 focal_x=1 focal_y=1 center_x=1 center_y=1\n", "above 0");
     fails("hidinput --print", "YOKESTREAM 1 f32 15 fixed width=640 height=480\n", "connect hidinput to detect");

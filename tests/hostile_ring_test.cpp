@@ -104,7 +104,7 @@ const std::vector<Wrong>& wrong_entries() {
         {"output over the input's last byte", [](S& s, const L&) { s.out_offset = s.in_offset + 63; }, YOKE_EINVAL,
          YOKE_MEMBER_OVERLAP},
         {"zero opcode", [](S& s, const L&) { s.opcode = 0; }, YOKE_EINVAL, YOKE_MEMBER_OPCODE},
-        {"unknown opcode", [](S& s, const L&) { s.opcode = 5; }, YOKE_ENOSYS, YOKE_MEMBER_OPCODE},
+        {"unknown opcode", [](S& s, const L&) { s.opcode = 6; }, YOKE_ENOSYS, YOKE_MEMBER_OPCODE},
         {"last opcode", [](S& s, const L&) { s.opcode = 255; }, YOKE_ENOSYS, YOKE_MEMBER_OPCODE},
         {"unknown flags", [](S& s, const L&) { s.flags = 0x80; }, YOKE_EINVAL, YOKE_MEMBER_FLAGS},
         {"end of stream in a call", [](S& s, const L&) { s.flags = YOKE_FLAG_END; }, YOKE_EINVAL, YOKE_MEMBER_FLAGS},

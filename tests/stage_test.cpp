@@ -338,7 +338,11 @@ TEST_F(StageProgram, NoPayloadCrossesAJoinedPipe) {
         const nlohmann::json pipes = answer ? answer->body["pipes"] : nlohmann::json::array();
         stages.clear();
         for (const auto& pipe : pipes) {
-            stages.push_back(std::stoi(pipe.at("reader_pid").get<std::string>()));
+            const auto reader = pipe.at("reader_pid").get<std::string>();
+            if (reader.empty()) {
+                return false;
+            }
+            stages.push_back(std::stoi(reader));
         }
         return pipes.size() == 4 &&
                std::ranges::all_of(pipes, [](const auto& pipe) { return pipe.at("state") == "joined"; });

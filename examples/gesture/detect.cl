@@ -14,7 +14,7 @@
 //   meet, merge         tips without a gap of some depth between them are one (topological persistence, in two rounds)
 //   measure, conclude   which fingers are stretched: long, far out, and in the plane of the palm; and the event
 //
-// Sizes are in metres and pixels. An index of a pixel has 20 bits (1024 x 1024 pixels at most), so that it shares a word
+// Sizes are in metres and pixels. An index of a pixel has 20 bits (2^20 pixels at most), so that it shares a word
 // with 12 bits of what is compared by one atomic operation. Thresholds follow from the anatomy of hands: palms are 60 to
 // 100 mm wide; relative ones are in palm radii, so that hands of all sizes do.
 

@@ -13,6 +13,8 @@
 namespace gesture {
 namespace {
 
+constexpr std::uint32_t capacity = 4;  // datablocks of an inner channel: frames in flight that are worth their memory
+
 void check(int status, const yoke_session* session) {
     if (status < 0) {
         throw yoke::error(-status, yoke_error(session));
@@ -46,7 +48,7 @@ yoke_template template_of(const Shape& shape) {
 }
 
 void open_step(yoke_session* session, const std::string& ptask, const Pipeline& pipeline, const Step& step,
-               const std::string& source) {
+               const std::string& file, const std::string& source) {
     std::vector<yoke_argument> arguments;
     for (const Argument& argument : step.arguments) {
         if (argument.access == Access::Constant) {
@@ -60,7 +62,7 @@ void open_step(yoke_session* session, const std::string& ptask, const Pipeline& 
     }
     yoke_kernel kernel{};
     kernel.source = source.c_str();
-    kernel.source_name = step.file.c_str();
+    kernel.source_name = file.c_str();
     kernel.function = step.function.c_str();
     kernel.options = step.options.c_str();
     std::copy(step.geometry.begin(), step.geometry.end(), kernel.geometry);
@@ -90,7 +92,7 @@ std::string argument_text(const Argument& argument) {
     return fmt::format("{{ {} = {}{}{} }}", argument.type, vector ? "[" : "", values, vector ? "]" : "");
 }
 
-std::string ptask_text(const Pipeline& pipeline, const Step& step) {
+std::string ptask_text(const Pipeline& pipeline, const Step& step, const std::string& kernel) {
     std::vector<std::string> arguments;
     std::string ports;
     for (const Argument& argument : step.arguments) {
@@ -102,7 +104,7 @@ std::string ptask_text(const Pipeline& pipeline, const Step& step) {
         }
     }
     std::string text = fmt::format("\n[ptask.{}]\nkernel = \"{}\"\nfunction = \"{}\"\ngeometry = [{}]\n", step.name,
-                                   step.file, step.function, fmt::join(step.geometry, ", "));
+                                   kernel, step.function, fmt::join(step.geometry, ", "));
     if (!step.options.empty()) {
         text += fmt::format("options = \"{}\"\n", step.options);
     }
@@ -145,17 +147,18 @@ void open_pipeline(yoke_session* session, const std::string& graph, const Pipeli
                    const std::string& folder) {
     std::map<std::string, std::string> sources;
     for (const Step& step : pipeline.steps) {
-        std::string& source = sources[step.file];
+        const std::string file = folder + "/" + step.file;
+        std::string& source = sources[file];
         if (source.empty()) {
-            source = text_of(folder + "/" + step.file);
+            source = text_of(file);
         }
-        open_step(session, graph + "/" + step.name, pipeline, step, source);
+        open_step(session, graph + "/" + step.name, pipeline, step, file, source);
     }
     for (const Wire& wire : wires_of(pipeline)) {
         if (!wire.source.empty() && !wire.destination.empty()) {
             std::uint32_t id = 0;
             check(yoke_open_channel(session, (graph + "/" + wire.name).c_str(), (graph + "/" + wire.source).c_str(),
-                                    (graph + "/" + wire.destination).c_str(), 0, &id),
+                                    (graph + "/" + wire.destination).c_str(), capacity, &id),
                   session);
         }
     }
@@ -167,19 +170,28 @@ std::string outer_port(const Pipeline& pipeline, const std::string& buffer) {
     return wire->source.empty() ? wire->destination : wire->source;
 }
 
-std::string graph_file(const std::string& name, const Pipeline& pipeline,
-                       const std::map<std::string, std::string>& outer) {
-    std::string text = fmt::format("name = \"{}\"\n", name);
+std::string graph_file(const std::string& name, const Pipeline& pipeline, const std::string& folder,
+                       const std::map<std::string, Outer>& outer) {
+    const bool alone =
+        std::all_of(outer.begin(), outer.end(), [](const auto& one) { return !one.second.fifo.empty(); });
+    std::string text = fmt::format("name = \"{}\"\n{}", name, alone ? "persist = true\n" : "");
     for (const Step& step : pipeline.steps) {
-        text += ptask_text(pipeline, step);
+        text += ptask_text(pipeline, step, folder.empty() ? step.file : folder + "/" + step.file);
     }
     for (const Wire& wire : wires_of(pipeline)) {
-        const auto renamed = outer.find(wire.name);
-        text += fmt::format("\n[channel.{}]\n", wire.name.find('.') != std::string::npos
-                                                    ? fmt::format("\"{}\"", wire.name)
-                                                    : (renamed != outer.end() ? renamed->second : wire.name));
-        text += wire.source.empty() ? "" : fmt::format("source = \"{}\"\n", wire.source);
-        text += wire.destination.empty() ? "" : fmt::format("destination = \"{}\"\n", wire.destination);
+        const auto end = [](const std::string& port, const std::string& fifo) {
+            return port.empty() ? fmt::format("{{ fifo = \"{}\" }}", fifo) : fmt::format("\"{}\"", port);
+        };
+        const bool inner = !wire.source.empty() && !wire.destination.empty();
+        const Outer outside = inner ? Outer{fmt::format("\"{}\"", wire.name), ""} : outer.at(wire.name);
+        text += fmt::format("\n[channel.{}]\n", outside.channel);
+        if (!wire.source.empty() || !outside.fifo.empty()) {
+            text += fmt::format("source = {}\n", end(wire.source, outside.fifo));
+        }
+        if (!wire.destination.empty() || !outside.fifo.empty()) {
+            text += fmt::format("destination = {}\n", end(wire.destination, outside.fifo));
+        }
+        text += inner ? fmt::format("capacity = {}\n", capacity) : "";
     }
     return text;
 }

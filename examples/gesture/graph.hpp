@@ -30,8 +30,15 @@ void open_pipeline(yoke_session* session, const std::string& graph, const Pipeli
 // The port of the outer channel for @buffer, e.g. "smooth:frame". The pipeline must have such a buffer.
 std::string outer_port(const Pipeline& pipeline, const std::string& buffer);
 
-// The pipeline as a graph file (docs/graph.md) with outer channels as @outer names them: {buffer, channel}.
-std::string graph_file(const std::string& name, const Pipeline& pipeline,
-                       const std::map<std::string, std::string>& outer);
+// How an outer channel is called in a graph file, and the FIFO that the worker serves it from; "": a program does.
+struct Outer {
+    std::string channel;
+    std::string fifo;
+};
+
+// The pipeline as a graph file (docs/graph.md). @folder: where the kernels are, as seen from that file; "": beside it.
+// @outer: by buffer. With a FIFO at every outer channel the graph persists, since it needs no program.
+std::string graph_file(const std::string& name, const Pipeline& pipeline, const std::string& folder,
+                       const std::map<std::string, Outer>& outer);
 
 }  // namespace gesture

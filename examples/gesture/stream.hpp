@@ -18,7 +18,7 @@
 
 namespace gesture {
 
-inline constexpr std::size_t side_max = 1024;  // pixels: detect.cl keeps an index of a pixel in 20 bits
+inline constexpr std::size_t pixels_max = std::size_t{1} << 20U;  // detect.cl keeps an index of a pixel in 20 bits
 
 inline void set_camera(yoke::Stage& stage, const Camera& camera) {
     stage.set("unit", camera.metres_per_unit);
@@ -31,11 +31,12 @@ inline void set_camera(yoke::Stage& stage, const Camera& camera) {
 // The camera of the input, whose records must be pictures of @type.
 inline Camera read_camera(yoke::Stage& stage, const std::string& type) {
     const yoke_template form = stage.input().template_;
-    if (form.type != type || form.extent[2] != 1 || form.extent[0] > side_max || form.extent[1] > side_max) {
+    if (form.type != type || form.extent[2] != 1 || form.extent[0] > pixels_max ||
+        form.extent[1] > pixels_max / form.extent[0]) {
         throw yoke::error(EPROTO, std::string("the input has records of ") + form.type + ", " +
                                       std::to_string(form.extent[0]) + " x " + std::to_string(form.extent[1]) + " x " +
                                       std::to_string(form.extent[2]) + "; give pictures of " + type +
-                                      " with at most 1024 x 1024 pixels");
+                                      " with at most 1048576 pixels");
     }
     Camera camera;
     camera.width = form.extent[0];

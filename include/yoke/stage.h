@@ -35,6 +35,7 @@ typedef struct yoke_stage yoke_stage;
 
 #define YOKE_STAGE_SOURCE (1u << 0) /* reads nothing */
 #define YOKE_STAGE_SINK (1u << 1)   /* writes nothing */
+#define YOKE_STAGE_BYTES (1u << 2)  /* streams without header and records: plain bytes on both sides */
 
 /* How to open a stage. Zero-initialise; zero members take the default. The descriptors stay the caller's. */
 struct yoke_stage_options {
@@ -80,11 +81,22 @@ int yoke_stage_output(yoke_stage *stage, const struct yoke_stream *stream);
  * Reads the next record into @record and its bytes into @length (may be NULL). -ENODATA: end of the stream; -EPROTO: the stream
  * ends within a record, or a length is not allowed; -EMSGSIZE: the record has more than @room bytes (it can be read again).
  * Reads the header first if nobody has.
+ * With YOKE_STAGE_BYTES: reads what there is, at least one byte and at most @room. -EAGAIN: nothing has come for about 50 ms, or a
+ * signal came.
  */
 int yoke_stage_read(yoke_stage *stage, void *record, size_t room, size_t *length);
 
-/* Writes a record. -EINVAL: no header has been written, or @length is not what the stream's template allows; -EPIPE. */
+/*
+ * Writes a record. -EINVAL: no header has been written, or @length is not what the stream's template allows; -EPIPE.
+ * With YOKE_STAGE_BYTES: any bytes. -EINTR: a signal came, and how much was written is not known.
+ */
 int yoke_stage_write(yoke_stage *stage, const void *record, size_t length);
+
+/*
+ * Ends the output: nothing more is written, and a reader that has joined has taken what a pipe would not hold. yoke_stage_run and
+ * yoke_stage_close do that, too, but the latter cannot say -EPIPE.
+ */
+int yoke_stage_end(yoke_stage *stage);
 
 /*
  * The session with the worker, opened at the first use, in whose arena @bytes can be allocated; for yoke_stage_graph. NULL on

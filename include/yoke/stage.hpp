@@ -97,6 +97,9 @@ class Stage {
     }
     void write(std::span<const std::byte> record) { check(yoke_stage_write(stage_, record.data(), record.size())); }
 
+    // Ends the output; the destructor does that, too, but says nothing of what went wrong.
+    void end() { check(yoke_stage_end(stage_)); }
+
     // The session for graph(), with room for `bytes` in its arena; it belongs to the stage.
     [[nodiscard]] yoke_session* session(std::uint64_t bytes = 0) {
         yoke_session* session = yoke_stage_session(stage_, bytes);

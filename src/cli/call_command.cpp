@@ -150,6 +150,16 @@ Done call_service(const CallOptions& options) {
     if (!output) {
         return tl::unexpected<Failure>(output.error());
     }
+    // In this process alone: neither a daemon nor a worker has anything to do with it.
+    if (options.place != "caller") {
+        auto joined = input->join(options.socket);
+        if (joined) {
+            joined = output->join(options.socket);
+        }
+        if (!joined) {
+            return joined;
+        }
+    }
     const auto summary = run_stream(options, *recipe, *input, *output);
     if (!summary) {
         return tl::unexpected<Failure>(summary.error());

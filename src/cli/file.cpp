@@ -22,6 +22,18 @@ mode_t current_umask() {
     return mask;
 }
 
+// One of the standard streams as an end of a stage of plain bytes.
+Outcome<StagePtr> open_bytes(const std::string& socket, std::uint32_t end) {
+    yoke_stage_options options{};
+    options.flags = YOKE_STAGE_BYTES | end;
+    options.socket = socket.empty() ? nullptr : socket.c_str();
+    yoke_stage* stage = nullptr;
+    if (const int error = yoke_stage_open(&stage, &options); error != 0) {
+        return fail(exit_of(-error), "{}", yoke_stage_error(nullptr));
+    }
+    return StagePtr(stage);
+}
+
 }  // namespace
 
 Outcome<Input> Input::open(const std::string& path) {
@@ -42,7 +54,8 @@ Outcome<Input> Input::open(const std::string& path) {
     return input;
 }
 
-Input::Input(Input&& other) noexcept : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {}
+Input::Input(Input&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)), stage_(std::move(other.stage_)) {}
 
 Input::~Input() {
     if (fd_ > STDERR_FILENO) {
@@ -63,7 +76,31 @@ std::optional<std::uint64_t> Input::bytes_left() const {
     return status.st_size > at ? static_cast<std::uint64_t>(status.st_size - at) : 0;
 }
 
+Done Input::join(const std::string& socket) {
+    if (fd_ != STDIN_FILENO) {
+        return {};
+    }
+    auto stage = open_bytes(socket, YOKE_STAGE_SINK);
+    if (stage) {
+        stage_ = std::move(*stage);
+    }
+    return stage ? Done() : tl::unexpected<Failure>(stage.error());
+}
+
 Outcome<std::size_t> Input::read_some(std::span<std::byte> piece) {
+    while (stage_) {
+        std::size_t count = 0;
+        const int status = yoke_stage_read(stage_.get(), piece.data(), piece.size(), &count);
+        if (interrupted()) {
+            return interrupted_failure();
+        }
+        if (status == 0 || status == -ENODATA) {
+            return count;
+        }
+        if (status != -EAGAIN) {
+            return fail(exit_of(-status), "cannot read {}: {}", name_, yoke_stage_error(stage_.get()));
+        }
+    }
     for (;;) {
         if (!wait_readable(fd_, -1)) {
             return interrupted_failure();
@@ -145,7 +182,8 @@ Output::Output(Output&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       name_(std::move(other.name_)),
       target_(std::move(other.target_)),
-      temporary_(std::exchange(other.temporary_, {})) {}
+      temporary_(std::exchange(other.temporary_, {})),
+      stage_(std::move(other.stage_)) {}
 
 Output::~Output() {
     if (fd_ > STDERR_FILENO) {
@@ -156,7 +194,29 @@ Output::~Output() {
     }
 }
 
+Done Output::join(const std::string& socket) {
+    if (fd_ != STDOUT_FILENO) {
+        return {};
+    }
+    auto stage = open_bytes(socket, YOKE_STAGE_SOURCE);
+    if (stage) {
+        stage_ = std::move(*stage);
+    }
+    return stage ? Done() : tl::unexpected<Failure>(stage.error());
+}
+
+Done Output::said(int status) const {
+    if (interrupted()) {
+        return interrupted_failure();
+    }
+    return status == 0 ? Done()
+                       : Done(fail(exit_of(-status), "cannot write {}: {}", name_, yoke_stage_error(stage_.get())));
+}
+
 Done Output::write(std::span<const std::byte> bytes) {
+    if (stage_) {
+        return said(yoke_stage_write(stage_.get(), bytes.data(), bytes.size()));
+    }
     while (!bytes.empty()) {
         const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
         if (interrupted()) {
@@ -179,6 +239,9 @@ Done Output::write(const std::string& text) {
 }
 
 Done Output::finish() {
+    if (stage_) {
+        return said(yoke_stage_end(stage_.get()));
+    }
     if (fd_ > STDERR_FILENO && ::close(std::exchange(fd_, -1)) != 0) {
         return fail_errno("cannot write {}", name_);
     }

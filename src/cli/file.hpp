@@ -9,14 +9,22 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include <yoke/stage.h>
+
 #include "cli/failure.hpp"
 
 namespace yoke::cli {
+
+struct StageCloser {
+    void operator()(yoke_stage* stage) const { yoke_stage_close(stage); }
+};
+using StagePtr = std::unique_ptr<yoke_stage, StageCloser>;
 
 class Input {
    public:
@@ -30,6 +38,8 @@ class Input {
 
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] int fd() const { return fd_; }
+    // From the standard input, if it is a pipe, bytes may come past it when the program before joins (docs/stage.md).
+    Done join(const std::string& socket);
     // Bytes from the present position to the end; nothing where only reading tells (pipes, devices).
     [[nodiscard]] std::optional<std::uint64_t> bytes_left() const;
     // Reads until @piece is full or the input ends; returns the bytes read.
@@ -41,6 +51,7 @@ class Input {
     Input(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
     int fd_;
     std::string name_;
+    StagePtr stage_;
 };
 
 class Output {
@@ -54,6 +65,8 @@ class Output {
     ~Output();  // without finish(): removes the temporary file
 
     [[nodiscard]] const std::string& name() const { return name_; }
+    // Into the standard output, if it is a pipe, bytes may go past it when the program behind joins.
+    Done join(const std::string& socket);
     Done write(std::span<const std::byte> bytes);
     Done write(const std::string& text);
     // Puts the file in its place. Nothing may be written after it.
@@ -61,11 +74,13 @@ class Output {
 
    private:
     Output(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
+    [[nodiscard]] Done said(int status) const;
     static Outcome<Output> open_temporary(const std::string& path, mode_t mode);
     int fd_;
     std::string name_;
     std::string target_;     // where the file goes
     std::string temporary_;  // empty: written directly
+    StagePtr stage_;
 };
 
 // Puts something that cannot be used in the place of standard streams that were closed. Otherwise the next file or

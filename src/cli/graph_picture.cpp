@@ -1,3 +1,5 @@
+// Records of yoked's list and messages from a graph file have nearly the same members; a file's are brought into the
+// form of records, so that one writer draws both. Names are parts of ids, so every text is quoted on its way out.
 #include "cli/graph_picture.hpp"
 
 #include <stdlib.h>

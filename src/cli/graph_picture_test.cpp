@@ -1,3 +1,4 @@
+// Pictures as text: what stands in them, and that foreign text stays within its quotes.
 #include "cli/graph_picture.hpp"
 
 #include <gmock/gmock.h>

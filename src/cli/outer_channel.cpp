@@ -1,3 +1,4 @@
+// One question to yoked gives graphs and channels together: between two, a graph could be replaced by another.
 #include "cli/outer_channel.hpp"
 
 #include <unistd.h>

@@ -18,10 +18,7 @@ namespace {
 
 constexpr std::size_t source_bytes_max = std::size_t{1} << 20U;
 
-struct StageCloser {
-    void operator()(yoke_stage* stage) const { yoke_stage_close(stage); }
-};
-using Stage = std::unique_ptr<yoke_stage, StageCloser>;
+using Stage = StagePtr;
 
 Done check(const Stage& stage, int status) {
     if (status >= 0) {

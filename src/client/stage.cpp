@@ -28,6 +28,8 @@ StreamForm form_of(const yoke_stream& stream) {
     return form;
 }
 
+constexpr std::uint64_t piece_bytes = 256U << 10U;  // of plain bytes, in one datablock
+
 Status check_open(int fd, int access, const char* what) {
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0 || ((flags & O_ACCMODE) != access && (flags & O_ACCMODE) != O_RDWR)) {
@@ -44,8 +46,9 @@ std::string next_graph_name() {
 }  // namespace
 
 Result<std::unique_ptr<Stage>> Stage::open(const yoke_stage_options& options) {
-    if ((options.flags & ~(YOKE_STAGE_SOURCE | YOKE_STAGE_SINK)) != 0 || options.reserved != 0 ||
-        options.flags == (YOKE_STAGE_SOURCE | YOKE_STAGE_SINK)) {
+    constexpr std::uint32_t ends = YOKE_STAGE_SOURCE | YOKE_STAGE_SINK;
+    if ((options.flags & ~(YOKE_STAGE_SOURCE | YOKE_STAGE_SINK | YOKE_STAGE_BYTES)) != 0 || options.reserved != 0 ||
+        (options.flags & ends) == ends) {
         return fail(EINVAL, "flags {:#x} of the stage are not known, or make it neither read nor write", options.flags);
     }
     std::unique_ptr<Stage> stage(new Stage(options));
@@ -59,7 +62,24 @@ Result<std::unique_ptr<Stage>> Stage::open(const yoke_stage_options& options) {
             return tl::unexpected(done.error());
         }
     }
+    if ((options.flags & YOKE_STAGE_BYTES) != 0) {
+        stage->begin_bytes();
+    }
     return stage;
+}
+
+// Without a header both streams are known from the beginning.
+void Stage::begin_bytes() {
+    StageHeader header;
+    header.stream.form.type = "u8";
+    header.stream.form.extent = {piece_bytes, 1, 1};
+    header.stream.variable = true;
+    if ((flags_ & YOKE_STAGE_SOURCE) == 0) {
+        inlet_.begin_raw(header, socket_);
+    }
+    if ((flags_ & YOKE_STAGE_SINK) == 0) {
+        outlet_.begin_raw(header, socket_);
+    }
 }
 
 Stage::Stage(const yoke_stage_options& options)
@@ -67,8 +87,8 @@ Stage::Stage(const yoke_stage_options& options)
       socket_(options.socket != nullptr ? options.socket : ""),
       pid_(::getpid()),
       graph_name_(next_graph_name()),
-      inlet_(options.input, false),
-      outlet_(options.output == 0 ? STDOUT_FILENO : options.output, false) {}
+      inlet_(options.input, bytes()),
+      outlet_(options.output == 0 ? STDOUT_FILENO : options.output, bytes()) {}
 
 // A child's sessions are not the parent's: yoke_close knows, and only gives memory back.
 Stage::~Stage() {
@@ -97,6 +117,9 @@ Status Stage::library(int status) const {
 Result<const StageHeader*> Stage::input_header() {
     if ((flags_ & YOKE_STAGE_SOURCE) != 0) {
         return fail(EINVAL, "the stage is a source and has no input; open it without YOKE_STAGE_SOURCE");
+    }
+    if (bytes()) {
+        return fail(EINVAL, "the stage passes plain bytes, which have no header");
     }
     return inlet_.header(socket_);
 }
@@ -132,6 +155,9 @@ Status Stage::output(const yoke_stream& stream) {
     if ((flags_ & YOKE_STAGE_SINK) != 0) {
         return fail(EINVAL, "the stage is a sink and has no output; open it without YOKE_STAGE_SINK");
     }
+    if (bytes()) {
+        return fail(EINVAL, "the stage passes plain bytes, which have no header");
+    }
     StageHeader header{form_of(stream), {}};
     if ((flags_ & YOKE_STAGE_SOURCE) == 0) {
         auto input = input_header();
@@ -150,13 +176,19 @@ Status Stage::output(const yoke_stream& stream) {
 }
 
 Result<std::optional<std::size_t>> Stage::read(std::span<std::byte> room) {
-    if (auto header = input_header(); !header) {
+    if (auto header = bytes() ? Result<const StageHeader*>(nullptr) : input_header(); !header) {
         return tl::unexpected(header.error());
+    }
+    if (bytes() && (flags_ & YOKE_STAGE_SOURCE) != 0) {
+        return fail(EINVAL, "the stage is a source and has no input; open it without YOKE_STAGE_SOURCE");
     }
     return inlet_.read(room, &outlet_, [this] { return outlet_.attend(); });
 }
 
 Status Stage::write(std::span<const std::byte> record) {
+    if (bytes() && (flags_ & YOKE_STAGE_SINK) != 0) {
+        return fail(EINVAL, "the stage is a sink and has no output; open it without YOKE_STAGE_SINK");
+    }
     return outlet_.write(record);
 }
 

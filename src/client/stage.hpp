@@ -35,6 +35,7 @@ class Stage {
     Status output(const yoke_stream& stream);
     Result<std::optional<std::size_t>> read(std::span<std::byte> room);
     Status write(std::span<const std::byte> record);
+    Status end() { return outlet_.end(); }
 
     Result<yoke_session*> session(std::uint64_t bytes);
     [[nodiscard]] const std::string& graph_name() const { return graph_name_; }
@@ -44,6 +45,8 @@ class Stage {
 
    private:
     explicit Stage(const yoke_stage_options& options);
+    [[nodiscard]] bool bytes() const { return (flags_ & YOKE_STAGE_BYTES) != 0; }
+    void begin_bytes();
     Result<const StageHeader*> input_header();
     Status both_fixed();
     [[nodiscard]] std::string defines() const;

@@ -110,6 +110,10 @@ int yoke_stage_write(yoke_stage* handle, const void* record, size_t length) {
     });
 }
 
+int yoke_stage_end(yoke_stage* handle) {
+    return guarded(handle, [&](Stage& stage) { return stage.end(); });
+}
+
 yoke_session* yoke_stage_session(yoke_stage* handle, uint64_t bytes) {
     yoke_session* session = nullptr;
     const int status = guarded(handle, [&](Stage& stage) -> Status {

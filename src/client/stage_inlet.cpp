@@ -8,13 +8,15 @@
 #include <cstring>
 #include <iterator>
 
+#include "base/clock.hpp"
 #include "base/fd.hpp"
 
 namespace yoke::client {
 namespace {
 
 constexpr std::uint64_t none_left_ns = 20'000'000;  // a datablock that is in the channel comes sooner
-constexpr std::size_t page_bytes = 4096;            // a pipe counts in pages, not all of them full
+constexpr int patience_ms = 50;           // of who reads plain bytes, and has to look at other things now and then
+constexpr std::size_t page_bytes = 4096;  // a pipe counts in pages, not all of them full
 
 }  // namespace
 
@@ -70,6 +72,9 @@ void StageInlet::settle() {
 }
 
 StageInlet::Verdict StageInlet::look() {
+    if (!sent_ && !has_news(strangers_said_ ? 0 : POLLIN)) {
+        return Verdict::goes_on;
+    }
     // The order matters: who is gone has said before all that it will say, and has sent all that it will send.
     const bool alone = pact_->gone() || (pipe_hung_up() && bytes_in_pipe() == 0);
     hear();
@@ -141,12 +146,15 @@ Result<bool> StageInlet::take(const StageJoint* others, const std::function<Stat
     Verdict verdict = Verdict::goes_on;
     bool cancelled = false;
     Status idled;
+    const std::uint64_t patient_until_ns = now_ns() + std::uint64_t{patience_ms} * 1'000'000;
+    bool impatient = false;
     while (yoke_wait(session(), ticket, slice.next_ns(), &result) == -EAGAIN) {
         verdict = look();
+        impatient = raw_ && now_ns() >= patient_until_ns;
         if (others != nullptr && others->joined() && idled) {
             idled = idle();
         }
-        if ((verdict != Verdict::goes_on || !idled) && !cancelled) {
+        if ((verdict != Verdict::goes_on || impatient || !idled) && !cancelled) {
             cancelled = true;
             yoke_cancel(session(), ticket);  // it may have ended by now; then it says so
         }
@@ -161,8 +169,11 @@ Result<bool> StageInlet::take(const StageJoint* others, const std::function<Stat
     if (verdict == Verdict::abandoned) {
         return take_last();
     }
-    leave_channel();
-    return false;
+    if (verdict == Verdict::exhausted) {
+        leave_channel();
+        return false;
+    }
+    return fail(EAGAIN, "nothing has come yet; read again");
 }
 
 std::size_t StageInlet::hand_over(std::span<std::byte> room_given) {
@@ -194,7 +205,7 @@ Result<std::optional<std::size_t>> StageInlet::read(std::span<std::byte> room_gi
             }
             continue;
         }
-        if (!listening() && (others == nullptr || !others->joined())) {
+        if (!listening() && !raw_ && (others == nullptr || !others->joined())) {
             return read_pipe(room_given);
         }
         std::vector<pollfd> fds{{fd_, POLLIN, 0}};
@@ -202,8 +213,8 @@ Result<std::optional<std::size_t>> StageInlet::read(std::span<std::byte> room_gi
         if (others != nullptr && others->joined()) {
             others->add_news(fds);
         }
-        if (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR && raw_) {
-            return fail(EINTR, "a signal came before anything could be read");
+        if (::poll(fds.data(), fds.size(), raw_ ? patience_ms : -1) <= 0 && raw_) {
+            return fail(EAGAIN, "nothing has come yet; read again");
         }
         if (others != nullptr && others->joined()) {
             if (auto done = idle(); !done) {

@@ -38,7 +38,10 @@ class StageInlet : public StageJoint {
     // What is to be expected of the channel. Never blocks.
     Verdict look();
     // A datablock has been taken out of the channel.
-    void took() { ++taken_; }
+    void took() {
+        ++taken_;
+        pipe_.passed_by();
+    }
     // Back to the pipe: the channel is empty.
     void leave_channel();
     // The same after a wait in which nothing came. Error: the channel was not empty but gone.

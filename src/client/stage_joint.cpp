@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/log.hpp"
 #include "client/api.hpp"
@@ -44,6 +45,20 @@ void StageJoint::add_news(std::vector<pollfd>& fds) const {
         fds.push_back({pact_->socket().get(), POLLIN | POLLRDHUP, 0});
         fds.push_back({pact_->process().get(), POLLIN, 0});
     }
+}
+
+bool StageJoint::has_news(short events) const {
+    std::array<pollfd, 4> fds{};
+    nfds_t count = 0;
+    fds[count++] = {fd_, events, 0};
+    if (claim_ && claim_->socket()) {
+        fds[count++] = {claim_->socket().get(), POLLIN, 0};
+    }
+    if (pact_) {
+        fds[count++] = {pact_->socket().get(), POLLIN | POLLRDHUP, 0};
+        fds[count++] = {pact_->process().get(), POLLIN, 0};
+    }
+    return ::poll(fds.data(), count, 0) != 0;
 }
 
 bool StageJoint::meet() {

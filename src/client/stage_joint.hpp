@@ -44,6 +44,8 @@ class StageJoint {
     [[nodiscard]] yoke_session* session() const { return session_; }
     // Whether there is anybody to listen to beside the pipe.
     [[nodiscard]] bool listening() const { return claim_ != nullptr || pact_; }
+    // Whether anything has happened at those, or at the pipe, of which `events` matter. One system call.
+    [[nodiscard]] bool has_news(short events) const;
     // Descriptors at which news of yoked and of the other stage arrive.
     void add_news(std::vector<pollfd>& fds) const;
 
@@ -90,7 +92,7 @@ class StageJoint {
     std::uint32_t channel_ = 0;
     std::string channel_name_;
     std::uint64_t workers_ = 0;  // that had died when the channel was opened
-    std::string told_;  // last state and why
+    std::string told_;           // last state and why
 };
 
 // From a timeout on, how long a wait for a transfer may be before somebody looks at the pipe: short when something has

@@ -21,13 +21,16 @@ constexpr std::size_t length_bytes = 8;             // before a variable record
 }  // namespace
 
 Status StageOutlet::begin(const StageHeader& header, const std::string& socket) {
-    if (raw_) {
-        pipe_.begin_raw(header);
-    } else if (auto done = pipe_.begin(header); !done) {
+    if (auto done = pipe_.begin(header); !done) {
         return done;
     }
-    claim({socket, fd_, StageEnd::writer, header.stream, raw_});
+    claim({socket, fd_, StageEnd::writer, header.stream, false});
     return {};
+}
+
+void StageOutlet::begin_raw(const StageHeader& header, const std::string& socket) {
+    pipe_.begin_raw(header);
+    claim({socket, fd_, StageEnd::writer, header.stream, true});
 }
 
 void StageOutlet::postpone(const std::string& why) {
@@ -114,22 +117,26 @@ StageOutlet::Leave StageOutlet::reason_to_leave() {
 }
 
 bool StageOutlet::reader_goes() {
-    return joined() && reason_to_leave() == Leave::reader;
+    return joined() && (leave_ == Leave::reader || (has_news(0) && reason_to_leave() == Leave::reader));
 }
 
 bool StageOutlet::must_leave() {
     if (!joined()) {
         return false;
     }
+    const bool strangers = bytes_in_pipe() != 0;
+    if (!strangers && leave_ == Leave::no && !has_news(0)) {
+        return false;
+    }
     static_cast<void>(meet());
-    if (parted() || bytes_in_pipe() != 0) {
+    if (parted() || strangers) {
         leave_ = std::max(leave_, Leave::stranger);
     }
     return reason_to_leave() != Leave::no;
 }
 
 Status StageOutlet::attend() {
-    if (!joined()) {
+    if (!joined() || (leave_ == Leave::no && !has_news(0))) {
         return {};
     }
     const Leave reason = reason_to_leave();
@@ -137,7 +144,7 @@ Status StageOutlet::attend() {
 }
 
 Status StageOutlet::settle() {
-    if (!meet()) {
+    if (!joined() && !meet()) {
         return {};
     }
     if (!joined() && !hopeless_ && now_ns() >= next_attempt_ns_) {

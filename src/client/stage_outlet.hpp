@@ -17,6 +17,7 @@ class StageOutlet : public StageJoint {
     StageOutlet(int fd, bool raw) : StageJoint(fd), pipe_(fd), raw_(raw) {}
 
     Status begin(const StageHeader& header, const std::string& socket);
+    void begin_raw(const StageHeader& header, const std::string& socket);
     [[nodiscard]] const std::optional<StageHeader>& header() const { return pipe_.header(); }
     // A record, whichever way. Returns when the pipe or the channel has taken it.
     // `in_arena`: it lies in the arena of session().

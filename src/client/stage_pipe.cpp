@@ -187,7 +187,7 @@ Status StageWriter::write(std::span<const std::byte> record) {
     return put(record);
 }
 
-Status StageWriter::put(std::span<const std::byte> bytes) const {
+Status StageWriter::put(std::span<const std::byte> bytes, bool interruptible) const {
     while (!bytes.empty()) {
         const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
         if (count >= 0) {
@@ -196,7 +196,7 @@ Status StageWriter::put(std::span<const std::byte> bytes) const {
             wait_for(fd_, POLLOUT);
         } else if (errno == EPIPE) {
             return fail(EPIPE, "nobody reads the output any more");
-        } else if (errno != EINTR) {
+        } else if (errno != EINTR || interruptible) {
             return fail_errno("cannot write the stream to descriptor {}", fd_);
         }
     }

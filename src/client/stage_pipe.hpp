@@ -30,6 +30,8 @@ class StageReader {
     [[nodiscard]] bool ready() const;
     // Not in the middle of a record.
     [[nodiscard]] bool at_boundary() const { return !length_; }
+    // A record of the stream has come another way.
+    void passed_by() { ++records_; }
 
     // For bytes without a header: takes `header` as read; then what there is, at most `room`. Nothing: the end.
     void begin_raw(const StageHeader& header) { header_ = header; }
@@ -61,10 +63,11 @@ class StageWriter {
 
     // For bytes without a header: takes `header` as written.
     void begin_raw(const StageHeader& header) { header_ = header; }
-    Status write_raw(std::span<const std::byte> bytes) const { return put(bytes); }
+    // EINTR: a signal came.
+    Status write_raw(std::span<const std::byte> bytes) const { return put(bytes, true); }
 
    private:
-    Status put(std::span<const std::byte> bytes) const;
+    Status put(std::span<const std::byte> bytes, bool interruptible = false) const;
 
     int fd_;
     std::optional<StageHeader> header_;

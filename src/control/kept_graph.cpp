@@ -1,3 +1,4 @@
+// The folder is hostile to a yoked that is root: it is opened without following links, and little of it is looked at.
 #include "control/kept_graph.hpp"
 
 #include <dirent.h>

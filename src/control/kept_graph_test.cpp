@@ -1,3 +1,4 @@
+// Folders of graphs that are kept, as workers write them and as somebody malicious would.
 #include "control/kept_graph.hpp"
 
 #include <gmock/gmock.h>

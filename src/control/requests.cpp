@@ -81,7 +81,7 @@ constexpr std::array<Member, 5> claim_pipe_members{{
     {"variable", Kind::boolean},
     {"raw", Kind::boolean},  // bytes without records
 }};
-constexpr std::array<std::string_view, 3> pipe_states{"pipe", "joining", "joined"};
+constexpr std::array<std::string_view, 2> pipe_states{"pipe", "joined"};
 constexpr std::array<Member, 3> pipe_state_members{{
     {"pair", Kind::unsigned_number},
     {"state", Kind::string, true, {}, nullptr, {}, pipe_states},

@@ -39,6 +39,15 @@ std::vector<Good> good_requests() {
         {client_to_broker, {{"op", "connect"}, {"version", 1}, {"suspects", 0}}, {"suspects"}},
         {client_to_broker, {{"op", "status"}}, {}},
         {client_to_broker, {{"op", "list"}, {"kind", "graphs"}}, {"kind"}},
+        {client_to_broker,
+         {{"op", "claim_pipe"},
+          {"direction", "out"},
+          {"fd", 1},
+          {"template", form},
+          {"variable", false},
+          {"raw", false}},
+         {}},
+        {client_to_broker, {{"op", "pipe_state"}, {"pair", 7}, {"state", "joined"}, {"why", "x"}}, {}},
         {client_to_broker, {{"op", "shutdown"}}, {}},
         {client_to_worker,
          {{"op", "open_session"},
@@ -236,7 +245,7 @@ TEST(Schema, WrongTypesOfEachMember) {
             for (const Json& value : values) {
                 const bool may = (value.is_null() && (item.key() == "source" || item.key() == "destination")) ||
                                  (value.is_boolean() && item.value().is_boolean()) ||
-                                 (value.is_string() && item.key() == "service") ||
+                                 (value.is_string() && (item.key() == "service" || item.key() == "why")) ||
                                  (value == Json::array() && item.key() == "arguments") ||
                                  (value == Json::object() && (item.key() == "limits" || item.key() == "kernel"));
                 Json request = good.request;
@@ -284,6 +293,8 @@ TEST(Schema, Ranges) {
         {"open_ptask", "/deadline_ns", 0, 86'400'000'000'000, -1, 86'400'000'000'001},
         {"open_channel", "/endpoint/path", "x", text(4095), "", text(4096)},
         {"open_pipe", "/capacity", 1, 4096, 0, 4097},
+        {"claim_pipe", "/fd", 0, INT32_MAX, -1, 1ULL << 31U},
+        {"pipe_state", "/why", "", text(255), 1, text(256)},
         {"open_graph", "/name", "/x", name(63), "/", name(64)},
         {"adopt", "/client_pid", 0, INT32_MAX, -1, 1ULL << 31U},
         {"register", "/pid", 1, INT32_MAX, 0, 1ULL << 31U},

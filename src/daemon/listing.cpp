@@ -77,7 +77,8 @@ void Broker::on_list(ClientId id, const control::Json& request) {
             continue;
         }
         listing.accounts.insert(uid);
-        if (kind == "workers" || kind == "pipes" || !account.worker || account.worker->state() == Worker::State::ending) {
+        if (kind == "workers" || kind == "pipes" || !account.worker ||
+            account.worker->state() == Worker::State::ending) {
             continue;
         }
         listing.awaited.insert(uid);

@@ -1,3 +1,5 @@
+// Folders of accounts belong to their users, so yoked makes them, and looks at names in them, but trusts none that is
+// not its account's.
 #include "daemon/state_directory.hpp"
 
 #include <sys/stat.h>

@@ -1,3 +1,5 @@
+// Endpoints are opened before the graph runs and put to work behind it, so that a path that is wrong costs nothing and
+// a graph that is refused reads nothing. What is kept is written last: only what has run comes back.
 #include "worker/graphs.hpp"
 
 #include <algorithm>
@@ -84,6 +86,9 @@ bool Graphs::restore(const graph::Limits& limits) {
         return true;
     }
     auto runtime = engine_.open(limits);
+    if (auto able = persistence_.check(); runtime && !able) {
+        runtime = tl::unexpected(able.error());
+    }
     bool all = true;
     const std::unique_lock alone(bringing_back_);
     for (const std::string& name : names) {
@@ -170,6 +175,9 @@ Status Graphs::run_with_endpoints(graph::Runtime& runtime, std::uint32_t session
         places.push_back(place_of(name, key, binding, persistence_.records(name)));
     }
     auto opened = Endpoints::open(places);
+    if (!opened && opened.error().code == ENOENT) {
+        opened.error().code = ENXIO;  // ENOENT says that the graph is not there
+    }
     Status started = opened ? runtime.run_graph(session, name) : tl::unexpected(opened.error());
     if (started) {
         started = (*server)->begin(key, std::move(*opened));

@@ -1,6 +1,9 @@
+// Writing is a fresh file, a sync and a rename; a change of state is a rename alone. Reading checks the owner first:
+// the text of kernels that this account will run is in there.
 #include "worker/persistence.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,12 +96,29 @@ Result<Json> read_request(std::string_view line, const std::string& graph, bool 
 
 }  // namespace
 
-Status Persistence::check() const {
+Status Persistence::check() {
     if (directory_.empty()) {
         return fail(ENOTSUP,
                     "graphs cannot persist, because yoked has no folder for them; start it with $STATE_DIRECTORY (the "
                     "system's) or $HOME (a private one)");
     }
+    const std::lock_guard lock(mutex_);
+    if (lock_) {
+        return {};
+    }
+    if (auto made = make_directories(); !made) {
+        return made;
+    }
+    const std::string path = directory_ + "/lock";
+    Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, own_file));
+    if (!file) {
+        return fail_errno("lock {} cannot be opened", path);
+    }
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+        return fail(EBUSY, "another worker of this user holds {} and runs the graphs that persist; use its yoked",
+                    path);
+    }
+    lock_ = std::move(file);
     return {};
 }
 

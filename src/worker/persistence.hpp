@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.hpp"
 #include "control/kept_graph.hpp"
 #include "control/message.hpp"
 
@@ -33,8 +34,9 @@ class Persistence {
     Persistence& operator=(const Persistence&) = delete;
     ~Persistence() = default;
 
-    // Any thread. ENOTSUP: there is no directory.
-    [[nodiscard]] Status check() const;
+    // Whether graphs can persist. Any thread. ENOTSUP: there is no directory; EBUSY: another worker of this user, of
+    // another yoked, keeps its graphs there: each graph must run once.
+    Status check();
     // A graph that persists was made by `request` (open_graph); its objects are recorded from now on.
     void begin(const control::Json& request);
     // Whether objects of the graph are recorded.
@@ -67,6 +69,7 @@ class Persistence {
     const std::string directory_;
     mutable std::mutex mutex_;
     std::map<std::string, Requests> recorded_;
+    Fd lock_;  // held while this process lives
 };
 
 }  // namespace yoke::worker

@@ -1,3 +1,4 @@
+// Definitions on disk: what comes back is what was recorded, and what others have changed does not come back.
 #include "worker/persistence.hpp"
 
 #include <gmock/gmock.h>
@@ -120,6 +121,21 @@ TEST_F(PersistenceTest, WithoutAFolderNothingPersists) {
     EXPECT_THAT(persistence.kept(KeptState::running), IsEmpty());
     EXPECT_TRUE(persistence.stop("/g"));
     EXPECT_EQ(persistence.remove("/g").value(), false);
+}
+
+TEST_F(PersistenceTest, OneWorkerAtATime) {
+    {
+        Persistence first(state());
+        ASSERT_TRUE(first.check());
+        ASSERT_TRUE(first.check());
+        Persistence second(state());
+        const Status checked = second.check();
+        ASSERT_FALSE(checked);
+        EXPECT_EQ(checked.error().code, EBUSY);
+        EXPECT_THAT(checked.error().message, HasSubstr(state()));
+    }
+    Persistence third(state());
+    EXPECT_TRUE(third.check());
 }
 
 TEST_F(PersistenceTest, MaliciousFilesAreRefused) {

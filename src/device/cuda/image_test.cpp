@@ -1,3 +1,4 @@
+// An image of compiled code: what is written is read again, and what is cut or changed is refused.
 #include "device/cuda/image.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The rewrites that make PTX of the OpenCL driver run by the CUDA driver, on texts as that driver makes them.
 #include "device/cuda/ptx.hpp"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,8 @@
 // Watched for edges, as ByteSource is: an event says that there may be room, and is used until there is none.
 #include "worker/endpoint/byte_sink.hpp"
 
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +12,9 @@
 #include "base/log.hpp"
 
 namespace yoke::worker {
+
+using Kind = control::EndpointDefinition::Kind;
+
 namespace {
 
 constexpr std::size_t piece_bytes = std::size_t{1} << 20U;  // of one write: a slow disk must not hold up the loop
@@ -96,7 +101,7 @@ bool ByteSink::write_piece() {
     const Datablock& datablock = datablocks_[writing_];
     const std::byte* from = frames_.at(writing_).data() + written_;
     const std::size_t length = std::min(datablock.length - written_, piece_bytes);
-    const bool socket = place_.definition.kind == control::EndpointDefinition::Kind::socket;
+    const bool socket = place_.definition.kind == Kind::socket;
     const ssize_t count = length == 0 ? 0
                           : socket    ? ::send(fd_.get(), from, length, MSG_NOSIGNAL)
                                       : ::write(fd_.get(), from, length);
@@ -129,15 +134,13 @@ void ByteSink::on_reader_gone(int code) {
     if (closed_) {
         return;
     }
-    const bool may_come_back = place_.persist && (code == EPIPE || code == ECONNRESET);
     source_ = control::Source();
-    fd_.reset();
     ready_ = false;
-    if (!may_come_back) {
+    const bool gone = code == EPIPE || code == ECONNRESET;
+    if (!gone || !place_.persist) {
         close();
-        wire_->fail(code == EPIPE || code == ECONNRESET
-                        ? fmt::format("{} has lost its reader before the end of the stream", place_.text())
-                        : fmt::format("{} cannot be written: {}", place_.text(), std::strerror(code)));
+        wire_->fail(gone ? fmt::format("{} has lost its reader before the end of the stream", place_.text())
+                         : fmt::format("{} cannot be written: {}", place_.text(), std::strerror(code)));
         return;
     }
     if (written_ != 0) {
@@ -145,25 +148,40 @@ void ByteSink::on_reader_gone(int code) {
                     {{"endpoint", place_.text()}, {"bytes", written_}});
         advance();
     }
+    // An empty FIFO stays open: whoever opens it now must not see the end of a file. What is left in one is dropped
+    // with it, because it may begin in the middle of a datablock.
+    int left = 0;
+    if (place_.definition.kind != Kind::fifo || ::ioctl(fd_.get(), FIONREAD, &left) != 0 || left != 0) {
+        fd_.reset();
+    }
     timer_.arm(now_ns() + retry_ns);
+}
+
+// Who opens a FIFO to read wakes nobody who waits to write, so it is looked at.
+bool ByteSink::has_reader() const {
+    pollfd look{fd_.get(), POLLOUT, 0};
+    return ::poll(&look, 1, 0) >= 0 && (look.revents & POLLERR) == 0;
 }
 
 void ByteSink::look_for_reader() {
     if (closed_) {
         return;
     }
-    auto opened = open_place(place_);
-    if (opened && *opened) {
-        fd_ = std::move(*opened);
+    if (!fd_) {
+        auto opened = open_place(place_);
+        if (!opened && !place_.persist) {
+            const std::string why = opened.error().message;
+            close();
+            wire_->fail(why);
+            return;
+        }
+        fd_ = opened ? std::move(*opened) : Fd();
+    }
+    if (fd_ && has_reader()) {
         if (auto watched = watch(); watched) {
             return;
         }
         fd_.reset();
-    } else if (!opened && !place_.persist) {
-        const std::string why = opened.error().message;
-        close();
-        wire_->fail(why);
-        return;
     }
     timer_.arm(now_ns() + retry_ns);
 }

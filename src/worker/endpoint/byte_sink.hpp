@@ -39,9 +39,10 @@ class ByteSink final : public Endpoint {
     void advance();
     void on_reader_gone(int code);
     void look_for_reader();
+    [[nodiscard]] bool has_reader() const;
 
     Place place_;
-    Fd fd_;  // not valid: nobody reads at the moment
+    Fd fd_;  // not valid, or not watched: nobody reads at the moment
     Frames frames_;
     control::Loop* loop_ = nullptr;
     Wire* wire_ = nullptr;

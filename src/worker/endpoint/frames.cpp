@@ -1,3 +1,5 @@
+// Anonymous pages: they are aligned for every device, and only what is used of them takes memory where the limit of
+// locked memory is too small to lock all.
 #include "worker/endpoint/frames.hpp"
 
 #include <sys/mman.h>

@@ -1,3 +1,5 @@
+// A path is looked at before it is opened, so that a wrong kind is told as such and nothing is made or emptied by
+// mistake, and the descriptor is looked at again, because the path may have become something else.
 #include "worker/endpoint/place.hpp"
 
 #include <fcntl.h>

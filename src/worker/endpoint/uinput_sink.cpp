@@ -1,3 +1,5 @@
+// The device is made when the endpoint is opened, so that its permissions are an error of run_graph, and goes with its
+// descriptor. Writing to it never blocks.
 #include "worker/endpoint/uinput_sink.hpp"
 
 #include <linux/uinput.h>

@@ -1,3 +1,5 @@
+// The calls of V4L2's streaming interface (kernel documentation, "Streaming I/O"): the driver is lent each frame by
+// QBUF and gives it back by DQBUF; from there it is the transfer's until that completes, and then lent again.
 #include "worker/endpoint/v4l2_source.hpp"
 
 #include <linux/videodev2.h>

@@ -1,0 +1,210 @@
+// The commands that look at graphs, push and pull, with a real daemon: a program runs a graph, others look at it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <poll.h>
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli_program.hpp"
+#include "support/instance.hpp"
+#include "support/process_tree.hpp"
+
+namespace yoke::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// Adds 1 to 16 integers.
+const std::string graph = R"(name = "/sums"
+[ptask.add]
+function = "plus"
+source = 'kernel void plus(global const uint *a, global uint *b) { b[get_global_id(0)] = a[get_global_id(0)] + 1; }'
+arguments = ["in", "out"]
+[ptask.add.port.in]
+direction = "in"
+type = "u32"
+extent = [16]
+[ptask.add.port.out]
+direction = "out"
+type = "u32"
+extent = [16]
+[channel.numbers]
+destination = "add:in"
+capacity = 4
+[channel.results]
+source = "add:out"
+capacity = 4
+)";
+
+std::string numbers(std::uint32_t datablocks, std::uint32_t first) {
+    std::string text;
+    for (std::uint32_t i = 0; i < datablocks * 16; ++i) {
+        const std::uint32_t value = first + i;
+        text.append(reinterpret_cast<const char*>(&value), sizeof value);
+    }
+    return text;
+}
+
+TEST_F(CliTest, LookingAtGraphsNeedsADaemon) {
+    for (const std::vector<std::string>& command : {std::vector<std::string>{"graph", "ls"},
+                                                    {"graph", "show", "/g"},
+                                                    {"graph", "dot", "/g"},
+                                                    {"graph", "dot", "/g", "--live"},
+                                                    {"graph", "why", "/g"},
+                                                    {"push", "/g/c"},
+                                                    {"pull", "/g/c"}}) {
+        const Finished finished = yoke(command);
+        EXPECT_EQ(finished.exit, 3) << command[0] << finished.err;
+        EXPECT_THAT(finished.err, HasSubstr("yoked is not running"));
+    }
+}
+
+TEST_F(CliTest, DotOfAFileNeedsNone) {
+    const Finished finished = yoke({"graph", "dot", write("sums.toml", graph)});
+    EXPECT_EQ(finished.exit, 0) << finished.err;
+    EXPECT_THAT(finished.out, HasSubstr("digraph \"/sums\" {"));
+    EXPECT_THAT(finished.out, HasSubstr("add\\nplus()"));
+    EXPECT_THAT(finished.out, HasSubstr("label=\"numbers\\n4\""));
+    const std::string bad = write("bad.toml", "name = 7\n");
+    const Finished refused = yoke({"graph", "dot", bad});
+    EXPECT_EQ(refused.exit, 1);
+    EXPECT_THAT(refused.err, HasSubstr(bad + ":1:8"));
+}
+
+class CliGraphView : public CliTest {
+   protected:
+    void SetUp() override {
+        CliTest::SetUp();
+        instance.emplace();
+        ASSERT_TRUE(instance->ready()) << instance->error();
+        environment["YOKE_SOCKET"] = instance->socket();
+        const Finished started = yoke({"graph", "start", write("sums.toml", graph), "--persist"});
+        ASSERT_EQ(started.exit, 0) << started.err;
+    }
+    void TearDown() override {
+        instance.reset();
+        CliTest::TearDown();
+    }
+    [[nodiscard]] nlohmann::json json_of(std::vector<std::string> arguments) const {
+        arguments.emplace_back("--json");
+        const Finished finished = yoke(std::move(arguments));
+        EXPECT_EQ(finished.exit, 0) << finished.err;
+        return nlohmann::json::parse(finished.out, nullptr, false);
+    }
+
+    std::optional<Instance> instance;
+};
+
+TEST_F(CliGraphView, ListsGraphs) {
+    EXPECT_THAT(yoke({"graph", "ls"}).out, testing::AllOf(HasSubstr("NAME"), HasSubstr("/sums"), HasSubstr("running")));
+    EXPECT_THAT(yoke({"graph", "ls", "-H"}).out, testing::StartsWith("/sums\trunning\tyes\t"));
+    const auto json = json_of({"graph", "ls"});
+    ASSERT_EQ(json["graphs"].size(), 1U);
+    EXPECT_EQ(json["graphs"][0]["name"], "/sums");
+    EXPECT_EQ(json["graphs"][0]["persist"], true);
+    ASSERT_EQ(yoke({"graph", "rm", "sums"}).exit, 0);
+    const Finished none = yoke({"graph", "ls"});
+    EXPECT_EQ(none.exit, 0);
+    EXPECT_EQ(none.out, "");
+    EXPECT_THAT(none.err, HasSubstr("no graphs"));
+}
+
+TEST_F(CliGraphView, PushesAndPulls) {
+    const Finished pushed = yoke({"push", "/sums/numbers", "-", "--json"}, numbers(3, 10));
+    EXPECT_EQ(pushed.exit, 0) << pushed.err;
+    EXPECT_EQ(nlohmann::json::parse(pushed.err, nullptr, false)["pushed"], 3);
+    const Finished pulled = yoke({"pull", "sums/results", "-n", "3"});
+    EXPECT_EQ(pulled.exit, 0) << pulled.err;
+    EXPECT_TRUE(pulled.out == numbers(3, 11));
+    // The stream of a graph that persists goes on, until somebody ends it.
+    ASSERT_EQ(yoke({"push", "/sums/numbers", write("data", numbers(2, 0)), "--end"}).exit, 0);
+    const Finished rest = yoke({"pull", "/sums/results", path("rest")});
+    EXPECT_EQ(rest.exit, 0) << rest.err;
+    EXPECT_TRUE(read("rest") == numbers(2, 1));
+}
+
+TEST_F(CliGraphView, BadTransfersAreExplained) {
+    const auto refused = [&](const std::vector<std::string>& command, int exit, const std::string& what) {
+        const Finished finished = yoke(command, numbers(1, 0));
+        EXPECT_EQ(finished.exit, exit) << finished.err;
+        EXPECT_THAT(finished.err, HasSubstr(what));
+    };
+    refused({"push", "/sums/results"}, 2, "use yoke pull");
+    refused({"pull", "/sums/numbers"}, 2, "use yoke push");
+    refused({"push", "/sums/none"}, 5, "the graph has /sums/numbers, /sums/results");
+    refused({"push", "/none/numbers"}, 5, "there is no graph /none");
+    refused({"push", "sums"}, 2, "write the channel's name");
+    refused({"push", "/sums/numbers", path("missing")}, 1, path("missing"));
+    const Finished half = yoke({"push", "/sums/numbers"}, "half");
+    EXPECT_EQ(half.exit, 1);
+    EXPECT_THAT(half.err, HasSubstr("4 bytes are left of 64"));
+}
+
+TEST_F(CliGraphView, ShowsCounts) {
+    ASSERT_EQ(yoke({"push", "/sums/numbers"}, numbers(2, 0)).exit, 0);
+    ASSERT_EQ(yoke({"pull", "/sums/results", "-n", "2"}).exit, 0);
+    const Finished shown = yoke({"graph", "show", "sums"});
+    EXPECT_EQ(shown.exit, 0) << shown.err;
+    EXPECT_THAT(shown.out,
+                testing::AllOf(HasSubstr("/sums: running, persists"), HasSubstr("PTASKS"), HasSubstr("PORTS"),
+                               HasSubstr("CHANNELS"), HasSubstr("u32 16"), HasSubstr("add:out")));
+    const auto json = json_of({"graph", "show", "/sums"});
+    EXPECT_EQ(json["graph"]["name"], "/sums");
+    ASSERT_EQ(json["ptasks"].size(), 1U);
+    EXPECT_EQ(json["ptasks"][0]["runs"], 2);
+    EXPECT_EQ(json["ports"].size(), 2U);
+    ASSERT_EQ(json["channels"].size(), 2U);
+    EXPECT_EQ(json["channels"][0]["pushed"], 2);
+    EXPECT_EQ(yoke({"graph", "show", "/none"}).exit, 5);
+}
+
+TEST_F(CliGraphView, SaysWhy) {
+    // Nobody pulls: with every channel full the graph cannot move.
+    const Finished idle = yoke({"graph", "why", "sums"});
+    EXPECT_EQ(idle.exit, 0) << idle.err;
+    ASSERT_EQ(yoke({"push", "/sums/numbers"}, numbers(8, 0)).exit, 0);
+    const Finished full = yoke({"graph", "why", "/sums"});
+    EXPECT_EQ(full.exit, 0) << full.err;
+    EXPECT_THAT(full.out, HasSubstr("/sums/results"));
+    const auto json = json_of({"graph", "why", "sums"});
+    EXPECT_EQ(json["graph"], "/sums");
+    ASSERT_TRUE(json["why"].is_array());
+    EXPECT_FALSE(json["why"].empty());
+    EXPECT_EQ(yoke({"graph", "why", "/none"}).exit, 5);
+}
+
+TEST_F(CliGraphView, DrawsWhatRuns) {
+    const Finished drawn = yoke({"graph", "dot", "sums"});
+    EXPECT_EQ(drawn.exit, 0) << drawn.err;
+    EXPECT_THAT(drawn.out, testing::AllOf(HasSubstr("digraph \"/sums\""), HasSubstr("\"/sums/add\":\"out.out\":s"),
+                                          Not(HasSubstr("passed"))));
+    EXPECT_EQ(yoke({"graph", "dot", "/none"}).exit, 5);
+    EXPECT_EQ(yoke({"graph", "dot", "/none", "--live"}).exit, 5);
+}
+
+TEST_F(CliGraphView, LivePicturesHaveCountsAndEndWithTheGraph) {
+    detail::Pipe out;
+    Invocation live = command({"graph", "dot", "sums", "--live"});
+    live.output_fd = out.write;
+    std::string pictures;
+    live.while_running = [&](pid_t) {
+        while (pictures.find('\f') == std::string::npos) {
+            pollfd ready{out.read, POLLIN, 0};
+            ASSERT_EQ(::poll(&ready, 1, 60'000), 1);
+            detail::read_into(out.read, pictures);
+        }
+        EXPECT_EQ(yoke({"graph", "stop", "sums"}).exit, 0);
+        EXPECT_EQ(yoke({"graph", "rm", "sums"}).exit, 0);
+    };
+    live.hold_input = true;
+    EXPECT_EQ(run(live).exit, 0);
+    EXPECT_THAT(pictures, HasSubstr("/sums: running"));
+    EXPECT_THAT(pictures, HasSubstr("0 of 4, 0 passed"));
+}
+
+}  // namespace
+}  // namespace yoke::test
