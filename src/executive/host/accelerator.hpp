@@ -25,8 +25,8 @@ class DeviceSide {
     DeviceSide(const DeviceSide&) = delete;
     DeviceSide& operator=(const DeviceSide&) = delete;
     virtual ~DeviceSide() = default;
-    // A transfer of a graph is about to begin: the session's memory had better be pinned, so that copies need no help of
-    // a processor. Express thread and bulk lead; the first time it takes milliseconds.
+    // A transfer of a graph is about to begin: the session's memory had better be pinned, so that copies need no help
+    // of a processor. Express thread and bulk lead; the first time it takes milliseconds.
     virtual void before_transfer(Session& session) noexcept = 0;
 };
 
