@@ -19,7 +19,7 @@ class CudaFence final : public Fence {
    public:
     explicit CudaFence(const Context& context) : context_(context) {}
     ~CudaFence() override {
-        for (const CUevent event : events_) {
+        for (CUevent event : events_) {
             context_.driver->cuEventDestroy(event);
         }
     }
@@ -37,7 +37,7 @@ class CudaFence final : public Fence {
     [[nodiscard]] bool reached() const override {
         context_.make_current();
         bool all = true;
-        for (const CUevent event : events_) {
+        for (CUevent event : events_) {
             const CUresult result = context_.driver->cuEventQuery(event);
             if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY) {
                 lost(check(result, "a command of a graph failed on the device").error());
@@ -48,7 +48,7 @@ class CudaFence final : public Fence {
     }
     void wait() const override {
         context_.make_current();
-        for (const CUevent event : events_) {
+        for (CUevent event : events_) {
             if (auto waited = check(context_.driver->cuEventSynchronize(event), "a command of a graph failed");
                 !waited) {
                 lost(waited.error());
@@ -325,7 +325,7 @@ Status CudaQueue::wait(const Fence& fence) {
     const auto& events = static_cast<const CudaFence&>(fence).events();
     context_.make_current();
     for (const Lane& lane : lanes_) {
-        for (const CUevent event : events) {
+        for (CUevent event : events) {
             if (auto waits = check(context_.driver->cuStreamWaitEvent(lane.stream, event, 0),
                                    "a stream of the device cannot wait for another");
                 !waits) {

@@ -140,7 +140,7 @@ bool Watcher::look(Post& post, std::unique_lock<std::mutex>& lock) {
 
 // A failed device answers every question with its error.
 void Watcher::ask_driver(const Post& post) const {
-    for (const CUstream stream : post.streams) {
+    for (CUstream stream : post.streams) {
         const CUresult result = context_.driver->cuStreamQuery(stream);
         if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY) {
             lost(check(result, "a command of a graph failed on the device").error());
