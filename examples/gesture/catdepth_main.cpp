@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "gesture/arguments.hpp"
 #include "gesture/depth_camera.hpp"
 #include "gesture/folder.hpp"
 #include "gesture/stream.hpp"
@@ -119,7 +120,9 @@ int main(int argc, char** argv) {
         ->delimiter(',');
     folder->excludes(device)->excludes(seed);
     device->excludes(seed);
-    CLI11_PARSE(app, argc, argv);
+    if (const auto code = gesture::refused(app, argc, argv)) {
+        return *code;
+    }
     if (options.folder.empty() && options.device.empty() && !options.seed) {
         std::fprintf(stderr, "catdepth: name a folder, --device or --synthetic; see catdepth --help\n");
         return 2;

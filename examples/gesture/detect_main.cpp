@@ -2,6 +2,7 @@
 // device as one graph; of each cloud one event of 64 bytes leaves it (pipeline.hpp: Event).
 #include <CLI/CLI.hpp>
 
+#include "gesture/arguments.hpp"
 #include "gesture/graph.hpp"
 #include "gesture/stream.hpp"
 
@@ -23,6 +24,8 @@ void detect_stream() {
 
 int main(int argc, char** argv) {
     CLI::App app("detect: point clouds to events, as catdepth | xform | detect | hidinput");
-    CLI11_PARSE(app, argc, argv);
+    if (const auto code = gesture::refused(app, argc, argv)) {
+        return *code;
+    }
     return yoke::stage_main("detect", detect_stream);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "gesture/arguments.hpp"
 #include "gesture/pipeline.hpp"
 #include "gesture/stream.hpp"
 #include "tour/picture.hpp"
@@ -110,6 +111,8 @@ int main(int argc, char** argv) {
     app.add_option("CLOUDS", clouds, "what xform has written, a file or FIFO")->required();
     app.add_option("EVENTS", events, "what detect has written of them")->required();
     app.add_option("OUT", folder, "folder for the pictures")->required();
-    CLI11_PARSE(app, argc, argv);
+    if (const auto code = gesture::refused(app, argc, argv)) {
+        return *code;
+    }
     return yoke::stage_main("gesture-draw", [&] { draw(clouds, events, folder); });
 }

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "gesture/arguments.hpp"
 #include "gesture/graph.hpp"
 
 int main(int argc, char** argv) {
@@ -32,7 +33,9 @@ int main(int argc, char** argv) {
            "FIFOs of the frames (of the second camera's, too) and of the events: the graph then persists and needs "
            "no program")
         ->delimiter(',');
-    CLI11_PARSE(app, argc, argv);
+    if (const auto code = gesture::refused(app, argc, argv)) {
+        return *code;
+    }
     if (!lens.empty()) {
         camera = {camera.width, camera.height, lens[0], lens[1], lens[2], lens[3], lens[4]};
     }

@@ -3,6 +3,7 @@
 // writes them: gesture-run FRAMES | hidinput --print
 #include <CLI/CLI.hpp>
 
+#include "gesture/arguments.hpp"
 #include "gesture/graph.hpp"
 #include "gesture/stream.hpp"
 
@@ -67,6 +68,8 @@ int main(int argc, char** argv) {
         ->check(CLI::NonNegativeNumber);
     app.add_option("--count", options.count, "ends after so many frames, which are repeated; default: each once");
     app.add_option("--times", options.times, "file for the time of each frame, CLOCK_MONOTONIC in ns");
-    CLI11_PARSE(app, argc, argv);
+    if (const auto code = gesture::refused(app, argc, argv)) {
+        return *code;
+    }
     return yoke::stage_main("gesture-run", [&] { run(options); });
 }

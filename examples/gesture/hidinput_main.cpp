@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <cstring>
 
+#include "gesture/arguments.hpp"
 #include "gesture/pointer.hpp"
 #include "gesture/stream.hpp"
 
@@ -115,6 +116,8 @@ int main(int argc, char** argv) {
     bool text = false;
     app.add_flag("--print", text, "one line of text per event instead of an input device");
     app.add_option("--device", device, "default: /dev/uinput");
-    CLI11_PARSE(app, argc, argv);
+    if (const auto code = gesture::refused(app, argc, argv)) {
+        return *code;
+    }
     return yoke::stage_main("hidinput", [&] { run(text ? "" : device); });
 }

@@ -2,6 +2,7 @@
 // ptasks.
 #include <CLI/CLI.hpp>
 
+#include "gesture/arguments.hpp"
 #include "gesture/graph.hpp"
 #include "gesture/stream.hpp"
 
@@ -27,7 +28,9 @@ int main(int argc, char** argv) {
                    "default: the user faces the camera")
         ->expected(12)
         ->delimiter(',');
-    CLI11_PARSE(app, argc, argv);
+    if (const auto code = gesture::refused(app, argc, argv)) {
+        return *code;
+    }
     gesture::Pose pose = gesture::facing;
     std::copy(rows.begin(), rows.end(), pose.begin());
     return yoke::stage_main("xform", [&] { transform_stream(pose); });

@@ -185,6 +185,9 @@ void Graph::read_meta(Port& port) {
     ++port.in->counters.pulled;
     MetaReading& reading = *port.meta;
     reading.signals = datablock.signals;
+    if (!datablock.block) {
+        return reading.pass_on();
+    }
     if (datablock.bytes < port.element_bytes) {
         return fail_with(fmt::format("port {} got a datablock without a number; it needs one element of {} bytes",
                                      port.definition.name, port.element_bytes));
@@ -296,7 +299,8 @@ bool Graph::take_input(Ptask& ptask, Ptask::Binding& input) {
             return false;
         }
         const bool head = ptask.loop && !ptask.loop->repeats_itself() && port.back == nullptr;
-        if (port.definition.sticky || port.definition.hold || head) {
+        // What has no content is passed on, not kept: a later run would have nothing to read.
+        if (input.datablock.block && (port.definition.sticky || port.definition.hold || head)) {
             port.current = input.datablock.share();
             port.has_current = true;
         }

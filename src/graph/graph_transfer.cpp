@@ -30,6 +30,7 @@ void tell(yoke_completion& completion, std::uint8_t where, const Channel& channe
 }
 
 }  // namespace
+
 void Graph::push(Channel& channel, const Transfer& transfer) noexcept {
     const Locked lock(*this);
     const bool only_end = (transfer.flags & YOKE_FLAG_END) != 0 && transfer.length == 0;

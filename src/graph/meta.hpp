@@ -24,6 +24,8 @@ class MetaReading final : public device::Done {
     void done(int status) noexcept override;
 
     void begin() { state_.store(State::reading, std::memory_order_release); }
+    // A datablock without content has come: the run passes its signals on, and asks for no number.
+    void pass_on() { state_.store(State::arrived, std::memory_order_release); }
     void clear() { state_.store(State::empty, std::memory_order_release); }
     [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
     [[nodiscard]] std::byte* place() { return bytes_.data(); }

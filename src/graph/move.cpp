@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/template.hpp"
 #include "graph/graph.hpp"
 
 namespace yoke::graph {
@@ -61,6 +62,12 @@ bool MoveLine::step(const Transfer& transfer) {
     }
     if (from.graph == to.graph) {
         complete(transfer, YOKE_EINVAL, YOKE_MEMBER_AUX);
+        return true;
+    }
+    // What the destination cannot take is not taken from the source. Templates stay as long as their channels.
+    if (!control::same_form(from.channel->form, to.channel->form) ||
+        (from.channel->variable && !to.channel->variable)) {
+        complete(transfer, YOKE_EMSGSIZE, YOKE_MEMBER_AUX);
         return true;
     }
     const auto self = shared_from_this();

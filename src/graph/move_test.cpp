@@ -159,6 +159,7 @@ TEST_F(MoveTest, MaliciousMoves) {
     EXPECT_EQ(runtime_.move(pipe, pipe)->wait().status, -YOKE_EINVAL);
     EXPECT_EQ(runtime_.push(in, iota(items, 1))->wait().status, 0);
     EXPECT_EQ(runtime_.move(out, b_in)->wait().status, -YOKE_EMSGSIZE) << "another template";
+    EXPECT_EQ(runtime_.find("channels", "/a/out")["datablocks"].get<int>(), 1) << "what does not fit stays";
     EXPECT_EQ(runtime_.move(out, pipe, 9)->wait().status, -YOKE_EACCES) << "neither opened the pipe nor may push";
 }
 
