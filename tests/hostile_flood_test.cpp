@@ -121,10 +121,11 @@ TEST_F(HostileFlood, ArenasEndAtTheLimitAndAreGivenBack) {
             sessions.push_back(open(5ULL << 30U));
             ASSERT_TRUE(sessions.back());
         }
-        const Fd socket = connect();
+        Fd socket = connect();
         EXPECT_TRUE(
             is_refused(answer_to(socket, open_session_request(5ULL << 30U)), ENOBUFS, "limits.account.arena_bytes"));
         EXPECT_EQ(answer_to(socket, open_session_request(1U << 20U)).code, 0) << "a smaller one fits";
+        socket.reset();
         EXPECT_TRUE(sessions[0]->echo(3000));
         sessions.clear();
         EXPECT_TRUE(eventually([&] { return answer_to(connect(), open_session_request(5ULL << 30U)).code == 0; }));
