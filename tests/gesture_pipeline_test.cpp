@@ -67,7 +67,10 @@ class GesturePipeline : public CliTest {
    protected:
     void SetUp() override {
         CliTest::SetUp();
-        instance.emplace();
+        // Compiling the kernels takes half a minute and is tested elsewhere: one test here does it for the others.
+        Instance::Options options;
+        options.cache = YOKE_KERNEL_CACHE;
+        instance.emplace(std::move(options));
         ASSERT_TRUE(instance->ready()) << instance->error();
         environment["YOKE_SOCKET"] = instance->socket();
         environment["PATH"] = std::string(YOKE_BIN_DIR) + ":" + std::getenv("PATH");

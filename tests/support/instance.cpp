@@ -109,7 +109,7 @@ bool Instance::start() {
             variables.emplace_back(*variable);
         }
     }
-    variables.push_back("XDG_CACHE_HOME=" + directory_ + "/cache");
+    variables.push_back("XDG_CACHE_HOME=" + (options_.cache.empty() ? directory_ + "/cache" : options_.cache));
     const std::string state = directory_ + "/state";
     if (options_.system && ::mkdir(state.c_str(), 0711) == 0) {
         ::chmod(state.c_str(), 0711);

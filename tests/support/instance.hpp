@@ -28,6 +28,7 @@ class Instance {
         bool system = false;    // not --private: other users may connect, and root serves them
         uid_t user = 0;         // not 0: yoked runs as this user (needs root)
         bool check_log = true;  // fail on sanitizers' messages in the log
+        std::string cache{};    // compiled kernels that outlive the instance; "" : its own, gone with it
     };
     Instance() : Instance(Options()) {}
     explicit Instance(Options options);
