@@ -30,7 +30,9 @@ Result<Process> find_process(const ProcessName& name);
 
 struct Launch {
     std::string program;                   // absolute path
-    uid_t account = 0;                     // as root: the user to become, with all of its groups
+    uid_t account = 0;                     // for messages
+    uid_t user = 0;                        // as root: the user to become, with all of its groups
+    bool serves_kernel = false;            // writeback may depend on it: see run_child
     std::vector<std::string> environment;  // all of it, "NAME=VALUE"
     Fd socket;                             // becomes descriptor 3
 };

@@ -1,0 +1,35 @@
+# What the scripts in the machine share. Sourced first: . "$(dirname "$0")/lib.sh"
+#
+# $build, $source and $directory are what vm.py was given: the build, the source tree, and what prepare made. A check
+# that fails ends the script with 1 after saying what; everything said goes to the test's output.
+set -u
+bin=$build/bin
+out=/out
+export YOKE_LIBEXEC_DIR=$bin LD_LIBRARY_PATH=$build/lib XDG_RUNTIME_DIR=/run/user XDG_CACHE_HOME=/var/cache/yoke-test
+mkdir -p -m 0700 /run/user "$XDG_CACHE_HOME"
+began=$(cut -d' ' -f1 /proc/uptime)
+
+say() {
+    printf '[%7.2f] %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"
+}
+die() {
+    say "FAILED: $*"
+    exit 1
+}
+# must COMMAND...: it succeeds.
+must() {
+    "$@" || die "$* (exit status $?)"
+}
+# same WHAT A B: both are equal.
+same() {
+    [ "$2" = "$3" ] || die "$1: '$2' is not '$3'"
+    say "$1: $2"
+}
+# eventually SECONDS COMMAND...: it succeeds in time.
+eventually() {
+    local until=$(($(date +%s) + $1)) && shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$(date +%s)" -lt "$until" ] || die "in vain: $*"
+        sleep 0.1
+    done
+}
