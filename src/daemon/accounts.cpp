@@ -295,7 +295,7 @@ Status Broker::start_worker(Account& account) {
     environment.push_back(fmt::format("YOKE_WORKER_ALONE_S={}", options_.config.worker_alone_s));
     environment.push_back(fmt::format("YOKE_SOCKET={}", options_.socket));
     environment.push_back(fmt::format("YOKE_LOG={}", log_spec(options_.config)));
-    auto process = launch({options_.worker_program, account.uid, user, kernels, std::move(environment), Fd(ends[1])});
+    auto process = launch({options_.worker_program, user, std::move(environment), Fd(ends[1]), kernels});
     if (!process) {
         return tl::unexpected(process.error());
     }

@@ -167,7 +167,7 @@ Result<Process> launch(Launch launch) {
     environment.push_back(nullptr);
     const pid_t pid = ::fork();
     if (pid < 0) {
-        return fail_errno("worker of account {} cannot be started", launch.account);
+        return fail_errno("worker of user {} cannot be started", launch.user);
     }
     if (pid == 0) {
         run_child(launch, environment.data());
@@ -179,7 +179,7 @@ Result<Process> launch(Launch launch) {
         const int code = started.pidfd ? ESRCH : errno;
         ::kill(pid, SIGKILL);
         ::waitpid(pid, nullptr, 0);
-        return fail(code, "worker of account {} ended at once", launch.account);
+        return fail(code, "worker of user {} ended at once", launch.user);
     }
     started.name.start = *start;
     return started;

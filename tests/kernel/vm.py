@@ -33,9 +33,8 @@ def say(text):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("script", type=Path)
-    parser.add_argument("--directory", type=Path, required=True, help="what prepare made")
+    parser.add_argument("--directory", type=Path, required=True, help="where prepare puts what the machine boots")
     parser.add_argument("--build", type=Path, required=True, help="build whose programs are tested: $build inside")
-    parser.add_argument("--release", required=True, help="of the kernel")
     parser.add_argument("--out", type=Path, help="/out of the machine is kept here")
     parser.add_argument("--cpus", type=int, default=min(4, os.cpu_count() or 1))
     parser.add_argument("--memory", type=int, default=1536, help="MiB")
@@ -47,17 +46,26 @@ def arguments():
 
 
 def missing():
-    for program in ("qemu-system-x86_64", "busybox"):
+    for program in ("qemu-system-x86_64", "busybox", "cpio", "depmod", "apt-get", "v4l2-ctl", "dmsetup", "kcapi-enc"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    return None
+    return None if releases() else "no kernel headers (linux-headers-amd64) are installed"
+
+
+def releases():
+    """Kernels whose headers are installed, the newest last."""
+    names = [path.name.removeprefix("linux-headers-") for path in Path("/usr/src").glob("linux-headers-*-amd64")]
+    return sorted(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
 
 
 class Machine:
     def __init__(self, options, work):
-        self.options, self.work = options, work
+        self.options, self.work, self.release = options, work, releases()[-1]
         self.out = options.out or work / "out"
         self.out.mkdir(parents=True, exist_ok=True)
+        # Compiled kernels stay: the compiler takes twenty times as long on an emulated processor.
+        self.cache = options.directory / "cache"
+        self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.console = work / "console.log"
 
     def command(self, script, accelerator):
@@ -71,12 +79,13 @@ class Machine:
         command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                    "-machine", "q35", "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "max",
                    "-smp", str(options.cpus), "-m", str(options.memory),
-                   "-kernel", str(image / "boot" / f"vmlinuz-{options.release}"),
+                   "-kernel", str(image / "boot" / f"vmlinuz-{self.release}"),
                    "-initrd", str(options.directory / "initramfs"), "-append", line,
                    "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
                    "-serial", f"file:{self.console}", "-serial", "stdio",
                    "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap",
-                   "-virtfs", f"local,path={self.out},mount_tag=out,security_model=none"]
+                   "-virtfs", f"local,path={self.out},mount_tag=out,security_model=none",
+                   "-virtfs", f"local,path={self.cache},mount_tag=cache,security_model=none"]
         if options.disk:
             disk = self.work / "disk"
             with open(disk, "wb") as file:
@@ -124,6 +133,7 @@ def main():
         return 77
     with tempfile.TemporaryDirectory(prefix="yoke-vm.") as folder:
         machine = Machine(options, Path(folder))
+        subprocess.run([HERE / "prepare", options.directory, HERE.parent.parent / "kmod", machine.release], check=True)
         status = machine.run(options.script.resolve(), machine.accelerator(), options.timeout)
         log = machine.log()
         complaints = [line for line in log.splitlines() if COMPLAINT.search(line)]

@@ -3,6 +3,7 @@
 # $build, $source and $directory are what vm.py was given: the build, the source tree, and what prepare made. A check
 # that fails ends the script with 1 after saying what; everything said goes to the test's output.
 set -u
+guest=$source/tests/kernel/guest
 bin=$build/bin
 out=/out
 export YOKE_LIBEXEC_DIR=$bin LD_LIBRARY_PATH=$build/lib XDG_RUNTIME_DIR=/run/user XDG_CACHE_HOME=/var/cache/yoke-test
