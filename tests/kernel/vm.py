@@ -24,6 +24,7 @@ COMPLAINT = re.compile(r"\bBUG\b|\bWARNING\b|\bOops\b|hung task|blocked for more
                        r"general protection fault|Object padding|Objects remaining|bad page state|refcount_t:|"
                        r"UBSAN|KASAN|unreferenced object")
 PROBE_SECONDS = 40
+LOG_LINES = 200
 
 
 def say(text):
@@ -35,6 +36,7 @@ def arguments():
     parser.add_argument("script", type=Path)
     parser.add_argument("--directory", type=Path, required=True, help="where prepare puts what the machine boots")
     parser.add_argument("--build", type=Path, required=True, help="build whose programs are tested: $build inside")
+    parser.add_argument("--kmod", type=Path, default=HERE.parent.parent / "kmod", help="sources of the modules")
     parser.add_argument("--out", type=Path, help="/out of the machine is kept here")
     parser.add_argument("--cpus", type=int, default=min(4, os.cpu_count() or 1))
     parser.add_argument("--memory", type=int, default=1536, help="MiB")
@@ -63,6 +65,7 @@ class Machine:
         self.options, self.work, self.release = options, work, releases()[-1]
         self.out = options.out or work / "out"
         self.out.mkdir(parents=True, exist_ok=True)
+        (self.out / "kernel.log").unlink(missing_ok=True)
         # Compiled kernels stay: the compiler takes twenty times as long on an emulated processor.
         self.cache = options.directory / "cache"
         self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -133,12 +136,12 @@ def main():
         return 77
     with tempfile.TemporaryDirectory(prefix="yoke-vm.") as folder:
         machine = Machine(options, Path(folder))
-        subprocess.run([HERE / "prepare", options.directory, HERE.parent.parent / "kmod", machine.release], check=True)
+        subprocess.run([HERE / "prepare", options.directory, options.kmod, machine.release], check=True)
         status = machine.run(options.script.resolve(), machine.accelerator(), options.timeout)
         log = machine.log()
         complaints = [line for line in log.splitlines() if COMPLAINT.search(line)]
         if status is None or complaints:
-            say("kernel log:\n" + "\n".join(log.splitlines()[-150:]))
+            say("kernel log:\n" + "\n".join(log[log.find("Run /init"):].splitlines()[-LOG_LINES:]))
         if status is None:
             say(f"{options.script.name}: the machine did not end by itself within {options.timeout} s, or crashed")
         elif status:

@@ -34,3 +34,25 @@ eventually() {
         sleep 0.1
     done
 }
+
+modules=$directory/tree/kmod
+device=/sys/class/misc/yoke
+
+# start_yoked LINE...: the system's yoked, with these lines as configuration.
+start_yoked() {
+    mkdir -p /etc/yoke /run/yoke # the service manager does that
+    printf '%s\n' "$@" >/etc/yoke/yoke.toml
+    "$bin/yoked" 2>>/tmp/yoked.log &
+    yoked=$!
+    eventually 20 "$bin/yoke" --socket /run/yoke/yoke.sock status
+}
+stop_yoked() {
+    kill "$yoked"
+    wait "$yoked"
+}
+served() { [ "$(cat $device/state)" = serving ]; }
+worker_pid() { "$bin/yoke" --socket /run/yoke/yoke.sock ls -H workers | awk '$1 == "kernel" { print $2 }'; }
+# One number of the module: counters/NAME.
+counter() { cat "$device/counters/$1"; }
+# What a failed script leaves behind, for people.
+trap 'status=$?; [ $status = 0 ] || { tail -n 40 /tmp/yoked.log 2>/dev/null; grep -r . $device/counters $device/last_error $device/state 2>/dev/null; }' EXIT
