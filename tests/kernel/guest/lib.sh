@@ -50,8 +50,16 @@ stop_yoked() {
     kill "$yoked"
     wait "$yoked"
 }
+yoke() { "$bin/yoke" --socket /run/yoke/yoke.sock "$@"; }
+# parameter NAME VALUE: of the module, which is loaded.
+parameter() { echo "$2" >/sys/module/yoke/parameters/$1; }
+drivers='ecb-aes-yoke ctr-aes-yoke xts-aes-yoke gcm-aes-yoke sha256-yoke'
+# All drivers are registered and the kernel has tested them.
+tested() {
+    [ "$(grep -A10 '^driver *: .*-yoke$' /proc/crypto | grep -c '^selftest *: passed')" = "$(wc -w <<<"$drivers")" ]
+}
 served() { [ "$(cat $device/state)" = serving ]; }
-worker_pid() { "$bin/yoke" --socket /run/yoke/yoke.sock ls -H workers | awk '$1 == "kernel" { print $2 }'; }
+worker_pid() { pgrep -x yoke-worker; } # one account, one worker
 # One number of the module: counters/NAME.
 counter() { cat "$device/counters/$1"; }
 # What a failed script leaves behind, for people.
