@@ -119,6 +119,8 @@ static int submit(struct yoke_call *call, bool polled)
 	spin_lock_irqsave(&yoke_core.lock, flags);
 	session = yoke_core.session;
 	error = yoke_session_usable(session, now_ns);
+	if (!error)
+		error = yoke_flights_admit(session);
 	if (!error && call->key)
 		error = yoke_key_want(call->key, session);
 	flight = error ? ERR_PTR(error) : yoke_flight_join(session, call, produced, polled, now_ns);

@@ -59,7 +59,7 @@ static u64 worker_ns(u16 service, u32 bytes)
 		const struct yoke_status_page *status_untrusted = yoke_arena_status(yoke_core.session->arena);
 
 		model.word = READ_ONCE(*(const u64 *)&status_untrusted->cost[service]);
-		queued = yoke_core.session->issued_bytes;
+		queued = yoke_core.session->backlog_bytes;
 	}
 	spin_unlock_irqrestore(&yoke_core.lock, flags);
 	/* Both are bounded: 1024 flights of at most 2^30 bytes, and 32 bits of rate. */

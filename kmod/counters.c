@@ -55,7 +55,7 @@ void yoke_count_fallback(int error)
 
 void yoke_complain(const char *format, ...)
 {
-	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 5);
+	static DEFINE_RATELIMIT_STATE(limit, 30 * HZ, 3);
 	char text[SENTENCE_BYTES];
 	unsigned long flags;
 	va_list args;

@@ -25,6 +25,8 @@
 
 #define FLIGHTS 1024u                      /* both rings full, and as many waiting */
 #define PIPELINE 2u                        /* one executes, one is ready to */
+#define PROBE_FLIGHTS 16u                  /* 1 MiB at most: 12 ms even for a worker that is emulated */
+#define DEADLINE_SHARE 4u                  /* part of a deadline that may be spent behind others */
 #define GATHER_BYTES YOKE_EXPRESS_BYTES_MAX /* of one flight: what the express ring takes */
 #define JOIN_BYTES_MAX (GATHER_BYTES / 4)  /* longer calls are worth an entry of their own */
 
@@ -45,8 +47,34 @@ void yoke_flight_close(struct yoke_flight *flight)
 		*place = NULL;
 }
 
+void yoke_flight_off_backlog(struct yoke_flight *flight)
+{
+	if (!flight->session)
+		return;
+	flight->session->backlog--;
+	flight->session->backlog_bytes -= flight->in_length;
+	flight->session = NULL;
+}
+
+/*
+ * A queue as long as the deadline allows would make every call late. While the worker's pace is unknown a few entries
+ * find it out.
+ */
+int yoke_flights_admit(const struct yoke_session *session)
+{
+	u64 expected = (u64)session->backlog * session->pace.overhead_ns +
+		       (session->backlog_bytes * session->pace.ns_per_kib >> 10);
+
+	if (!session->backlog)
+		return 0;
+	if (session->pace.ns_per_kib <= 1 && session->backlog >= PROBE_FLIGHTS)
+		return -ENOBUFS;
+	return expected > yoke_deadline_ns() / DEADLINE_SHARE ? -ENOBUFS : 0;
+}
+
 void yoke_flight_drop(struct yoke_flight *flight)
 {
+	yoke_flight_off_backlog(flight);
 	if (flight->state == YOKE_FLIGHT_GATHERS)
 		yoke_flight_close(flight);
 	yoke_buffer_put(flight->own);
@@ -140,6 +168,8 @@ static struct yoke_flight *begin(struct yoke_session *session, struct yoke_call 
 	if (error)
 		return ERR_PTR(error);
 	flight->state = gathers ? YOKE_FLIGHT_GATHERS : YOKE_FLIGHT_WAITS;
+	flight->session = session;
+	session->backlog++;
 	list_move_tail(&flight->link, gathers ? &session->gathers : &session->waits);
 	if (gathers)
 		*gathering_place(call->key) = flight;
@@ -183,6 +213,7 @@ struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_c
 	call->at_out = flight->produced;
 	call->produced = produced;
 	call->filled = false;
+	session->backlog_bytes += call->in_length;
 	flight->in_length += call->in_length;
 	flight->produced += produced;
 	flight->filling++;
@@ -235,7 +266,6 @@ static int issue(struct yoke_session *session, struct yoke_flight *flight, u64 n
 	flight->issued_ns = now_ns;
 	list_move_tail(&flight->link, &session->issued);
 	session->issued_count++;
-	session->issued_bytes += flight->in_length;
 	list_for_each_entry(call, &flight->calls, link) {
 		call->stamps.issued = now_ns;
 		yoke_count(YOKE_COUNT_SUBMITTED);

@@ -43,6 +43,7 @@ struct yoke_flight {
 	u16 service;
 	struct yoke_key *key;
 	u8 params[YOKE_PAYLOAD_BYTES];
+	struct yoke_session *session; /* whose backlog it is part of; NULL: taken, or lost */
 	struct yoke_arena *arena;
 	struct yoke_buffer *own;        /* memory of calls that bring none; NULL: all comes with the call */
 	struct yoke_buffer *in_buffer;  /* of a call that brings it */
@@ -67,6 +68,8 @@ void yoke_flights_exit(void);
 
 /* Under the core's lock: */
 
+/* Would a call be completed long before its deadline, behind what is there? 0 or -ENOBUFS. */
+int yoke_flights_admit(const struct yoke_session *session);
 /*
  * A flight for @call, new or shared; the call is in it, its input is not. -ENOBUFS, -ESTALE, -EINVAL. @polled: a flight
  * of its own whose completion the caller takes.
@@ -85,6 +88,8 @@ void yoke_flight_leave(struct yoke_session *session, struct yoke_call *call);
 void yoke_flight_fail(struct yoke_flight *flight, int status);
 /* No more calls may join it. */
 void yoke_flight_close(struct yoke_flight *flight);
+/* It is no part of the backlog any more. */
+void yoke_flight_off_backlog(struct yoke_flight *flight);
 /* Gives its memory back and frees it. */
 void yoke_flight_drop(struct yoke_flight *flight);
 static inline bool yoke_flight_abandoned(const struct yoke_flight *flight)

@@ -9,6 +9,8 @@
 #include <linux/ktime.h>
 #include <linux/scatterlist.h>
 
+#include <uapi/yoke_cost.h>
+
 #include "arena.h"
 #include "core.h"
 #include "counters.h"
@@ -62,6 +64,16 @@ static int status_of(const struct yoke_completion *completion)
 	return completion->status;
 }
 
+/* From the completion before, or its own beginning, to this one: what one more flight in the queue costs. */
+static void learn_pace(struct yoke_session *session, const struct yoke_flight *flight)
+{
+	u64 now_ns = ktime_get_ns();
+
+	session->pace = yoke_cost_learn(session->pace, flight->in_length,
+					now_ns - max(session->completed_ns, flight->issued_ns));
+	session->completed_ns = now_ns;
+}
+
 bool yoke_flight_take(struct yoke_session *session, struct yoke_flight *flight)
 {
 	struct yoke_completion completion_untrusted;
@@ -69,12 +81,12 @@ bool yoke_flight_take(struct yoke_session *session, struct yoke_flight *flight)
 
 	if (!yoke_ring_take(&session->ring[flight->ring], flight->position, &completion_untrusted))
 		return false;
-	if (list_empty(&flight->calls)) {
+	if (list_empty(&flight->calls))
 		yoke_count(YOKE_COUNT_LATE);
-	} else {
+	else
 		session->issued_count--;
-		session->issued_bytes -= flight->in_length;
-	}
+	learn_pace(session, flight);
+	yoke_flight_off_backlog(flight);
 	list_del_init(&flight->link);
 	flight->state = YOKE_FLIGHT_TAKEN;
 	fault = fault_of(flight, &completion_untrusted);
@@ -126,7 +138,6 @@ void yoke_flight_leave(struct yoke_session *session, struct yoke_call *call)
 	}
 	flight->polled = false; /* the keeper waits for its completion now */
 	session->issued_count--;
-	session->issued_bytes -= flight->in_length;
 }
 
 void yoke_flight_fail(struct yoke_flight *flight, int status)
@@ -147,6 +158,7 @@ void yoke_flight_fail(struct yoke_flight *flight, int status)
 	if (flight->filling) {
 		yoke_flight_close(flight);
 		flight->lost = true;
+		yoke_flight_off_backlog(flight);
 		flight->state = YOKE_FLIGHT_WAITS;
 		list_del_init(&flight->link);
 		return;

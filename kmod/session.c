@@ -131,7 +131,6 @@ static void end(struct yoke_session *session, enum yoke_session_state state, int
 	fail_list(&session->waits, status);
 	fail_list(&session->issued, status);
 	session->issued_count = 0;
-	session->issued_bytes = 0;
 	yoke_keys_forget();
 	yoke_count(YOKE_COUNT_RETIRED);
 	yoke_keeper_kick();

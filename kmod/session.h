@@ -36,7 +36,10 @@ struct yoke_session {
 	struct list_head waits;
 	struct list_head issued;
 	u32 issued_count;         /* of those that are not abandoned */
-	u64 issued_bytes;
+	u32 backlog;              /* flights of all three lists */
+	u64 backlog_bytes;
+	struct yoke_cost pace;    /* how fast the worker was seen to complete, whatever it says */
+	u64 completed_ns;         /* when it last did */
 };
 
 struct yoke_session *yoke_session_create(void);
