@@ -5,9 +5,9 @@
 key=$(head -c 64 /dev/urandom | od -An -tx1 | tr -d ' \n')
 export DM_DISABLE_UDEV=1
 
-# map CIPHER: /dev/mapper/secret
+# map CIPHER [OPTION]: /dev/mapper/secret
 map() {
-    must dmsetup create secret --table "0 $(blockdev --getsz "$loop") crypt $1 $key 0 $loop 0"
+    must dmsetup create secret --table "0 $(blockdev --getsz "$loop") crypt $1 $key 0 $loop 0${2:+ 1 $2}"
     dmsetup mknodes
 }
 unmap() {
@@ -70,8 +70,12 @@ unmap
 
 say "while the worker is killed each time it has served"
 parameter deadline_ms 50
-map capi:xts-aes-yoke-plain64
+# Units of a page from here on, as new disks have them, and a file system of its own for them.
+large=sector_size:4096
+map capi:xts-aes-yoke-plain64 $large
+must mkfs.ext4 -q /dev/mapper/secret
 must mount /dev/mapper/secret /secret
+write /secret/four 4
 (
     last=$(counter offloaded)
     for kill in $(seq 25); do
@@ -110,11 +114,14 @@ must wait $writer
 must sync
 say "written: $((count * 16)) MiB with $(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MiB of memory"
 must kill -CONT "$pid"
-check /secret/stopped $count
 eventually 30 served
+before=$(counter offloaded)
+check /secret/four 4
+say "calls offloaded since the worker goes on: $(($(counter offloaded) - before))"
+[ "$(counter offloaded)" -gt "$before" ] || die "the worker is not used any more"
 must umount /secret
 unmap
-map aes-xts-plain64
+map aes-xts-plain64 $large
 must mount -o ro /dev/mapper/secret /secret
 check /secret/stopped $count
 check /secret/killed 1

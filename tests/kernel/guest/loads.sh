@@ -1,8 +1,9 @@
 # The module is loaded, used and removed a hundred times, ten of them with a worker: nothing is lost.
 #
 # What is compared is what the kernel has allocated when everything is idle, after some rounds and after many more: a
-# cache that has grown by an object per round, or memory that has shrunk by a page per round, is a leak. Cache by cache,
-# since the kernel is told to merge none (slab_nomerge).
+# cache that has grown by an object per round, or memory that has shrunk by a page per round, is a leak. The kernel is told
+# to merge no caches (slab_nomerge) and to check those of kmalloc (slub_debug=FZPU: what is written behind an object or
+# after it was freed is logged), which also makes it count them exactly.
 . "$(dirname "$0")/lib.sh"
 
 alone() {
