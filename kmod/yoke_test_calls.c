@@ -106,6 +106,23 @@ static struct yoke_key *make_key(u16 service, unsigned int bytes)
 	return yoke_key_create(service, key, bytes);
 }
 
+/* Until the worker has finished what earlier tests have abandoned; false: it has not in a long time. */
+static bool settle(struct test_memory *memory)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1000; i++) {
+		struct yoke_call call;
+
+		test_describe(&call, memory, YOKE_SERVICE_ECHO, NULL, 16, false);
+		call.timeout_ns = 0;
+		if (!yoke_call_wait(&call))
+			return true;
+		msleep(10);
+	}
+	return false;
+}
+
 static bool one_call(struct test_memory *memory, u16 service, struct yoke_key *key, u32 bytes)
 {
 	struct yoke_call call;
@@ -134,6 +151,7 @@ static bool waits(struct test_memory *memory)
 {
 	unsigned int s, n;
 
+	EXPECT(settle(memory));
 	for (s = 0; s < ARRAY_SIZE(services); s++) {
 		struct yoke_key *key = make_key(services[s].service, services[s].key_bytes);
 
@@ -281,6 +299,7 @@ static bool callbacks(struct test_memory *memory)
 	struct yoke_call whole;
 	bool good = false;
 
+	EXPECT(settle(memory));
 	EXPECT(many && !IS_ERR(key));
 	for (i = 0; i < MANY; i++) {
 		test_describe(&many->call[i], memory, YOKE_SERVICE_AES_ECB, key, 512, false);
@@ -313,6 +332,7 @@ static bool cancels(struct test_memory *memory)
 	unsigned int i, submitted = 0, cancelled = 0;
 	bool good = true;
 
+	EXPECT(settle(memory));
 	EXPECT(many);
 	for (i = 0; i < 8; i++) {
 		test_describe(&many->call[i], memory, YOKE_SERVICE_SHA256, NULL, TEST_BYTES_MAX / 8, false);
@@ -343,10 +363,12 @@ static bool deadlines(struct test_memory *memory)
 {
 	struct yoke_call call;
 
+	EXPECT(settle(memory));
 	test_describe(&call, memory, YOKE_SERVICE_SHA256, NULL, TEST_BYTES_MAX, false);
 	call.params.sha256.message = 0;
 	call.timeout_ns = 1;
 	EXPECT_IS(yoke_call_wait(&call), -ETIME);
+	EXPECT(settle(memory));
 	test_describe(&call, memory, YOKE_SERVICE_SHA256, NULL, TEST_BYTES_MAX, false);
 	call.timeout_ns = 1;
 	call.cpu = yoke_cpu;
@@ -364,6 +386,7 @@ static bool spins(struct test_memory *memory)
 	unsigned int i;
 	int status;
 
+	EXPECT(settle(memory));
 	EXPECT(!IS_ERR(key));
 	for (i = 0; i < 64; i++) {
 		test_describe(&call, memory, YOKE_SERVICE_AES_XTS, key, 4096, false);
@@ -405,6 +428,7 @@ static bool softirqs(struct test_memory *memory)
 {
 	bool good;
 
+	EXPECT(settle(memory));
 	timed = make_many();
 	timed_memory = memory;
 	EXPECT(timed);
@@ -426,6 +450,7 @@ static bool buffers(struct test_memory *memory)
 	struct yoke_buffer *out = yoke_buffer_get(8193);
 	struct yoke_call call;
 
+	EXPECT(settle(memory));
 	EXPECT(in && out);
 	memcpy(yoke_buffer_data(in), memory->in.bytes, 8192);
 	test_describe(&call, memory, YOKE_SERVICE_SHA256, NULL, 4096, false);
