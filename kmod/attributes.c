@@ -85,18 +85,12 @@ static ssize_t counter_show(struct device *device, struct device_attribute *attr
 	return sysfs_emit(text, "%lld\n", atomic64_read(&yoke_counter[counter->counter]));
 }
 
-#define COUNTER_ATTRIBUTE(upper, lower)                                                             \
-	static struct counter_attribute counter_##lower = {                                         \
-		.attribute = __ATTR(lower, 0444, counter_show, NULL),                               \
-		.counter = YOKE_COUNT_##upper,                                                      \
-	};
-YOKE_COUNTERS(COUNTER_ATTRIBUTE)
+#define COUNTER_ATTRIBUTE(upper, lower) \
+	{ .attribute = __ATTR(lower, 0444, counter_show, NULL), .counter = YOKE_COUNT_##upper },
+static struct counter_attribute counter_attributes[] = { YOKE_COUNTERS(COUNTER_ATTRIBUTE) };
 
-#define COUNTER_POINTER(upper, lower) &counter_##lower.attribute.attr,
-static struct attribute *counters[] = {
-	YOKE_COUNTERS(COUNTER_POINTER)
-	NULL,
-};
+#define COUNTER_POINTER(upper, lower) &counter_attributes[YOKE_COUNT_##upper].attribute.attr,
+static struct attribute *counters[] = { YOKE_COUNTERS(COUNTER_POINTER) NULL };
 
 struct driver_attribute_of {
 	struct device_attribute attribute;
@@ -113,18 +107,15 @@ static ssize_t driver_show(struct device *device, struct device_attribute *attri
 			  atomic64_read(&figures->self_test_offloaded));
 }
 
-#define DRIVER_ATTRIBUTE(upper, lower, label)                                                       \
-	static struct driver_attribute_of driver_##lower = {                                        \
-		.attribute = { .attr = { .name = label, .mode = 0444 }, .show = driver_show },      \
-		.driver = YOKE_DRIVER_##upper,                                                      \
-	};
-YOKE_DRIVERS(DRIVER_ATTRIBUTE)
+#define DRIVER_ATTRIBUTE(upper, label)                                              \
+	{                                                                                  \
+		.attribute = { .attr = { .name = label, .mode = 0444 }, .show = driver_show }, \
+		.driver = YOKE_DRIVER_##upper,                                             \
+	},
+static struct driver_attribute_of driver_attributes[] = { YOKE_DRIVERS(DRIVER_ATTRIBUTE) };
 
-#define DRIVER_POINTER(upper, lower, label) &driver_##lower.attribute.attr,
-static struct attribute *drivers[] = {
-	YOKE_DRIVERS(DRIVER_POINTER)
-	NULL,
-};
+#define DRIVER_POINTER(upper, label) &driver_attributes[YOKE_DRIVER_##upper].attribute.attr,
+static struct attribute *drivers[] = { YOKE_DRIVERS(DRIVER_POINTER) NULL };
 
 static const struct attribute_group general_group = { .attrs = general };
 static const struct attribute_group counters_group = { .name = "counters", .attrs = counters };

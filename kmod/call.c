@@ -120,7 +120,7 @@ static int submit(struct yoke_call *call, bool polled)
 	session = yoke_core.session;
 	error = yoke_session_usable(session, now_ns);
 	if (!error)
-		error = yoke_flights_admit(session);
+		error = yoke_flights_admit(session, call);
 	if (!error && call->key)
 		error = yoke_key_want(call->key, session);
 	flight = error ? ERR_PTR(error) : yoke_flight_join(session, call, produced, polled, now_ns);

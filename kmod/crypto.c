@@ -27,7 +27,7 @@ static void register_all(struct work_struct *work);
 static DECLARE_DELAYED_WORK(register_work, register_all);
 
 static const char *const labels[] = {
-#define LABEL(upper, lower, label) label,
+#define LABEL(upper, label) label,
 	YOKE_DRIVERS(LABEL)
 };
 

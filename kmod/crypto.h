@@ -10,15 +10,15 @@
 #include <linux/types.h>
 
 /* Names; in the order of registration. */
-#define YOKE_DRIVERS(driver)                        \
-	driver(ECB, ecb, "ecb-aes-yoke")            \
-	driver(CTR, ctr, "ctr-aes-yoke")            \
-	driver(XTS, xts, "xts-aes-yoke")            \
-	driver(GCM, gcm, "gcm-aes-yoke")            \
-	driver(SHA256, sha256, "sha256-yoke")
+#define YOKE_DRIVERS(driver)           \
+	driver(ECB, "ecb-aes-yoke")    \
+	driver(CTR, "ctr-aes-yoke")    \
+	driver(XTS, "xts-aes-yoke")    \
+	driver(GCM, "gcm-aes-yoke")    \
+	driver(SHA256, "sha256-yoke")
 
 enum yoke_driver {
-#define YOKE_DRIVER_ENUM(upper, lower, label) YOKE_DRIVER_##upper,
+#define YOKE_DRIVER_ENUM(upper, label) YOKE_DRIVER_##upper,
 	YOKE_DRIVERS(YOKE_DRIVER_ENUM)
 #undef YOKE_DRIVER_ENUM
 	YOKE_DRIVER_COUNT

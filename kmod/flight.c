@@ -60,8 +60,9 @@ void yoke_flight_off_backlog(struct yoke_flight *flight)
  * A queue as long as the deadline allows would make every call late. While the worker's pace is unknown a few entries
  * find it out.
  */
-int yoke_flights_admit(const struct yoke_session *session)
+int yoke_flights_admit(const struct yoke_session *session, const struct yoke_call *call)
 {
+	u64 patience = max(call->timeout_ns, yoke_deadline_ns());
 	u64 expected = (u64)session->backlog * session->pace.overhead_ns +
 		       (session->backlog_bytes * session->pace.ns_per_kib >> 10);
 
@@ -69,7 +70,7 @@ int yoke_flights_admit(const struct yoke_session *session)
 		return 0;
 	if (session->pace.ns_per_kib <= 1 && session->backlog >= PROBE_FLIGHTS)
 		return -ENOBUFS;
-	return expected > yoke_deadline_ns() / DEADLINE_SHARE ? -ENOBUFS : 0;
+	return expected > patience / DEADLINE_SHARE ? -ENOBUFS : 0;
 }
 
 void yoke_flight_drop(struct yoke_flight *flight)

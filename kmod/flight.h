@@ -68,8 +68,8 @@ void yoke_flights_exit(void);
 
 /* Under the core's lock: */
 
-/* Would a call be completed long before its deadline, behind what is there? 0 or -ENOBUFS. */
-int yoke_flights_admit(const struct yoke_session *session);
+/* Would a call be completed long before it is late, behind what is there? 0 or -ENOBUFS. */
+int yoke_flights_admit(const struct yoke_session *session, const struct yoke_call *call);
 /*
  * A flight for @call, new or shared; the call is in it, its input is not. -ENOBUFS, -ESTALE, -EINVAL. @polled: a flight
  * of its own whose completion the caller takes.

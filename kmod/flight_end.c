@@ -64,13 +64,18 @@ static int status_of(const struct yoke_completion *completion)
 	return completion->status;
 }
 
-/* From the completion before, or its own beginning, to this one: what one more flight in the queue costs. */
+/*
+ * What one more flight in the queue costs: the time since the completion before. The completion of a flight that nobody
+ * was in front of includes waking the worker, which a queue pays once, so it teaches only that the worker is faster than
+ * it was taken to be.
+ */
 static void learn_pace(struct yoke_session *session, const struct yoke_flight *flight)
 {
 	u64 now_ns = ktime_get_ns();
+	u64 took_ns = now_ns - max(session->completed_ns, flight->issued_ns);
 
-	session->pace = yoke_cost_learn(session->pace, flight->in_length,
-					now_ns - max(session->completed_ns, flight->issued_ns));
+	if (flight->issued_ns < session->completed_ns || took_ns < yoke_cost_ns(session->pace, flight->in_length))
+		session->pace = yoke_cost_learn(session->pace, flight->in_length, took_ns);
 	session->completed_ns = now_ns;
 }
 
@@ -137,6 +142,7 @@ void yoke_flight_leave(struct yoke_session *session, struct yoke_call *call)
 		return;
 	}
 	flight->polled = false; /* the keeper waits for its completion now */
+	yoke_keeper_kick();
 	session->issued_count--;
 }
 

@@ -139,7 +139,7 @@ static bool end_calls(void)
 }
 
 /* The worker had as long as it usually gets. */
-static void missed(struct yoke_session *session, const struct yoke_flight *flight, u64 now_ns)
+static void trip(struct yoke_session *session, const struct yoke_flight *flight, u64 now_ns)
 {
 	if (now_ns < flight->usual_deadline_ns || !yoke_breaker_miss(&session->breaker, now_ns))
 		return;
@@ -166,7 +166,7 @@ static u64 expire_list(struct yoke_session *session, struct list_head *list, u64
 			earliest = now_ns; /* its calls are being submitted at this moment */
 			continue;
 		}
-		missed(session, flight, now_ns);
+		trip(session, flight, now_ns);
 		list_for_each_entry_safe(call, next, &flight->calls, link) {
 			bool last = list_is_singular(&flight->calls);
 

@@ -74,4 +74,4 @@ module_exit(yoke_exit);
 MODULE_DESCRIPTION("Services of a GPU worker for the kernel");
 MODULE_AUTHOR("The yoke authors");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1");
+MODULE_VERSION("0.1.0");

@@ -27,6 +27,7 @@
 #include <openssl/sha.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,7 @@ static struct {
 	uint64_t served, beat_ns, generation;
 } w;
 
-static volatile sig_atomic_t ending;
+static atomic_int ending; /* written by a signal handler */
 
 static void on_signal(int number)
 {
@@ -360,7 +361,7 @@ static bool wait_for_work(void)
 	return good;
 }
 
-static void attach(void)
+static void take_device(void)
 {
 	struct yoke_kernel_attach attach = { .magic = YOKE_ABI_MAGIC, .version = YOKE_KERNEL_VERSION,
 					     .abi_version = YOKE_ABI_VERSION,
@@ -415,7 +416,7 @@ int main(int count, char **arguments)
 	w.mode = count > 1 ? arguments[1] : "honest";
 	w.count = count > 2 ? atol(arguments[2]) : 0;
 	sigaction(SIGTERM, &action, NULL);
-	attach();
+	take_device();
 	w.epoll = epoll_create1(EPOLL_CLOEXEC);
 	event.data.fd = w.bell;
 	epoll_ctl(w.epoll, EPOLL_CTL_ADD, w.bell, &event);
