@@ -1,19 +1,20 @@
 # The module is loaded, used and removed a hundred times, ten of them with a worker: nothing is lost.
 #
 # What is compared is what the kernel has allocated when everything is idle, after some rounds and after many more: a
-# cache that has grown by an object per round, or memory that has shrunk by a page per round, is a leak. The kernel is told
+# cache that has grown by an object per round, or memory that has shrunk by an arena in all, is a leak. The kernel is told
 # to merge no caches (slab_nomerge) and to check those of kmalloc (slub_debug=FZPU: what is written behind an object or
 # after it was freed is logged), which also makes it count them exactly.
 . "$(dirname "$0")/lib.sh"
 
+module=/run/yoke.ko # in memory: it is read a hundred times
+cp "$modules/yoke.ko" $module
 alone() {
-    must insmod "$modules/yoke.ko"
-    cat $device/counters/* $device/drivers/* $device/state >/dev/null
-    timeout 10 kcapi-dgst -c sha256-yoke --hex </etc/hostname >/dev/null 2>&1 && die "a driver is there without a worker"
+    must insmod $module
+    grep -r . $device/counters $device/drivers $device/state >/dev/null || die "no attributes"
     must rmmod yoke
 }
 with_worker() {
-    must insmod "$modules/yoke.ko"
+    must insmod $module
     eventually 60 served
     eventually 60 tested
     parameter threshold 0
@@ -54,7 +55,7 @@ memory = {name: [now[0], read(sys.argv[2] + ".memory")[name][0]] for name, now i
 print("KiB after and before:", memory)
 guilty = {name: grown for name, grown in ours.items() if grown >= rounds}
 used = memory["MemFree:"][1] - memory["MemFree:"][0]
-if guilty or used >= 4 * rounds * 4:
+if guilty or used >= 16 << 10:  # an arena: programs move free memory up and down by a few MiB
     sys.exit(f"in {rounds} rounds: {guilty}, {used} KiB")
 END
 }
