@@ -14,6 +14,8 @@ endfunction()
 write_place(yoke.pc.in ${lib}/pkgconfig/yoke.pc)
 write_place(systemd/yoked.service.in lib/systemd/system/yoked.service)
 write_place(systemd/yoked.socket.in lib/systemd/system/yoked.socket)
+write_place(udev/60-yoke.rules lib/udev/rules.d/60-yoke.rules)
+write_place(sysusers/yoke.conf lib/sysusers.d/yoke.conf)
 
 if(prefix MATCHES "^/usr(/local)?/?$" AND NOT EXISTS "$ENV{DESTDIR}/etc/yoke/yoke.toml")
   file(INSTALL "${source}/packaging/yoke.toml" DESTINATION "/etc/yoke")

@@ -17,6 +17,7 @@ libssl-dev|AES and SHA-256 on the CPU
 ocl-icd-opencl-dev|OpenCL loader and headers
 pocl-opencl-icd|OpenCL on the CPU
 libpng-dev|depth frames and pictures
+libdrm-dev|headers of DRM, whose buffers a camera can write into
 libgcrypt20-dev|independent check of every cipher
 libgtest-dev|tests
 libgmock-dev|tests
@@ -36,4 +37,13 @@ strace|counts system calls in tests
 procps|looks for processes left behind
 util-linux|setarch for the sanitizer builds
 coreutils|sha256sum as a reference
+qemu-system-x86|virtual machine for the tests of the kernel module
+linux-headers-amd64|builds the kernel module
+kmod|finds what the kernel's modules need (depmod)
+busybox-static|first process of that machine
+cpio|its initial memory disk
+v4l-utils|plays a film to the kernel's virtual camera
+dmsetup|encrypts a disk in that machine
+e2fsprogs|puts files on it
+kcapi-tools|the kernel's ciphers, called from programs
 '

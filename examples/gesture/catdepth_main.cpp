@@ -5,6 +5,7 @@
 
 #include "gesture/arguments.hpp"
 #include "gesture/depth_camera.hpp"
+#include "gesture/dma_memory.hpp"
 #include "gesture/folder.hpp"
 #include "gesture/stream.hpp"
 #include "gesture/synthetic.hpp"
@@ -14,6 +15,7 @@ namespace {
 struct Options {
     std::string folder;
     std::string device;
+    std::string dmabuf;
     std::optional<std::uint64_t> seed;
     std::string truth;
     std::string times;
@@ -53,22 +55,42 @@ Source rendered(const Options& options, const gesture::Camera& camera) {
     };
 }
 
-// The camera writes into the arena of a session where its driver can.
-Source from_camera(const Options& options, gesture::Camera& camera) {
+// Rooms in the arena of a session, which the function keeps.
+gesture::DepthCamera::Memory arena_memory() {
     constexpr std::size_t page = 4096;
     const auto session = std::make_shared<yoke::Session>();
     const auto memory = std::make_shared<std::vector<yoke::Buffer>>();
-    const auto device = std::make_shared<gesture::DepthCamera>(options.device, [=](std::size_t bytes) {
+    return [=](std::size_t bytes) -> gesture::DepthCamera::Room {
         std::byte* const room = memory->emplace_back(session->alloc(bytes + page)).data();
-        return std::span(room + (page - reinterpret_cast<std::uintptr_t>(room) % page) % page, bytes);
-    });
+        return {{room + (page - reinterpret_cast<std::uintptr_t>(room) % page) % page, bytes}, -1};
+    };
+}
+
+gesture::DepthCamera::Memory dma_memory(const std::string& path) {
+    const auto memory = std::make_shared<gesture::DmaMemory>(path);
+    return [=](std::size_t bytes) -> gesture::DepthCamera::Room {
+        const auto buffer = memory->allocate(bytes);
+        return {buffer.bytes, buffer.descriptor};
+    };
+}
+
+// The camera writes into the arena of a session where its driver can, or into buffers of another driver where the user
+// says so.
+Source from_camera(const Options& options, gesture::Camera& camera) {
+    using Lending = gesture::DepthCamera::Lending;
+    const auto memory = options.dmabuf.empty() ? arena_memory() : dma_memory(options.dmabuf);
+    const auto device = std::make_shared<gesture::DepthCamera>(
+        options.device, options.dmabuf.empty() ? Lending::address : Lending::descriptor, memory);
     camera.width = device->width();
     camera.height = device->height();
     if (device->copies()) {
         std::fprintf(stderr, "catdepth: %s does not write into other memory; each frame is copied once more\n",
                      options.device.c_str());
     }
-    return [=](std::uint64_t) -> std::optional<std::span<const std::byte>> { return device->frame(); };
+    return [=](std::uint64_t) -> std::optional<std::span<const std::byte>> {
+        static_cast<void>(memory);  // outlives the camera's last frame
+        return device->frame();
+    };
 }
 
 void send(const Options& options) {
@@ -101,6 +123,9 @@ int main(int argc, char** argv) {
     auto* folder =
         app.add_option("DIR", options.folder, "folder with 16-bit grey PNG files")->check(CLI::ExistingDirectory);
     auto* device = app.add_option("--device", options.device, "V4L2 depth camera, e.g. /dev/video0 (Z16 or Y16)");
+    app.add_option("--dmabuf", options.dmabuf,
+                   "the camera writes into buffers of this DRM device, e.g. /dev/dri/card0, instead of the arena")
+        ->needs(device);
     auto* seed = app.add_option("--synthetic", options.seed, "renders the film of this seed, without end");
     app.add_option("--truth", options.truth, "file for what the rendered frames show, as CSV")->needs(seed);
     app.add_option("--view", options.view,

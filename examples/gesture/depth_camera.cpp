@@ -14,28 +14,32 @@
 
 #include <yoke/yoke.hpp>
 
+#include "gesture/dma_memory.hpp"
+
 namespace gesture {
 namespace {
 
 constexpr std::uint32_t buffers_wanted = 4;  // the driver fills one while others wait or are read
 constexpr int patience_ms = 5000;
 
-std::uint32_t memory_of(bool user) {
-    return user ? V4L2_MEMORY_USERPTR : V4L2_MEMORY_MMAP;
+std::uint32_t memory_of(DepthCamera::Lending lending) {
+    return lending == DepthCamera::Lending::address      ? V4L2_MEMORY_USERPTR
+           : lending == DepthCamera::Lending::descriptor ? V4L2_MEMORY_DMABUF
+                                                         : V4L2_MEMORY_MMAP;
 }
 
 }  // namespace
 
-DepthCamera::DepthCamera(const std::string& path, const Memory& memory)
-    : path_(path), fd_(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK)), held_(no_buffer) {
+DepthCamera::DepthCamera(const std::string& path, Lending lending, const Memory& memory)
+    : path_(path), fd_(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK)), lending_(lending), held_(no_buffer) {
     if (fd_ < 0) {
         const int code = errno;
         throw yoke::error(code, "cannot open camera " + path + ": " + std::strerror(code) + "; see ls -l /dev/video*");
     }
     try {
         choose_format();
-        user_memory_ = take_user_memory(memory);
-        if (!user_memory_) {
+        if (!take_memory(memory)) {
+            lending_ = Lending::none;
             map_own_memory();
         }
         for (std::size_t i = 0; i < buffers_.size(); ++i) {
@@ -57,8 +61,8 @@ DepthCamera::~DepthCamera() {
 
 void DepthCamera::close_all() {
     for (const auto& buffer : buffers_) {
-        if (!user_memory_) {
-            ::munmap(buffer.data(), buffer.size());
+        if (lending_ == Lending::none) {
+            ::munmap(buffer.bytes.data(), buffer.bytes.size());
         }
     }
     ::close(fd_);
@@ -103,15 +107,17 @@ void DepthCamera::choose_format() {
     throw yoke::error(EINVAL, "camera " + path_ + " gives neither Z16 nor Y16; name a depth camera");
 }
 
-bool DepthCamera::take_user_memory(const Memory& memory) {
-    if (!memory) {
+bool DepthCamera::take_memory(const Memory& memory) {
+    if (lending_ == Lending::none) {
         return false;
     }
     v4l2_requestbuffers buffers{};
     buffers.count = buffers_wanted;
     buffers.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
-    buffers.memory = V4L2_MEMORY_USERPTR;
-    if (!try_request(VIDIOC_REQBUFS, &buffers) || buffers.count == 0) {
+    buffers.memory = memory_of(lending_);
+    if (lending_ == Lending::descriptor) {
+        request(VIDIOC_REQBUFS, &buffers, "write into other drivers' memory (DMABUF)");
+    } else if (!try_request(VIDIOC_REQBUFS, &buffers) || buffers.count == 0) {
         return false;
     }
     for (std::uint32_t i = 0; i < buffers.count; ++i) {
@@ -137,7 +143,7 @@ void DepthCamera::map_own_memory() {
         if (mapped == MAP_FAILED) {
             throw yoke::error(errno, "the buffers of camera " + path_ + " cannot be mapped; see the limits of memory");
         }
-        buffers_.emplace_back(static_cast<std::byte*>(mapped), buffer.length);
+        buffers_.push_back({{static_cast<std::byte*>(mapped), buffer.length}, -1});
     }
 }
 
@@ -145,18 +151,32 @@ void DepthCamera::enqueue(std::size_t number) {
     v4l2_buffer buffer{};
     buffer.index = static_cast<std::uint32_t>(number);
     buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
-    buffer.memory = memory_of(user_memory_);
-    if (user_memory_) {
-        buffer.m.userptr = reinterpret_cast<unsigned long>(buffers_[number].data());
-        buffer.length = static_cast<std::uint32_t>(buffers_[number].size());
+    buffer.memory = memory_of(lending_);
+    const Room& room = buffers_[number];
+    if (lending_ == Lending::address) {
+        buffer.m.userptr = reinterpret_cast<unsigned long>(room.bytes.data());
+        buffer.length = static_cast<std::uint32_t>(room.bytes.size());
+    } else if (lending_ == Lending::descriptor) {
+        buffer.m.fd = room.descriptor;
+        buffer.length = static_cast<std::uint32_t>(room.bytes.size());
     }
     request(VIDIOC_QBUF, &buffer, "take a buffer");
 }
 
-std::span<const std::byte> DepthCamera::frame() {
-    if (held_ != no_buffer) {
-        enqueue(std::exchange(held_, no_buffer));
+// The driver may write the frame's memory again.
+void DepthCamera::give_back() {
+    if (held_ == no_buffer) {
+        return;
     }
+    const std::size_t number = std::exchange(held_, no_buffer);
+    if (lending_ == Lending::descriptor) {
+        DmaMemory::end_reading(buffers_[number].descriptor);
+    }
+    enqueue(number);
+}
+
+std::span<const std::byte> DepthCamera::frame() {
+    give_back();
     v4l2_buffer buffer{};
     do {
         pollfd ready{fd_, POLLIN, 0};
@@ -166,13 +186,16 @@ std::span<const std::byte> DepthCamera::frame() {
         }
         buffer = {};
         buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
-        buffer.memory = memory_of(user_memory_);
+        buffer.memory = memory_of(lending_);
     } while (!try_request(VIDIOC_DQBUF, &buffer) && errno == EAGAIN);
     if (buffer.length == 0 || buffer.index >= buffers_.size()) {
         throw yoke::error(EIO, "camera " + path_ + " gives no more frames: " + std::strerror(errno));
     }
     held_ = buffer.index;
-    const std::span<const std::byte> filled = buffers_[held_];
+    const std::span<const std::byte> filled = buffers_[held_].bytes;
+    if (lending_ == Lending::descriptor) {
+        DmaMemory::begin_reading(buffers_[held_].descriptor);
+    }
     for (std::size_t y = 0; !packed_.empty() && y < height_; ++y) {
         std::memcpy(packed_.data() + y * 2 * width_, filled.data() + y * row_bytes_, 2 * width_);
     }

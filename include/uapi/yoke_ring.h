@@ -4,12 +4,19 @@
  *
  * Clients, workers, the kernel module and GPU code must agree on memory order to the letter; these inlines are the only
  * place where it is written down. A line is written quarter by quarter: the low half relaxed, then the half with the tag
- * as a release store. It is read the other way round. On x86 all of these are plain moves.
+ * as a release store. It is read the other way round. On x86 all of these are plain moves. In the kernel they are its
+ * virt_ operations: the other side is no processor that runs this kernel, so they stay where there is but one.
  */
 #ifndef _UAPI_YOKE_RING_H
 #define _UAPI_YOKE_RING_H
 
 #include "yoke.h"
+
+#ifdef __KERNEL__
+#include <asm/barrier.h>
+#include <linux/compiler.h>
+#include <linux/string.h>
+#endif
 
 #if defined(__cplusplus) && defined(__GNUC__)
 #pragma GCC diagnostic push
@@ -58,6 +65,35 @@ YOKE_FN void yoke_store_release32(__u32 *to, __u32 value)
 YOKE_FN void yoke_full_fence(void)
 {
 	asm volatile("fence.sc.sys;" ::: "memory");
+}
+#elif defined(__KERNEL__)
+YOKE_FN __u64 yoke_load_relaxed64(const __u64 *from)
+{
+	return READ_ONCE(*from);
+}
+YOKE_FN __u64 yoke_load_acquire64(const __u64 *from)
+{
+	return virt_load_acquire(from);
+}
+YOKE_FN void yoke_store_relaxed64(__u64 *to, __u64 value)
+{
+	WRITE_ONCE(*to, value);
+}
+YOKE_FN void yoke_store_release64(__u64 *to, __u64 value)
+{
+	virt_store_release(to, value);
+}
+YOKE_FN __u32 yoke_load_acquire32(const __u32 *from)
+{
+	return virt_load_acquire(from);
+}
+YOKE_FN void yoke_store_release32(__u32 *to, __u32 value)
+{
+	virt_store_release(to, value);
+}
+YOKE_FN void yoke_full_fence(void)
+{
+	virt_mb();
 }
 #else
 YOKE_FN __u64 yoke_load_relaxed64(const __u64 *from)

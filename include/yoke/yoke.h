@@ -35,6 +35,9 @@ extern "C" {
 #define YOKE_VERSION_MINOR 1
 #define YOKE_VERSION_PATCH 0
 
+/* In listings of yoked: the account of the Linux kernel. Every other account is a user's uid. */
+#define YOKE_ACCOUNT_KERNEL 4294967294u
+
 typedef struct yoke_session yoke_session;
 typedef struct yoke_key yoke_key;
 

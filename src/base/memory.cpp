@@ -55,9 +55,9 @@ Mapping::~Mapping() {
     }
 }
 
-Result<Mapping> Mapping::map(const Fd& fd, std::size_t bytes, bool writable) {
+Result<Mapping> Mapping::map(const Fd& fd, std::size_t bytes, bool writable, std::uint64_t offset) {
     const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    void* data = ::mmap(nullptr, bytes, protection, MAP_SHARED, fd.get(), 0);
+    void* data = ::mmap(nullptr, bytes, protection, MAP_SHARED, fd.get(), static_cast<off_t>(offset));
     if (data == MAP_FAILED) {
         return fail_errno("cannot map {} bytes of shared memory", bytes);
     }

@@ -15,7 +15,7 @@
 
 namespace yoke {
 
-// A mapping of a whole memfd, unmapped with its owner.
+// A mapping of a whole memfd, or of a part of a device, unmapped with its owner.
 class Mapping {
    public:
     Mapping() = default;
@@ -25,8 +25,8 @@ class Mapping {
     Mapping& operator=(const Mapping&) = delete;
     ~Mapping();
 
-    // Maps the first `bytes` of `fd` shared. Error: that of mmap.
-    static Result<Mapping> map(const Fd& fd, std::size_t bytes, bool writable);
+    // Maps `bytes` of `fd` from `offset` on, shared. Error: that of mmap.
+    static Result<Mapping> map(const Fd& fd, std::size_t bytes, bool writable, std::uint64_t offset = 0);
 
     [[nodiscard]] std::byte* data() const { return data_; }
     [[nodiscard]] std::size_t size() const { return size_; }

@@ -2,6 +2,7 @@
 #include "cli/table.hpp"
 
 #include <fmt/format.h>
+#include <yoke/yoke.h>
 
 #include <algorithm>
 #include <set>
@@ -87,6 +88,9 @@ std::string cell_of(const std::string& member, const nlohmann::json& value, bool
     if (value.is_string()) {
         const std::string text = printable(value.get<std::string>());
         return text.empty() ? "-" : text;
+    }
+    if ((member == "account" || member == "client_uid") && value == YOKE_ACCOUNT_KERNEL) {
+        return "kernel";
     }
     if (value.is_number_unsigned() && !plain) {
         if (member.ends_with("_bytes")) {

@@ -38,6 +38,11 @@ TEST(Table, ObjectsInObjectsAreMembersWithValues) {
     EXPECT_EQ(table_of(objects, {}, true), "extent=640x480x1 type=u16\n");
 }
 
+TEST(Table, TheAccountOfTheKernelHasItsName) {
+    const json objects = json::parse(R"([{"account": 4294967294, "pid": 4294967294}, {"account": 0, "pid": 7}])");
+    EXPECT_EQ(table_of(objects, {"account"}, true), "kernel\t4294967294\n0\t7\n");
+}
+
 TEST(Table, NoObjectsNoLines) {
     EXPECT_EQ(table_of(json::array(), {"name"}, true), "");
 }

@@ -14,10 +14,13 @@
 #include <cstring>
 
 #include <uapi/yoke.h>
+#include <uapi/yoke_kernel.h>
+#include <yoke/yoke.h>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "daemon/broker.hpp"
+#include "daemon/kernel_device.hpp"
 
 namespace yoke::daemon {
 namespace {
@@ -51,14 +54,14 @@ bool is_inherited(std::string_view variable) {
 }
 
 // Under a service manager the worker keeps compiled kernels in a directory of its account below yoked's own.
-std::string cache_directory(uid_t account) {
+std::string cache_directory(uid_t account, uid_t user) {
     const char* base = std::getenv("CACHE_DIRECTORY");
     if (base == nullptr || base[0] != '/') {
         return {};
     }
     std::string path = fmt::format("{}/{}", base, account);
     if ((::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) ||
-        ::lchown(path.c_str(), account, static_cast<gid_t>(-1)) != 0) {
+        ::lchown(path.c_str(), user, static_cast<gid_t>(-1)) != 0) {
         log_warning(Topic::daemon, "cache of an account cannot be made",
                     {{"path", path}, {"error", std::strerror(errno)}});
         return {};
@@ -66,12 +69,12 @@ std::string cache_directory(uid_t account) {
     return path;
 }
 
-std::vector<std::string> worker_environment(bool private_instance, uid_t account) {
+std::vector<std::string> worker_environment(bool private_instance, uid_t account, uid_t user) {
     std::vector<std::string> environment;
     if (!private_instance) {
         environment.emplace_back("PATH=/usr/local/bin:/usr/bin:/bin");
         environment.emplace_back("LANG=C.UTF-8");
-        if (const std::string cache = cache_directory(account); !cache.empty()) {
+        if (const std::string cache = cache_directory(account, user); !cache.empty()) {
             environment.push_back("XDG_CACHE_HOME=" + cache);
         }
         // Where stderr is the journal, messages carry their priority.
@@ -117,6 +120,10 @@ void Broker::on_connect(ClientId id, const control::Json& request) {
         refuse({EPROTO, fmt::format("the client speaks version {} of the interface and yoked version {}; install "
                                     "matching versions",
                                     request["version"].get<std::uint64_t>(), YOKE_ABI_VERSION)});
+        return;
+    }
+    if (client.peer.uid == YOKE_ACCOUNT_KERNEL) {
+        refuse({EACCES, "this user has the number of the kernel's account and cannot be served"});
         return;
     }
     if (::geteuid() != 0 && client.peer.uid != ::geteuid()) {
@@ -274,8 +281,12 @@ Status Broker::start_worker(Account& account) {
     }
     Fd own(ends[0]);
     const std::uint64_t generation = account.generation + 1;
-    std::vector<std::string> environment = worker_environment(options_.private_instance, account.uid);
-    if (const std::string state = options_.state.of(account.uid); !state.empty()) {
+    const bool kernels = account.uid == YOKE_ACCOUNT_KERNEL;
+    const uid_t user = kernels ? kernel_user().value_or(0) : account.uid;
+    std::vector<std::string> environment = worker_environment(options_.private_instance, account.uid, user);
+    if (kernels) {
+        environment.push_back(fmt::format("YOKE_WORKER_DEVICE={}", YOKE_KERNEL_DEVICE));
+    } else if (const std::string state = options_.state.of(account.uid); !state.empty()) {
         options_.state.prepare(account.uid);
         environment.push_back("YOKE_STATE_DIR=" + state);
     }
@@ -284,11 +295,12 @@ Status Broker::start_worker(Account& account) {
     environment.push_back(fmt::format("YOKE_WORKER_ALONE_S={}", options_.config.worker_alone_s));
     environment.push_back(fmt::format("YOKE_SOCKET={}", options_.socket));
     environment.push_back(fmt::format("YOKE_LOG={}", log_spec(options_.config)));
-    auto process = launch({options_.worker_program, account.uid, std::move(environment), Fd(ends[1])});
+    auto process = launch({options_.worker_program, user, std::move(environment), Fd(ends[1]), kernels});
     if (!process) {
         return tl::unexpected(process.error());
     }
     account.generation = generation;
+    account.user = user;
     const pid_t pid = process->name.pid;
     auto worker = Worker::watch(loop_, secret_, account.uid, generation, std::move(*process), std::move(own),
                                 worker_times(options_.config.start_timeout_ms), worker_handlers(account.uid));
@@ -352,7 +364,7 @@ void Broker::on_worker_died(uid_t uid, const std::string& how) {
             account,
             {EIO, fmt::format("worker of account {} ended while it started ({}); yoked's log says why", uid, how)}, 0);
     }
-    account.wanted = options_.state.wants_worker(uid);
+    account.wanted = uid == YOKE_ACCOUNT_KERNEL ? kernel_wants_worker() : options_.state.wants_worker(uid);
     if ((account.wanted || !account.waiting.empty()) && !ending_) {
         ensure_worker(account);
     }

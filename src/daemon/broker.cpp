@@ -49,12 +49,21 @@ Result<std::unique_ptr<Broker>> Broker::create(control::Loop& loop, Options opti
     broker->tick_ = std::move(*tick);
     broker->recover_workers();
     broker->start_wanted_workers();
+    if (!broker->options_.private_instance) {
+        auto device = KernelDevice::watch(loop, [self = broker.get()] { self->serve_kernel(); });
+        if (!device) {
+            return tl::unexpected(device.error());
+        }
+        broker->kernel_device_ = std::move(*device);
+        broker->serve_kernel();
+    }
     broker->schedule_tick();
     return broker;
 }
 
 void Broker::set_config(Config config) {
     options_.config = std::move(config);
+    serve_kernel();
     changed();
 }
 

@@ -19,6 +19,7 @@
 #include "control/address.hpp"
 #include "control/loop/connection.hpp"
 #include "daemon/config.hpp"
+#include "daemon/kernel_device.hpp"
 #include "daemon/pipes.hpp"
 #include "daemon/roster.hpp"
 #include "daemon/secret.hpp"
@@ -69,12 +70,13 @@ class Broker {
     };
     struct Account {
         uid_t uid = 0;
+        std::optional<uid_t> user;  // that the worker became, unless an earlier yoked started it
         std::uint64_t generation = 0;
         Supervision supervision;
         std::unique_ptr<Worker> worker;
         std::deque<Waiting> waiting;  // connects
         std::uint64_t idle_since_ns = 0;
-        bool wanted = false;  // has graphs that persist, and no worker
+        bool wanted = false;  // has graphs that persist, or is the kernel, and no worker
     };
     struct Listing {
         ClientId client = 0;
@@ -117,6 +119,10 @@ class Broker {
     void start_wanted_workers();
     void write_roster();
 
+    // kernel.cpp: the account of the kernel
+    void serve_kernel();
+    [[nodiscard]] bool kernel_wants_worker() const;
+
     // listing.cpp: what there is
     void on_status(ClientId id, const control::Json& request);
     void on_list(ClientId id, const control::Json& request);
@@ -140,6 +146,7 @@ class Broker {
     std::uint64_t started_ns_ = 0;
     control::Source accept_;
     control::Source tick_;
+    std::unique_ptr<KernelDevice> kernel_device_;  // system instance
     std::map<ClientId, Client> clients_;
     std::map<uid_t, unsigned> connections_;  // per user
     std::map<uid_t, Account> accounts_;

@@ -75,6 +75,10 @@ const std::array options{
            "the account is barred."},
     Option{"supervision", "suspects_window_s", &Config::suspects_window_s, 1, day_s, "That window, in seconds."},
     Option{"supervision", "bar_s", &Config::bar_s, 1, day_s, "Seconds that an account stays barred."},
+    Option{
+        "kernel", "serve", &Config::kernel_serve, 0, 1,
+        "1: a system instance starts a worker for the kernel wherever the module yoke is loaded; 0: it does not, and "
+        "ends the one that runs, so that the module can be removed."},
 };
 
 // As base/log.hpp knows them, less the client's: libyoke speaks in other processes and listens to $YOKE_LOG there.

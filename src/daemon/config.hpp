@@ -43,6 +43,8 @@ struct Config {
     std::uint64_t suspects_max = 8;
     std::uint64_t suspects_window_s = 60;
     std::uint64_t bar_s = 30;
+    // [kernel]
+    std::uint64_t kernel_serve = 1;
 };
 
 // Reads TOML text over the defaults. EINVAL with file, line and column: syntax, unknown name, wrong type, out of range.

@@ -123,6 +123,7 @@ TEST_F(Malicious, RegistrationsWithoutTheToken) {
     const auto pid = static_cast<std::uint64_t>(::getpid());
     EXPECT_EQ(code_of(claim(guess, ::getuid(), pid)), EACCES);
     EXPECT_EQ(code_of(claim(guess, ::getuid() + 1, pid)), EACCES);
+    EXPECT_EQ(code_of(claim(guess, YOKE_ACCOUNT_KERNEL, pid)), EACCES);
     EXPECT_EQ(code_of(claim(guess, ::getuid(), static_cast<std::uint64_t>(honest_->connected().worker))), EACCES);
     EXPECT_EQ(code_of(claim("zz", ::getuid(), pid)), EBADMSG);
     EXPECT_EQ(code_of({{"op", "register"}}), EBADMSG);

@@ -39,15 +39,15 @@ int open_pidfd(pid_t pid) {
 }
 
 // NSS may be slow or take locks; in this single-threaded child it can do no harm.
-void become(uid_t account) {
+void become(uid_t user) {
     if (::geteuid() != 0) {
         return;
     }
-    const passwd* entry = ::getpwuid(account);
+    const passwd* entry = ::getpwuid(user);
     if (entry == nullptr) {
-        if (account != 0) {
+        if (user != 0) {
             // A user without an entry has no groups that we could know: its number as group, nothing else.
-            if (::setgroups(0, nullptr) != 0 || ::setresgid(account, account, account) != 0) {
+            if (::setgroups(0, nullptr) != 0 || ::setresgid(user, user, user) != 0) {
                 give_up("setgid", status_setup);
             }
         }
@@ -55,9 +55,24 @@ void become(uid_t account) {
                ::setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) != 0) {
         give_up("initgroups", status_setup);
     }
-    if (::setresuid(account, account, account) != 0) {
+    if (::setresuid(user, user, user) != 0) {
         give_up("setuid", status_setup);
     }
+}
+
+// The kernel may wait for this process in order to write pages back. Then it must not wait for memory that only
+// writeback can free: allocations in the kernel on its behalf start no I/O and it is not throttled as a writer
+// (PR_SET_IO_FLUSHER, kept across execve), all of its memory may be locked, and it is the last to be killed for memory.
+void stand_below_writeback() {
+    constexpr unsigned long on = 1;
+    constexpr std::string_view oom_score = "-900";
+    const rlimit all{RLIM_INFINITY, RLIM_INFINITY};
+    const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (::prctl(PR_SET_IO_FLUSHER, on, 0, 0, 0) != 0 || ::setrlimit(RLIMIT_MEMLOCK, &all) != 0 || score < 0 ||
+        ::write(score, oom_score.data(), oom_score.size()) < 0) {
+        give_up("the right to serve the kernel (CAP_SYS_RESOURCE)", status_setup);
+    }
+    ::close(score);
 }
 
 void set_limits() {
@@ -98,7 +113,10 @@ void set_limits() {
         give_up("close_range", status_setup);
     }
     set_limits();
-    become(launch.account);
+    if (launch.serves_kernel) {
+        stand_below_writeback();
+    }
+    become(launch.user);
     std::string name = launch.program;
     char* const arguments[] = {name.data(), nullptr};
     ::execve(launch.program.c_str(), arguments, environment);
@@ -149,7 +167,7 @@ Result<Process> launch(Launch launch) {
     environment.push_back(nullptr);
     const pid_t pid = ::fork();
     if (pid < 0) {
-        return fail_errno("worker of account {} cannot be started", launch.account);
+        return fail_errno("worker of user {} cannot be started", launch.user);
     }
     if (pid == 0) {
         run_child(launch, environment.data());
@@ -161,7 +179,7 @@ Result<Process> launch(Launch launch) {
         const int code = started.pidfd ? ESRCH : errno;
         ::kill(pid, SIGKILL);
         ::waitpid(pid, nullptr, 0);
-        return fail(code, "worker of account {} ended at once", launch.account);
+        return fail(code, "worker of user {} ended at once", launch.user);
     }
     started.name.start = *start;
     return started;

@@ -30,9 +30,10 @@ Result<Process> find_process(const ProcessName& name);
 
 struct Launch {
     std::string program;                   // absolute path
-    uid_t account = 0;                     // as root: the user to become, with all of its groups
+    uid_t user = 0;                        // as root: the user to become, with all of its groups
     std::vector<std::string> environment;  // all of it, "NAME=VALUE"
     Fd socket;                             // becomes descriptor 3
+    bool serves_kernel = false;            // writeback may wait for it
 };
 // Starts a worker: own session, standard input from /dev/null, no descriptors but 0 to 3, default signals, no core
 // dumps. A child that cannot become what it should ends with status 126 after saying why on stderr, 127 when exec

@@ -2,6 +2,8 @@
 // deadline), ending (was told to). Whatever else it does, its pidfd tells the end.
 #include "daemon/worker.hpp"
 
+#include <yoke/yoke.h>
+
 #include <csignal>
 
 #include "base/clock.hpp"
@@ -32,11 +34,13 @@ Result<Registration> check_registration(const Json& request_untrusted, const Sec
     Registration made;
     const std::uint64_t account_untrusted = request_untrusted["account"].get<std::uint64_t>();
     const std::uint64_t pid_untrusted = request_untrusted["pid"].get<std::uint64_t>();
-    if (account_untrusted != peer.uid || pid_untrusted != static_cast<std::uint64_t>(peer.pid)) {
+    // The kernel's worker has the identity of whoever owns the device; that it is the kernel's, its token says.
+    const bool kernels = account_untrusted == YOKE_ACCOUNT_KERNEL;
+    if ((!kernels && account_untrusted != peer.uid) || pid_untrusted != static_cast<std::uint64_t>(peer.pid)) {
         return fail(EACCES, "process {} of user {} may not register as worker {} of account {}", peer.pid, peer.uid,
                     pid_untrusted, account_untrusted);
     }
-    made.account = peer.uid;
+    made.account = kernels ? YOKE_ACCOUNT_KERNEL : peer.uid;
     made.pid = peer.pid;
     made.generation = request_untrusted["generation"].get<std::uint64_t>();
     if (!secret.verify(request_untrusted["token"].get_ref<const std::string&>(), made.account, made.generation)) {

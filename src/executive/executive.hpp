@@ -96,6 +96,7 @@ struct SessionMemory {
     Mapping arena;             // read-write
     Mapping status;            // read-write here, read-only at the client
     Fd bell;                   // eventfd that the client writes and we only watch
+    int kernel_device = -1;    // the client is the kernel, see ring::WorkerView
     bool handed_over = false;  // the rings hold entries of another worker: they are cleared before they are served
 };
 

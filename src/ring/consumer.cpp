@@ -1,6 +1,9 @@
 // The executive's side of one ring; see consumer.hpp and the essay in uapi/yoke.h for the protocol.
 #include "ring/consumer.hpp"
 
+#include <sys/ioctl.h>
+#include <uapi/yoke_kernel.h>
+
 #include <bit>
 
 #include "ring/futex.hpp"
@@ -9,7 +12,11 @@ namespace yoke::ring {
 
 void ClientBell::ring() const {
     __atomic_fetch_add(bell_, 1U, __ATOMIC_SEQ_CST);
-    static_cast<void>(futex_wake(bell_));
+    if (kernel_device_ >= 0) {
+        static_cast<void>(::ioctl(kernel_device_, YOKE_KERNEL_BELL));  // fails where the kernel serves us no more
+    } else {
+        static_cast<void>(futex_wake(bell_));
+    }
 }
 
 Consumer::Consumer(const WorkerView& view, unsigned ring, std::uint64_t first) : head_(first) {

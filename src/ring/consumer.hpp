@@ -24,6 +24,8 @@ struct WorkerView {
     std::byte* arena = nullptr;
     std::byte* status = nullptr;
     yoke_layout layout{};  // private copy
+    // The client is the kernel: its device, which wakes it (uapi/yoke_kernel.h). -1: a process, woken by futex.
+    int kernel_device = -1;
 
     [[nodiscard]] yoke_status_page& status_page() const { return *reinterpret_cast<yoke_status_page*>(status); }
     [[nodiscard]] const yoke_client_words& words_untrusted() const {
@@ -52,7 +54,9 @@ enum class Take {
 class ClientBell {
    public:
     explicit ClientBell(const WorkerView& view)
-        : want_untrusted_(&view.words_untrusted().want_bell), bell_(&view.status_page().bell) {}
+        : want_untrusted_(&view.words_untrusted().want_bell),
+          bell_(&view.status_page().bell),
+          kernel_device_(view.kernel_device) {}
 
     // After a completion (or a fault) has been written: rings if the client wants it. Any thread; never blocks.
     void ring_if_wanted() const {
@@ -66,6 +70,7 @@ class ClientBell {
    private:
     const std::uint32_t* want_untrusted_;
     std::uint32_t* bell_;
+    int kernel_device_;
 };
 
 class Consumer {

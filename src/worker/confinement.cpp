@@ -19,7 +19,10 @@
 #include "worker/confinement.hpp"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <seccomp.h>
+
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -322,6 +325,21 @@ Status give_up_privileges() {
     const rlimit none{0, 0};
     if (::setrlimit(RLIMIT_CORE, &none) != 0) {
         return fail_errno("core files cannot be forbidden");
+    }
+    return {};
+}
+
+Status lock_memory() {
+    // Stacks of threads are filled at once when they are locked, and 8 MiB each would be wasted.
+    constexpr std::size_t stack_bytes = 1U << 20;
+    pthread_attr_t attributes;
+    if (::pthread_attr_init(&attributes) != 0 || ::pthread_attr_setstacksize(&attributes, stack_bytes) != 0 ||
+        ::pthread_setattr_default_np(&attributes) != 0) {
+        return fail(ENOMEM, "stacks of the worker cannot be made smaller");
+    }
+    ::pthread_attr_destroy(&attributes);
+    if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+        return fail_errno("memory of the worker that serves the kernel cannot be locked; see LimitMEMLOCK of yoked");
     }
     return {};
 }

@@ -59,7 +59,7 @@ Status Link::attach(Fd socket) {
     connection_ = std::move(*connection);
     connection_->send({{"op", "register"},
                        {"token", identity_.token},
-                       {"account", ::getuid()},
+                       {"account", identity_.account},
                        {"generation", identity_.generation},
                        {"pid", ::getpid()},
                        {"inventory", {{"adopted", handlers_.inventory()["adopted"]}}}});

@@ -16,11 +16,13 @@ namespace yoke::worker {
 
 // What the worker was given at its start.
 struct Identity {
+    std::uint32_t account = 0;
     std::string token;
     std::string socket;  // of yoked
     std::uint64_t generation = 0;
     std::uint64_t alone_max_s = 0;  // without any yoked
     std::string state_directory;    // where graphs that persist are kept; empty: nowhere
+    std::string kernel_device;      // the kernel is the client, through this; empty: processes are
 };
 
 class Link {

@@ -18,6 +18,9 @@ constexpr unsigned closing_threads = 2;  // one may wait for a kernel that runs 
 constexpr unsigned end_timeout_s = 10;   // then SIGALRM ends what hangs, e.g. a kernel that never returns
 // Sockets beyond the account's sessions: adopted, so that they hear an error, as long as there are few.
 constexpr std::uint64_t sessions_refused_max = 64;
+// The kernel gives the device to one process at a time, and takes it from one that dies when its last page is unmapped.
+constexpr std::uint64_t kernel_patience_ns = 10'000'000'000;
+constexpr std::uint64_t kernel_retry_ns = 2'000'000;
 constexpr std::uint64_t restore_gap_min_ns = 1'000'000'000;  // between attempts to bring graphs back
 constexpr std::uint64_t restore_gap_max_ns = 60'000'000'000;
 
@@ -46,6 +49,7 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
         return tl::unexpected(started.error());
     }
     Server* self = server.get();
+    server->kernel_device_ = identity.kernel_device;
     auto opened =
         Link::open(loop, std::move(identity), std::move(link),
                    {[self](const control::Json& request, Fd socket) { self->adopt(request, std::move(socket)); },
@@ -58,6 +62,15 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
         return tl::unexpected(opened.error());
     }
     server->link_ = std::move(*opened);
+    if (!server->kernel_device_.empty()) {
+        auto timer = loop.on_timer([self] { self->open_kernel(); });
+        if (!timer) {
+            return tl::unexpected(timer.error());
+        }
+        server->kernel_timer_ = std::move(*timer);
+        server->kernel_until_ns_ = now_ns() + kernel_patience_ns;
+        server->kernel_timer_.arm(now_ns());
+    }
     return server;
 }
 
@@ -164,6 +177,28 @@ void Server::restore() {
                         });
 }
 
+// The kernel is the only client of this worker: without it there is nothing to live for.
+void Server::open_kernel() {
+    if (ending_) {
+        return;
+    }
+    auto session = KernelSession::open(loop_, *executive_, ++last_session_, kernel_device_,
+                                       {[this] { link_->changed(); },
+                                        [this](const std::string& why) {
+                                            log_error(Topic::worker, "the kernel is served no more", {{"why", why}});
+                                            end(why);
+                                        }});
+    if (session) {
+        kernel_ = std::move(*session);
+        link_->changed();
+    } else if (session.error().code == EBUSY && now_ns() < kernel_until_ns_) {
+        kernel_timer_.arm(now_ns() + kernel_retry_ns);
+    } else {
+        log_error(Topic::worker, "the kernel cannot be served", {{"error", session.error().message}});
+        loop_.exit(1);
+    }
+}
+
 void Server::end(const std::string& why) {
     if (ending_) {
         return;
@@ -171,6 +206,7 @@ void Server::end(const std::string& why) {
     log_info(Topic::worker, "worker ends", {{"why", why}, {"sessions", sessions_.size()}});
     ending_ = true;
     ::alarm(end_timeout_s);
+    kernel_.reset();
     for (const auto& [id, session] : sessions_) {
         session->drop();
     }
@@ -203,6 +239,10 @@ control::Json Server::inventory() const {
     for (const auto& [id, session] : sessions_) {
         sessions.push_back(session->record());
         keys.push_back(session->key_record());
+    }
+    if (kernel_) {
+        sessions.push_back(kernel_->record());
+        keys.push_back(kernel_->key_record());
     }
     control::Json services = control::Json::array();
     for (const service::Service* service : service::all()) {

@@ -7,6 +7,7 @@
 #include "executive/executive.hpp"
 #include "worker/engine.hpp"
 #include "worker/graphs.hpp"
+#include "worker/kernel_session.hpp"
 #include "worker/link.hpp"
 #include "worker/pool.hpp"
 #include "worker/session.hpp"
@@ -32,6 +33,7 @@ class Server {
     void restore();
     void set_limits(const control::Json& limits);
     void on_session_gone(executive::SessionId id);
+    void open_kernel();
     [[nodiscard]] control::Json inventory() const;
 
     control::Loop& loop_;
@@ -47,6 +49,10 @@ class Server {
     std::unique_ptr<Link> link_;
     executive::SessionId last_session_ = 0;
     std::uint64_t adopted_ = 0;
+    std::string kernel_device_;  // empty: the kernel is no client
+    std::unique_ptr<KernelSession> kernel_;
+    control::Source kernel_timer_;
+    std::uint64_t kernel_until_ns_ = 0;  // until then a device that is busy is tried again
     control::Source restore_timer_;
     std::uint64_t restore_gap_ns_ = 0;  // before the next attempt; 0: none was made
     bool restoring_ = false;

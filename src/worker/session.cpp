@@ -9,6 +9,7 @@
 #include "worker/key_bytes.hpp"
 #include "worker/locked_heap.hpp"
 #include "worker/session_memory.hpp"
+#include "worker/session_record.hpp"
 
 namespace yoke::worker {
 namespace {
@@ -235,16 +236,7 @@ control::Json Session::record() const {
                                            : "adopted"},
                          {"arena_bytes", layout_.arena_bytes}};
     if (open_) {
-        const executive::SessionReport report = services_.executive.report(id_);
-        record["taken"] = report.taken;
-        record["completed"] = report.completed;
-        record["failed"] = report.failed;
-        record["in_flight"] = report.in_flight;
-        record["bytes_in"] = report.bytes_in;
-        record["bytes_out"] = report.bytes_out;
-        record["busy_ns"] = report.busy_ns;
-        record["keys"] = report.keys;
-        record["fault"] = report.fault;
+        add_report(record, services_.executive.report(id_));
     }
     return record;
 }

@@ -54,15 +54,19 @@ Result<StatusPage> make_status(const yoke_layout& layout, executive::SessionId s
     if (auto sealed = seal_future_writes(status.memory); !sealed) {
         return tl::unexpected(sealed.error());
     }
-    auto* page = new (status.mapping.data()) yoke_status_page{};
-    page->magic = YOKE_ABI_MAGIC;
-    page->version = YOKE_ABI_VERSION;
-    page->worker_pid = static_cast<__u32>(::getpid());
-    page->session = session;
+    fill_status_page(status.mapping, session);
     return status;
 }
 
 }  // namespace
+
+void fill_status_page(const Mapping& status, executive::SessionId session) {
+    auto* page = new (status.data()) yoke_status_page{};
+    page->magic = YOKE_ABI_MAGIC;
+    page->version = YOKE_ABI_VERSION;
+    page->worker_pid = static_cast<__u32>(::getpid());
+    page->session = session;
+}
 
 Result<SessionParts> make_session_memory(const yoke_layout& layout, executive::SessionId session,
                                          std::optional<Fd> old_arena_untrusted) {

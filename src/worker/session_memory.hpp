@@ -23,6 +23,9 @@ struct SessionParts {
 Result<SessionParts> make_session_memory(const yoke_layout& layout, executive::SessionId session,
                                          std::optional<Fd> old_arena_untrusted);
 
+// The words of a fresh status page that never change.
+void fill_status_page(const Mapping& status, executive::SessionId session);
+
 // The member `layout` of the answer to open_session.
 control::Json layout_message(const yoke_layout& layout);
 

@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include <yoke/yoke.h>
+
 #include "base/log.hpp"
 #include "device/cpu/spawner.hpp"
 #include "worker/confinement.hpp"
@@ -61,6 +63,8 @@ Result<Identity> take_identity() {
     identity.generation = take_number("YOKE_WORKER_GENERATION");
     identity.alone_max_s = take_number("YOKE_WORKER_ALONE_S");
     identity.state_directory = take_variable("YOKE_STATE_DIR");
+    identity.kernel_device = take_variable("YOKE_WORKER_DEVICE");
+    identity.account = identity.kernel_device.empty() ? ::getuid() : YOKE_ACCOUNT_KERNEL;
     if (identity.token.empty() || identity.socket.empty() || identity.generation == 0 || identity.alone_max_s == 0 ||
         ::fcntl(link_fd, F_SETFD, FD_CLOEXEC) != 0) {
         return fail(EINVAL, "yoke-worker is started by yoked only");
@@ -92,7 +96,15 @@ Result<int> serve() {
     // Code that the driver loads at its first use would wait for the resident kernel to end.
     ::setenv("CUDA_MODULE_LOADING", "EAGER", 1);
     // While there is one thread and no filter. A worker without a compiler still serves calls and cached kernels.
-    auto spawner = device::start_spawner();
+    const bool serves_kernel = !identity->kernel_device.empty();
+    Result<Fd> spawner = serves_kernel
+                             ? fail(ENOTSUP, "the kernel's account has no graphs, so nothing is compiled for it")
+                             : device::start_spawner();
+    if (serves_kernel) {
+        if (auto locked = lock_memory(); !locked) {
+            return tl::unexpected(locked.error());
+        }
+    }
     if (auto given_up = give_up_privileges(); !given_up) {
         return tl::unexpected(given_up.error());
     }

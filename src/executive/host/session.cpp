@@ -10,7 +10,7 @@ namespace yoke::executive {
 namespace {
 
 ring::WorkerView view_of(const SessionMemory& memory) {
-    return {memory.arena.data(), memory.status.data(), memory.layout};
+    return {memory.arena.data(), memory.status.data(), memory.layout, memory.kernel_device};
 }
 
 }  // namespace

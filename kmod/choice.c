@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * See choice.h. A model is one 64-bit word, read and written whole: two processors that learn at the same time lose one
+ * measurement, no more. The worker's word about its speed is believed as far as it goes: a liar is given calls, misses
+ * deadlines and trips the breaker.
+ */
+#include "choice.h"
+
+#include <linux/export.h>
+#include <linux/ktime.h>
+
+#include <uapi/yoke_cost.h>
+
+#include "arena.h"
+#include "core.h"
+#include "params.h"
+#include "session.h"
+
+#include <linux/yoke.h>
+
+union model {
+	struct yoke_cost cost;
+	u64 word;
+};
+
+static u64 cpu_model[YOKE_SERVICES_MAX];
+static bool offload_all;
+
+void yoke_choice_offload_all(bool all)
+{
+	WRITE_ONCE(offload_all, all);
+}
+
+bool yoke_choice_offloads_all(void)
+{
+	return READ_ONCE(offload_all);
+}
+
+void yoke_choice_learn_cpu(u16 service, u32 bytes, u64 took_ns)
+{
+	union model model;
+
+	if (service >= YOKE_SERVICES_MAX || !bytes)
+		return;
+	model.word = READ_ONCE(cpu_model[service]);
+	model.cost = yoke_cost_learn(model.cost, bytes, took_ns);
+	WRITE_ONCE(cpu_model[service], model.word);
+}
+
+/* What the worker published, plus what is queued in front of a call of @bytes; ~0: it does not know. */
+static u64 worker_ns(u16 service, u32 bytes)
+{
+	u64 queued = 0;
+	union model model = {};
+	unsigned long flags;
+
+	spin_lock_irqsave(&yoke_core.lock, flags);
+	if (yoke_core.session) {
+		const struct yoke_status_page *status_untrusted = yoke_arena_status(yoke_core.session->arena);
+
+		model.word = READ_ONCE(*(const u64 *)&status_untrusted->cost[service]);
+		queued = yoke_core.session->backlog_bytes;
+	}
+	spin_unlock_irqrestore(&yoke_core.lock, flags);
+	/* Both are bounded: 1024 flights of at most 2^30 bytes, and 32 bits of rate. */
+	return yoke_cost_ns(model.cost, min_t(u64, queued + bytes, YOKE_CALL_BYTES_MAX));
+}
+
+u64 yoke_choice_expected_ns(const struct yoke_call *call)
+{
+	u64 expected = worker_ns(call->service, call->in_length);
+
+	return expected == ~0ull ? 0 : 2 * expected;
+}
+
+bool yoke_worthwhile(u16 service, u32 bytes)
+{
+	int threshold = yoke_threshold();
+	union model cpu;
+
+	if (service >= YOKE_SERVICES_MAX)
+		return false;
+	if (yoke_choice_offloads_all())
+		return true;
+	if (threshold >= 0)
+		return bytes >= threshold;
+	cpu.word = READ_ONCE(cpu_model[service]);
+	/* Until the CPU was measured it does the work, and is measured by it. */
+	return cpu.cost.ns_per_kib && worker_ns(service, bytes) < yoke_cost_ns(cpu.cost, bytes);
+}
+EXPORT_SYMBOL_GPL(yoke_worthwhile);

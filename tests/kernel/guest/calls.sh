@@ -1,0 +1,43 @@
+# Calls of kernel code, with the worker that yoked starts and without; what they cost; pages that outlive their worker.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/test_worker.sh"
+
+must insmod "$modules/yoke.ko"
+must insmod "$modules/yoke_test.ko"
+say "without a worker"
+run_test alone
+start_yoked
+eventually 60 served
+eventually 60 tested
+say "with the worker"
+parameter deadline_ms 5000
+run_test calls
+
+say "what a call of 4 KiB costs"
+for way in spinning waiting callback cpu; do
+    rung=$(counter bells_rung) heard=$(counter bells_heard) entries=$(counter entries)
+    run_test $way
+    entries=$(($(counter entries) - entries))
+    echo "    entries $entries, bells to the worker $(($(counter bells_rung) - rung)), bells to the kernel $(($(counter bells_heard) - heard))"
+done | tee $out/figures
+
+say "pages that a driver has pinned outlive worker and module"
+must insmod "$modules/yoke_pin.ko"
+pid=$(worker_pid)
+range=$(awk '$6 == "/dev/yoke" && $3 == "00000000" { print $1 }' "/proc/$pid/maps")
+bytes=$((0x${range#*-} - 0x${range%-*}))
+command=/sys/kernel/debug/yoke_pin/command
+echo "pin $pid ${range%-*} $bytes" >$command || die "no pages can be pinned"
+kill -KILL "$pid"
+eventually 30 sh -c "[ \"\$(cat $device/generation)\" = 2 ]"
+run_test calls # in the other arena
+stop_yoked
+left=$(counter pages_left_to_holders)
+must rmmod yoke_test
+must rmmod yoke
+echo "witness 256" >$command || die "no witness"
+echo "write 90" >$command || die "cannot write to pinned pages"
+echo "check 90" >$command || die "somebody's memory has changed"
+echo unpin >$command
+must rmmod yoke_pin
+say "pages left to their holder: $left when the module went, of $((bytes / 4096))"

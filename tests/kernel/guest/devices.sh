@@ -1,0 +1,73 @@
+# A camera and a pointer of the kernel: vivid gives frames, uinput takes events.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/film.sh"
+
+must modprobe uinput
+must modprobe evdev
+
+say "the endpoints' own tests, with a webcam"
+must modprobe vivid n_devs=1 node_types=0x1
+"$bin/worker_test" --gtest_filter='DeviceTest.*' --gtest_color=no >/tmp/worker_test.log 2>&1
+cat /tmp/worker_test.log
+same "tests of devices that ran" 2 "$(grep -c '^\[       OK \]' /tmp/worker_test.log)"
+must rmmod vivid
+
+play_film 20
+
+# capture NAME OPTION...: catdepth's frames from the camera are the film's, and were copied as often as it says.
+capture() {
+    local name=$1 && shift
+    timeout 60 "$bin/catdepth" --device /dev/video0 --count 8 "$@" 2>/tmp/catdepth.log | tail -n +2 >/tmp/captured
+    cat /tmp/catdepth.log
+    must python3 "$guest/frames.py" $film /tmp/captured
+    same "complaints of catdepth by $name" 0 "$(grep -c 'copied once more' /tmp/catdepth.log)"
+}
+say "frames straight into an arena"
+capture USERPTR
+say "frames into another driver's memory"
+must modprobe vgem
+capture DMABUF --dmabuf "$(ls /dev/dri/card* | head -1)"
+
+say "a graph between camera and pointer, without a program"
+cat >/tmp/middle.cl <<'END'
+// The depth in the middle of a frame becomes the pointer's x: EV_ABS, ABS_X, value; then SYN_REPORT.
+kernel void middle(global const ushort* depth, global ushort4* events) {
+    events[0] = (ushort4)(3, 0, depth[240 * 640 + 320], 0);
+    events[1] = (ushort4)(0);
+}
+END
+cat >/tmp/middle.toml <<'END'
+name = "/middle"
+[ptask.middle]
+kernel = "middle.cl"
+function = "middle"
+geometry = [1]
+arguments = ["depth", "events"]
+[ptask.middle.port.depth]
+direction = "in"
+type = "u16"
+extent = [640, 480]
+[ptask.middle.port.events]
+direction = "out"
+type = "u16x4"
+extent = [2]
+[channel.camera]
+source = { v4l2 = "/dev/video0" }
+destination = "middle:depth"
+[channel.pointer]
+source = "middle:events"
+destination = { uinput = "/dev/uinput" }
+END
+python3 "$guest/events.py" "yoke /middle/pointer" 120 >/tmp/events 2>/tmp/events.log &
+reader=$!
+"$bin/yoke" graph start /tmp/middle.toml >/tmp/graph.log 2>&1 &
+eventually 100 sh -c '[ "$(grep -c "^3 0 " /tmp/events)" -ge 5 ]'
+kill $reader
+cat /tmp/events.log /tmp/graph.log
+python3 - <<'END' || die "the pointer went where no frame's middle is"
+film = open("/tmp/film", "rb").read()
+middles = {int.from_bytes(film[at:at + 2], "little") for at in range((240 * 640 + 320) * 2, len(film), 640 * 480 * 2)}
+values = [int(line.split()[2]) for line in open("/tmp/events") if line.startswith("3 0 ")]
+print("pointer at", values[:10])
+assert set(values) <= middles and len(set(values)) > 1, (values, middles)
+END

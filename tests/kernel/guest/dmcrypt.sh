@@ -1,0 +1,133 @@
+# An encrypted disk over the worker: it is written, read back, read by the kernel's own code, and survives a worker that
+# is killed again and again, or stopped while more is written than there is memory.
+. "$(dirname "$0")/lib.sh"
+
+key=$(head -c 64 /dev/urandom | od -An -tx1 | tr -d ' \n')
+export DM_DISABLE_UDEV=1
+
+# map CIPHER [OPTION]: /dev/mapper/secret
+map() {
+    must dmsetup create secret --table "0 $(blockdev --getsz "$loop") crypt $1 $key 0 $loop 0${2:+ 1 $2}"
+    dmsetup mknodes
+}
+unmap() {
+    eventually 10 dmsetup remove secret
+}
+# check FILE COUNT: COUNT times the block, as it lies on the disk and not in memory.
+check() {
+    echo 3 >/proc/sys/vm/drop_caches
+    python3 - "$1" "$2" <<'END' || die "$1 is not what was written"
+import sys
+block = open("/tmp/block", "rb").read()
+with open(sys.argv[1], "rb") as file:
+    for number in range(int(sys.argv[2])):
+        part = file.read(len(block))
+        if part != block:
+            at = next((i for i, (a, b) in enumerate(zip(part, block)) if a != b), min(len(part), len(block)))
+            sys.exit(f"block {number} of {len(part)} bytes differs at {at}")
+    if file.read(1):
+        sys.exit("the file is too long")
+END
+}
+write() {
+    for _ in $(seq "$2"); do cat /tmp/block; done >"$1" || die "cannot write $1"
+}
+
+must modprobe virtio_blk
+must modprobe loop
+must mkfs.ext4 -q /dev/vda
+mkdir -p /disk /secret
+must mount /dev/vda /disk
+must truncate -s 1200M /disk/image
+loop=$(losetup -f --show /disk/image) || die "no loop device"
+must insmod "$modules/yoke.ko"
+start_yoked '[supervision]' 'backoff_first_ms = 1' 'backoff_max_ms = 50'
+eventually 60 served
+eventually 60 tested
+parameter threshold 0
+head -c 16777216 /dev/urandom >/tmp/block
+
+say "written and read through the worker"
+parameter deadline_ms 5000
+before=$(counter offloaded)
+map capi:xts-aes-yoke-plain64
+must mkfs.ext4 -q /dev/mapper/secret
+must mount /dev/mapper/secret /secret
+write /secret/four 4
+must sync
+check /secret/four 4
+must umount /secret
+say "calls offloaded: $(($(counter offloaded) - before)), entries for all: $(counter entries)"
+[ $(($(counter offloaded) - before)) -gt $((2 * 64 * 1024 * 1024 / 4096)) ] || die "not all went through the worker"
+
+say "the kernel's own code reads the same"
+unmap
+map aes-xts-plain64
+must mount -o ro /dev/mapper/secret /secret
+check /secret/four 4
+must umount /secret
+unmap
+
+say "while the worker is killed each time it has served"
+parameter deadline_ms 50
+# Units of a page from here on, as new disks have them, and a file system of its own for them.
+large=sector_size:4096
+map capi:xts-aes-yoke-plain64 $large
+must mkfs.ext4 -q /dev/mapper/secret
+must mount /dev/mapper/secret /secret
+write /secret/four 4
+(
+    last=$(counter offloaded)
+    for kill in $(seq 25); do
+        until pid=$(worker_pid) && served && [ "$(counter offloaded)" -gt "$last" ]; do sleep 0.02; done
+        last=$(counter offloaded)
+        kill -KILL "$pid"
+        echo "$kill" >/tmp/kills
+        while served && [ "$(worker_pid)" = "$pid" ]; do sleep 0.01; done
+    done
+) &
+killer=$!
+rounds=0
+while kill -0 $killer 2>/dev/null; do
+    write /secret/killed 1
+    must sync /secret/killed
+    check /secret/killed 1
+    rounds=$((rounds + 1))
+    [ $rounds -lt 200 ] || die "the worker was killed $(cat /tmp/kills) times only"
+done
+must sync
+say "kills: $(cat /tmp/kills), rounds: $rounds, workers: $(counter workers)"
+[ "$(cat /tmp/kills)" -ge 20 ] || die "too few"
+check /secret/four 4
+eventually 30 served
+
+say "while the worker is stopped and more is written than there is memory"
+total=$(awk '/MemTotal/ { print int($2 / 16384) }' /proc/meminfo)
+count=$((total + total / 4))
+pid=$(worker_pid)
+must kill -STOP "$pid"
+write /secret/stopped $count &
+writer=$!
+sleep 2
+say "breaker trips: $(counter breaker_trips), state: $(cat $device/state)"
+must wait $writer
+must sync
+say "written: $((count * 16)) MiB with $(awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MiB of memory"
+must kill -CONT "$pid"
+eventually 30 served
+before=$(counter offloaded)
+check /secret/four 4
+say "calls offloaded since the worker goes on: $(($(counter offloaded) - before))"
+[ "$(counter offloaded)" -gt "$before" ] || die "the worker is not used any more"
+must umount /secret
+unmap
+map aes-xts-plain64 $large
+must mount -o ro /dev/mapper/secret /secret
+check /secret/stopped $count
+check /secret/killed 1
+must umount /secret
+unmap
+losetup -d "$loop"
+grep -r . $device/counters | grep -v ':0$' | sed 's,.*/,,'
+stop_yoked
+must rmmod yoke

@@ -1,0 +1,49 @@
+# The gesture interface from a camera of the kernel to a pointer of the kernel: four programs, yoked, a worker and PoCL.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/film.sh"
+
+must modprobe uinput
+must modprobe evdev
+play_film 20
+export YOKE_LOG=info
+
+# The first frame compiles some thirty kernels, which takes an emulated processor minutes; they are kept for other runs.
+say "kernels"
+head -c $frame_bytes $film >/tmp/frame
+header=$("$bin/catdepth" --synthetic 95001 --count 1 | head -n 1)
+{ echo "$header"; cat /tmp/frame; } | "$bin/xform" 2>>/tmp/stages.log | "$bin/detect" 2>>/tmp/stages.log | "$bin/hidinput" --print || die "the pipeline"
+
+say "camera to pointer"
+python3 "$guest/events.py" "yoke gesture pointer" 120 >/tmp/moves 2>/tmp/moves.log &
+reader=$!
+"$bin/catdepth" --device /dev/video0 --count 12 | tee /tmp/frames | "$bin/xform" | "$bin/detect" | tee /tmp/events |
+    "$bin/hidinput" 2>&1 | grep -v ' info ' || true
+wait $reader
+cat /tmp/moves.log
+"$bin/hidinput" --print </tmp/events | tee /tmp/told
+tail -n +2 /tmp/frames >/tmp/captured
+must python3 "$guest/frames.py" $film /tmp/captured
+same "events that the film's frames give once more" "$(md5sum </tmp/events)" "$("$bin/xform" </tmp/frames | "$bin/detect" | md5sum)"
+python3 - <<'END' || die "the pointer did something else than it was told"
+# What hidinput tells as text in thousandths, the device has in steps of 1/65535; the kernel passes on what changes.
+told, got = [], []
+for line in open("/tmp/told"):
+    words = line.split()
+    if "move" in words:
+        told.append(tuple(float(word) for word in words[words.index("move") + 1:][:2]))
+place = [None, None]
+for line in open("/tmp/moves"):
+    kind, code, value = map(int, line.split())
+    if kind == 3:
+        place[code] = value / 65535
+    if kind == 0 and place != [None, None] and (not got or got[-1] != tuple(place)):
+        got.append(tuple(place))
+print(len(told), "moves told,", len(got), "places of the pointer")
+assert len(got) >= 2, got
+near = lambda a, b: all(x is None or abs(x - y) < 0.0011 for x, y in zip(a, b))
+at = 0
+for place in got:  # in order
+    while at < len(told) and not near(place, told[at]):
+        at += 1
+    assert at < len(told), (place, told)
+END

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""libkcapi's tools, calling yoke's drivers by name through AF_ALG, against OpenSSL: long and odd sizes.
+
+Ciphers that OpenSSL's program does not speak (GCM, and XTS with a short last block) are compared to `yoke call` in its
+own process, which is OpenSSL's library.
+"""
+import os
+import subprocess
+import sys
+
+BUILD = os.environ["build"]
+DATA = os.urandom(1 << 20)
+KEY = bytes(range(32))  # kcapi-enc reads no more
+IV = bytes(range(100, 116))
+
+
+def run(*command, data=b"", fds=()):
+    done = subprocess.run([str(word) for word in command], input=data, capture_output=True, pass_fds=fds)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))} with {len(data)} bytes: {done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def with_key(key, command, data):
+    """`command`, with a descriptor of the key behind it."""
+    reader, writer = os.pipe()
+    os.write(writer, key)
+    os.close(writer)
+    try:
+        return run(*command, reader, data=data, fds=(reader,))
+    finally:
+        os.close(reader)
+
+
+def kcapi(driver, key, data, *options):
+    name, out = "/tmp/kcapi.in", "/tmp/kcapi.out"
+    open(name, "wb").write(data)
+    with_key(key, ["kcapi-enc", "-q", "-c", driver, "-i", name, "-o", out, "--nounpad", *options, "--keyfd"], b"")
+    return open(out, "rb").read()
+
+
+def openssl(cipher, key, data, iv=None):
+    return run("openssl", "enc", f"-{cipher}", "-nopad", "-K", key.hex(), *(["-iv", iv.hex()] if iv else []), data=data)
+
+
+def yoke(service, key, data, *options):
+    open("/tmp/key", "wb").write(key)
+    os.chmod("/tmp/key", 0o600)
+    return run(f"{BUILD}/bin/yoke", "call", service, "--place", "caller", "--key-file", "/tmp/key", *options, data=data)
+
+
+def compare(what, length, got, expected):
+    if got != expected:
+        sys.exit(f"{what} of {length} bytes: {got[:32].hex()}... is not {expected[:32].hex()}...")
+
+
+def main():
+    for length in (0, 1, 55, 56, 63, 64, 65, 4095, 4096, 4097, 65535, 65536, 100003, 1 << 20):
+        got = run("kcapi-dgst", "-c", "sha256-yoke", "--hex", data=DATA[:length]).strip().decode()
+        compare("sha256", length, bytes.fromhex(got), run("openssl", "dgst", "-sha256", "-binary", data=DATA[:length]))
+    for length in (16, 32, 4096, 4112, 65536, 65552, 262144):
+        compare("ecb", length, kcapi("ecb-aes-yoke", KEY[:16], DATA[:length]),
+                openssl("aes-128-ecb", KEY[:16], DATA[:length]))
+    for length in (1, 15, 16, 17, 4095, 4096, 4097, 65537, 262143):
+        compare("ctr", length, kcapi("ctr-aes-yoke", KEY, DATA[:length], "--iv", IV.hex())[:length],
+                openssl("aes-256-ctr", KEY, DATA[:length], IV))
+    for length in (16, 512, 4096, 65536, 4112):
+        compare("xts", length, kcapi("xts-aes-yoke", KEY, DATA[:length], "--iv", IV.hex()),
+                yoke("aes-xts", KEY, DATA[:length], "--unit", length, "--start",
+                     int.from_bytes(IV, "little")))
+    for length in (16, 4096, 65536, 1000, 17):
+        got = kcapi("gcm-aes-yoke", KEY, DATA[:length], "--iv", IV[:12].hex(), "--aad", IV.hex(), "--taglen", 16)
+        open("/tmp/aad", "wb").write(IV)
+        compare("gcm", length, got[-length - 16:], yoke("aes-gcm", KEY, DATA[:length], "--iv", IV[:12].hex(), "--aad-file", "/tmp/aad"))
+    print("all sizes are equal")
+
+
+main()

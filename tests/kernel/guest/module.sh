@@ -1,0 +1,54 @@
+# The module and its worker: loaded, served, tested by the kernel itself, called from programs, listed, removed.
+. "$(dirname "$0")/lib.sh"
+
+must insmod "$modules/yoke.ko"
+start_yoked
+eventually 60 served
+eventually 60 tested
+say "self-tests of the kernel through the worker"
+for driver in $drivers; do
+    count=$(awk '$1 == "self_test_offloaded" { print $2 }' "$device/drivers/$driver")
+    [ "$count" -gt 0 ] || die "the worker saw nothing of the self-test of $driver"
+    echo "$driver: $count calls"
+done
+
+say "the kernel is listed as a client"
+yoke status
+yoke ls sessions
+same "accounts with a worker" kernel "$(yoke ls -H workers | cut -f1)"
+same "client of the session" kernel "$(yoke ls --json sessions | python3 -c 'import json, sys; print(json.load(sys.stdin)["sessions"][0]["client"])')"
+pid=$(worker_pid)
+grep -E 'VmLck|Seccomp:|NoNewPrivs' "/proc/$pid/status"
+locked=$(awk '/VmLck/ { print $2 }' "/proc/$pid/status")
+[ "$locked" -gt 10000 ] || die "the worker has $locked KiB of locked memory, which is not all of it"
+
+say "from programs through AF_ALG, against OpenSSL"
+parameter threshold 0
+parameter deadline_ms 5000
+before=$(counter offloaded)
+must python3 "$guest/kcapi.py"
+offloaded=$(($(counter offloaded) - before))
+say "calls offloaded meanwhile: $offloaded"
+[ $offloaded -gt 20 ] || die "the worker was hardly asked"
+
+say "a worker that the owner of the device gets when it changes hands"
+chown nobody /dev/yoke
+eventually 30 sh -c '[ "$(ps -o user= -C yoke-worker)" = nobody ]'
+eventually 30 served
+same "digest by the worker of nobody" "$(sha256sum </etc/passwd | cut -d' ' -f1)" "$(kcapi-dgst -c sha256-yoke --hex </etc/passwd 2>/dev/null | tr -d '\n')"
+
+say "the module goes when its worker has been sent away"
+! rmmod yoke 2>/dev/null || die "the module could be removed under its worker"
+printf '[kernel]\nserve = 0\n' >/etc/yoke/yoke.toml
+kill -HUP "$yoked"
+eventually 20 sh -c '! pgrep -x yoke-worker'
+eventually 10 rmmod yoke
+must insmod "$modules/yoke.ko"
+sleep 1
+same "workers of a kernel that is not to be served" "" "$(worker_pid)"
+printf '' >/etc/yoke/yoke.toml
+kill -HUP "$yoked"
+eventually 30 served
+eventually 60 tested
+stop_yoked
+must rmmod yoke

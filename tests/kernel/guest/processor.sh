@@ -1,0 +1,16 @@
+# One processor: who waits for the worker by spinning holds the very processor that the worker needs.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/test_worker.sh"
+
+same processors 1 "$(nproc)"
+must insmod "$modules/yoke.ko"
+must insmod "$modules/yoke_test.ko"
+start_yoked
+eventually 60 served
+eventually 90 tested
+parameter deadline_ms 5000
+run_test calls
+run_test spinning
+stop_yoked
+must rmmod yoke_test
+must rmmod yoke
