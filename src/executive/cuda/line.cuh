@@ -43,10 +43,21 @@ __device__ __forceinline__ Quarter load_relaxed(const void* from) {
     return q;
 }
 
+__device__ __forceinline__ std::uint64_t load_relaxed64(const void* from) {
+    std::uint64_t value;
+    asm volatile("ld.relaxed.sys.global.u64 %0, [%1];" : "=l"(value) : "l"(from) : "memory");
+    return value;
+}
+
 __device__ __forceinline__ void store_relaxed(yoke_quarter* to, const Quarter& q) {
     asm volatile("{ .reg .b128 v; mov.b128 v, {%1, %2}; st.relaxed.sys.global.b128 [%0], v; }" ::"l"(to), "l"(q.low),
                  "l"(q.high)
                  : "memory");
+}
+
+// Two numbers by one access; `to` is aligned to 16 bytes.
+__device__ __forceinline__ void store_relaxed_pair(void* to, std::uint64_t first, std::uint64_t second) {
+    store_relaxed(static_cast<yoke_quarter*>(to), {first, second});
 }
 
 __device__ __forceinline__ void store_relaxed32(std::uint32_t* to, std::uint32_t value) {
