@@ -20,6 +20,8 @@
 extern "C" const unsigned char yoke_kernels_input[];
 extern "C" const unsigned char yoke_kernels_output[];
 extern "C" const unsigned char yoke_kernels_fence[];
+extern "C" const unsigned char yoke_kernels_batches[];
+extern "C" const unsigned char yoke_kernels_fence_instruction[];
 extern "C" const unsigned char yoke_kernels_clocks[];
 
 namespace yoke::executive {
@@ -122,10 +124,14 @@ Json stages() {
                                                           {"input", yoke_kernels_input},
                                                           {"output", yoke_kernels_output},
                                                           {"fence", yoke_kernels_fence},
+                                                          {"batches", yoke_kernels_batches},
+                                                          {"fence instruction", yoke_kernels_fence_instruction},
                                                           {"nothing; clocks", yoke_kernels_clocks}};
     Task null;
-    const std::pair<const char*, Task> calls[] = {
-        {"null", null}, {"echo 4 KiB", echo_task()}, {"aes-128-ecb 4 KiB", ecb_task()}, {"aes-256-xts 4 KiB", xts_task()}};
+    const std::pair<const char*, Task> calls[] = {{"null", null},
+                                                  {"echo 4 KiB", echo_task()},
+                                                  {"aes-128-ecb 4 KiB", ecb_task()},
+                                                  {"aes-256-xts 4 KiB", xts_task()}};
     for (const auto& [left_out, code] : builds) {
         Bench bench;
         Limits limits;
@@ -149,6 +155,13 @@ Json stages() {
             }
             rows.push_back(row);
         }
+        Task task = echo_task();
+        task.depth = 16;
+        task.calls = scaled(60'000);
+        Json row = bench.run(std::vector<Task>(16, task));
+        row["left_out"] = left_out;
+        row["what"] = "echo 4 KiB, 16 clients, depth 16";
+        rows.push_back(row);
     }
     return rows;
 }

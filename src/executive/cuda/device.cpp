@@ -26,7 +26,8 @@ Result<std::unique_ptr<Device>> Device::open(const Limits& limits) {
                                 "the device does not tell its clock")
                 : done;
     device->cycles_per_us = static_cast<std::uint32_t>(std::max(1000, kilohertz) / 1000);
-    done = done ? device->load_kernels(limits.device_code != nullptr ? limits.device_code : yoke_executive_kernels) : done;
+    done =
+        done ? device->load_kernels(limits.device_code != nullptr ? limits.device_code : yoke_executive_kernels) : done;
     if (!done) {
         return tl::unexpected(done.error());
     }
@@ -47,9 +48,8 @@ Result<std::unique_ptr<Device>> Device::open(const Limits& limits) {
 
 Status Device::load_kernels(const void* code) {
     CUlibrary library = nullptr;
-    Status done = driver::check(
-        api().cuLibraryLoadData(&library, code, nullptr, nullptr, 0, nullptr, nullptr, 0),
-        "the executive's kernels cannot be loaded");
+    Status done = driver::check(api().cuLibraryLoadData(&library, code, nullptr, nullptr, 0, nullptr, nullptr, 0),
+                                "the executive's kernels cannot be loaded");
     const std::pair<const char*, CUfunction*> wanted[] = {{"nsk", &nsk},
                                                           {"bulk", &bulk},
                                                           {"bulk_begin", &bulk_begin},

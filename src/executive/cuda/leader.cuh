@@ -38,8 +38,9 @@ struct Leader {
     // The same in all lanes:
     std::uint32_t attached = 0;  // bits
     std::uint32_t sequence = 0;
-    std::uint32_t unreported = 0;  // rings whose totals the worker does not know yet
-    std::uint32_t heads = 0;       // groups that wait for the next entry of a ring
+    std::uint32_t unreported = 0;    // rings whose totals the worker does not know yet
+    std::uint32_t window_lanes = 4;  // whose groups wait for entries of one ring
+    std::uint32_t heads = 0;         // groups that wait for the next entry of a ring
     std::uint64_t beat = 0;
     // Of the lane's group: what it waits for.
     std::uint32_t mine = nobody;    // ring
@@ -79,7 +80,8 @@ struct Leader {
     // Deals the groups out to the rings: 8, 4, 2 groups or one for each.
     __device__ __forceinline__ void deal_out() {
         const unsigned rings = static_cast<unsigned>(__popc(attached));
-        const unsigned window_log2 = rings <= 1 ? 3 : rings <= 2 ? 2 : rings <= 4 ? 1 : 0;
+        const unsigned window_log2 = !takes_batches ? 0 : rings <= 1 ? 3 : rings <= 2 ? 2 : rings <= 4 ? 1 : 0;
+        window_lanes = 4U << window_log2;
         const unsigned group = lane / 4;
         unsigned which = group >> window_log2;
         mine = nobody;
@@ -192,7 +194,8 @@ struct Leader {
         }
     }
 
-    // The parameter lines of the groups in `wanting`: those read with the entry, if they had arrived, or read now. Returns the groups whose lines carry the entry's tag.
+    // The parameter lines of the groups in `wanting`: those read with the entry, if they had arrived, or read now.
+    // Returns the groups whose lines carry the entry's tag.
     __device__ __forceinline__ std::uint32_t read_params(std::uint32_t wanting, Quarter& p) const {
         const bool wants = (wanting >> (lane & ~3U) & 1U) != 0;
         std::uint32_t there = agreed(tag_of(p) == tag);
@@ -351,9 +354,12 @@ struct Leader {
     __device__ __forceinline__ void account(const Job& job, std::uint32_t runs, std::uint64_t now) {
         const unsigned group_first = lane & ~3U;
         const bool counts = lane == group_first && (runs >> lane & 1U) != 0;
-        const std::uint32_t lanes_mine = groups_mine * 15U;
-        const std::uint32_t in = __reduce_add_sync(lanes_mine, counts ? job.call.in_length : 0U);
-        const std::uint32_t out = __reduce_add_sync(lanes_mine, counts ? job.out_length : 0U);
+        std::uint32_t in = counts ? job.call.in_length : 0U;
+        std::uint32_t out = counts ? job.out_length : 0U;
+        for (unsigned step = 4; step < window_lanes; step *= 2) {
+            in += __shfl_xor_sync(full_warp, in, step);
+            out += __shfl_xor_sync(full_warp, out, step);
+        }
         const std::uint32_t calls = static_cast<std::uint32_t>(__popc(runs & groups_mine));
         if (calls != 0 && lane == group_first && ahead == 0) {
             TeamState& state = team();

@@ -96,7 +96,7 @@ struct Launch {
     TeamReport* progress;  // [teams], host
     std::uint32_t number;
     std::uint32_t first_sequence;
-    std::uint64_t idle_cycles;  // without an entry before a ring is given back
+    std::uint64_t idle_cycles;   // without an entry before a ring is given back
     std::uint32_t ns_per_cycle;  // times 2^16
     std::uint32_t reserved;
     std::int64_t monotonic_ahead_ns;  // CLOCK_MONOTONIC minus the device's clock

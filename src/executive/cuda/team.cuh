@@ -93,7 +93,7 @@ __device__ __forceinline__ void stage_key(Key& to, const KeyParts& loaded, const
 }
 
 __device__ __forceinline__ void team_barrier(unsigned team) {
-    asm volatile("bar.sync %0, %1;" ::"r"(1 + team), "r"(warps_per_team * 32) : "memory");
+    barrier(1 + team, warps_per_team * 32);
 }
 
 __device__ __forceinline__ Element sum_over_warp(Element e) {
@@ -106,7 +106,7 @@ __device__ __forceinline__ Element sum_over_warp(Element e) {
 
 // Behind all output of calls, in front of their completions.
 __device__ __forceinline__ void publish_output(std::uint32_t out_length) {
-    if (fences_output && out_length != 0) {
+    if (fences_output && !releases_by_store && out_length != 0) {
         fence_system();
     }
     __syncwarp();
@@ -125,8 +125,13 @@ __device__ __forceinline__ void write_completion(yoke_line* completion, const Te
             second = job.stored - job.begin;
             third = job.fenced - job.begin;
         }
-        store_relaxed(&completion[job.slot].quarter[lane], {first | static_cast<std::uint64_t>(second) << 32,
-                                                            third | static_cast<std::uint64_t>(job.tag) << 32});
+        const Quarter q{first | static_cast<std::uint64_t>(second) << 32, third | static_cast<std::uint64_t>(job.tag)
+                                                                                      << 32};
+        if (releases_by_store && job.out_length != 0) {
+            store_release(&completion[job.slot].quarter[lane], q);
+        } else {
+            store_relaxed(&completion[job.slot].quarter[lane], q);
+        }
     }
 }
 
