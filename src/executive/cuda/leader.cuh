@@ -288,7 +288,13 @@ struct Leader {
             service::device::load_if(v[k], in + 32 * sizeof(Block) * k, reads_input && lane + 32 * k < count);
         }
         if (tells_clocks) {
-            job.loaded = short_cycles() + (v[0].w[0] == v[in_flight - 1].w[3] + 1 ? 1 : 0);
+            // Behind a branch on what was read: the clock is not read before it is there.
+            std::uint32_t read = 0;
+#pragma unroll
+            for (unsigned k = 0; k < in_flight; ++k) {
+                read ^= v[k].w[0];
+            }
+            job.loaded = __any_sync(full_warp, read == 0x9e3779b9U) ? 0 : short_cycles();
         }
 #pragma unroll
         for (unsigned k = 0; k < in_flight; ++k) {
