@@ -31,6 +31,10 @@ struct Statistics {
     double p99_us;
     double p999_us;
     double max_us;
+    // Mean cycles from an entry's being seen: only kernels built to tell their clocks fill these.
+    double loaded;
+    double stored;
+    double fenced;
 };
 
 // What a client process does.
@@ -45,6 +49,7 @@ struct Task {
     yoke_params_sha256 sha{};
     unsigned ring = YOKE_RING_EXPRESS;
     unsigned depth = 1;
+    bool compares = true;  // echoes at depth 1
     std::uint64_t calls = 0;
     std::uint64_t spin_ns = 1'000'000;
     std::uint64_t pause_ns = 0;  // between calls
@@ -78,7 +83,7 @@ inline void run_task(TestClient& client, const Task& task, std::vector<std::uint
     std::uint64_t submitted = 0;
     std::uint64_t done = 0;
     samples.clear();
-    const bool compares = task.service == YOKE_SERVICE_ECHO && task.depth == 1;
+    const bool compares = task.compares && task.service == YOKE_SERVICE_ECHO && task.depth == 1;
     const std::uint64_t start = now_ns();
     while (done < task.calls) {
         while (submitted < task.calls && submitted - done < task.depth) {
@@ -114,6 +119,9 @@ inline void run_task(TestClient& client, const Task& task, std::vector<std::uint
             break;
         }
         samples.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(now_ns() - begun[place], UINT32_MAX)));
+        result.loaded += static_cast<double>(completion.detail >> 32);
+        result.stored += static_cast<double>(completion.sequence & 0xffffffffU);
+        result.fenced += static_cast<double>(completion.sequence >> 32);
         result.on_device += completion.where == YOKE_WHERE_NSK || completion.where == YOKE_WHERE_CUDA ? 1 : 0;
         const yoke_submission s = submission_of(client, task, place);
         if (completion.status != 0 ||
@@ -125,6 +133,9 @@ inline void run_task(TestClient& client, const Task& task, std::vector<std::uint
     }
     result.seconds = static_cast<double>(now_ns() - start) / 1e9;
     result.calls = done;
+    for (double* cycles : {&result.loaded, &result.stored, &result.fenced}) {
+        *cycles /= static_cast<double>(std::max<std::uint64_t>(done, 1));
+    }
     std::sort(samples.begin(), samples.end());
     const auto at = [&](double part) {
         return samples.empty()

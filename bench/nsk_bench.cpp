@@ -1,6 +1,10 @@
 // The express and bulk lanes of a CUDA device, from client processes, in one JSON document (stdout).
 //
-// Usage: nsk_bench [--scale F] [--host]    (--host: the same by the host's threads, as a baseline)
+// Usage: nsk_bench [--scale F] [--host] [--parts express,many_clients,bulk,stages,choices]
+//   --host: the same by the host's threads, as a baseline; without `stages`
+//   stages: what is left of a call when its input, its output or its fence are left out, and its stages by the device's
+//   clock; the kernels of these rows are builds for measurements, whose answers are wrong
+//   choices: the bulk lane with other streams and pieces
 //
 // Clients are processes of their own (clients.hpp). The copy rates of the same run are measured with the driver alone,
 // and stand beside what is bounded by them.
@@ -13,14 +17,44 @@
 #include "clients.hpp"
 #include "device/cuda/driver.hpp"
 
+extern "C" const unsigned char yoke_kernels_input[];
+extern "C" const unsigned char yoke_kernels_output[];
+extern "C" const unsigned char yoke_kernels_fence[];
+extern "C" const unsigned char yoke_kernels_batches[];
+extern "C" const unsigned char yoke_kernels_fence_instruction[];
+extern "C" const unsigned char yoke_kernels_clocks[];
+
 namespace yoke::executive {
 namespace {
 
 double scale = 1.0;
+std::string parts = "express,many_clients,bulk,stages,choices";
 bool on_host = false;  // the same by the host's threads, as a baseline
 
 std::uint64_t scaled(double calls) {
     return static_cast<std::uint64_t>(calls * scale);
+}
+
+Task echo_task() {
+    Task task;
+    task.in_bytes = task.out_bytes = 4096;
+    return task;
+}
+
+Task ecb_task() {
+    Task task = echo_task();
+    task.service = YOKE_SERVICE_AES_ECB;
+    task.key_bytes = 16;
+    return task;
+}
+
+Task xts_task() {
+    Task task = echo_task();
+    task.service = YOKE_SERVICE_AES_XTS;
+    task.params = true;
+    task.xts.unit = 4096;
+    task.key_bytes = 64;
+    return task;
 }
 
 Json express(Bench& bench) {
@@ -59,15 +93,11 @@ Json express(Bench& bench) {
     Task paused = null;
     paused.pause_ns = 5'000;
     series("null, 5 us between calls", 1, paused);
-    Task aes = echo;
-    aes.service = YOKE_SERVICE_AES_ECB;
-    aes.key_bytes = 16;
+    Task aes = ecb_task();
+    aes.calls = null.calls;
     series("aes-128-ecb 4 KiB", 1, aes);
-    Task xts = echo;
-    xts.service = YOKE_SERVICE_AES_XTS;
-    xts.params = true;
-    xts.xts.unit = 4096;
-    xts.key_bytes = 64;
+    Task xts = xts_task();
+    xts.calls = null.calls;
     series("aes-256-xts 4 KiB", 1, xts);
     Task sleeping = echo;
     sleeping.spin_ns = 0;
@@ -87,6 +117,55 @@ Json express(Bench& bench) {
     return rows;
 }
 
+// One row for each build of the kernels and each call.
+Json stages() {
+    Json rows = Json::array();
+    const std::pair<const char*, const void*> builds[] = {{"nothing", nullptr},
+                                                          {"input", yoke_kernels_input},
+                                                          {"output", yoke_kernels_output},
+                                                          {"fence", yoke_kernels_fence},
+                                                          {"batches", yoke_kernels_batches},
+                                                          {"fence instruction", yoke_kernels_fence_instruction},
+                                                          {"nothing; clocks", yoke_kernels_clocks}};
+    Task null;
+    const std::pair<const char*, Task> calls[] = {{"null", null},
+                                                  {"echo 4 KiB", echo_task()},
+                                                  {"aes-128-ecb 4 KiB", ecb_task()},
+                                                  {"aes-256-xts 4 KiB", xts_task()}};
+    for (const auto& [left_out, code] : builds) {
+        Bench bench;
+        Limits limits;
+        limits.cuda = true;
+        limits.bulk_threads = 2;
+        limits.device_code = code;
+        if (!bench.open(limits)) {
+            rows.push_back({{"left_out", left_out}, {"error", bench.json["error"]}});
+            continue;
+        }
+        for (const auto& [what, call] : calls) {
+            Task task = call;
+            task.calls = scaled(60'000);
+            task.compares = false;
+            Json row = bench.run({task});
+            row["left_out"] = left_out;
+            row["what"] = what;
+            if (code == yoke_kernels_clocks) {
+                const Statistics& mean = bench.shared_->results[0];
+                row["mean_cycles"] = {{"loaded", mean.loaded}, {"stored", mean.stored}, {"fenced", mean.fenced}};
+            }
+            rows.push_back(row);
+        }
+        Task task = echo_task();
+        task.depth = 16;
+        task.calls = scaled(60'000);
+        Json row = bench.run(std::vector<Task>(16, task));
+        row["left_out"] = left_out;
+        row["what"] = "echo 4 KiB, 16 clients, depth 16";
+        rows.push_back(row);
+    }
+    return rows;
+}
+
 Json many(Bench& bench) {
     Json rows = Json::array();
     for (const std::size_t clients :
@@ -102,30 +181,26 @@ Json many(Bench& bench) {
     return rows;
 }
 
+Json bulk_row(Bench& bench, const char* what, Task task) {
+    task.ring = YOKE_RING_BULK;
+    Json row = bench.run({task}, 600U << 20);
+    row["what"] = what;
+    row["call_bytes"] = task.in_bytes;
+    row["depth"] = task.depth;
+    return row;
+}
+
 Json bulk(Bench& bench) {
     Json rows = Json::array();
-    const auto one = [&](const char* what, Task task) {
-        task.ring = YOKE_RING_BULK;
-        Json row = bench.run({task}, 600U << 20);
-        row["what"] = what;
-        row["call_bytes"] = task.in_bytes;
-        row["depth"] = task.depth;
-        rows.push_back(row);
-    };
     for (const auto& [bytes, depth] : {std::pair{4U << 20, 16U}, std::pair{16U << 20, 8U}, std::pair{64U << 20, 2U}}) {
-        Task task;
-        task.in_bytes = task.out_bytes = bytes;
-        task.depth = depth;
-        task.calls = std::max<std::uint64_t>(scaled(16e9 / bytes), 2 * depth);
-        one("echo", task);
-        task.service = YOKE_SERVICE_AES_ECB;
-        task.key_bytes = 16;
-        one("aes-128-ecb", task);
-        task.service = YOKE_SERVICE_AES_XTS;
-        task.params = true;
-        task.xts.unit = 4096;
-        task.key_bytes = 64;
-        one("aes-256-xts", task);
+        for (const auto& [what, call] : {std::pair{"echo", echo_task()}, std::pair{"aes-128-ecb", ecb_task()},
+                                         std::pair{"aes-256-xts", xts_task()}}) {
+            Task task = call;
+            task.in_bytes = task.out_bytes = bytes;
+            task.depth = depth;
+            task.calls = std::max<std::uint64_t>(scaled(16e9 / bytes), 2 * depth);
+            rows.push_back(bulk_row(bench, what, task));
+        }
     }
     for (const auto& [bytes, depth] :
          {std::pair{16U << 20, 16U}, std::pair{256U << 20, 1U}, std::pair{128U << 20, 2U}}) {
@@ -137,46 +212,91 @@ Json bulk(Bench& bench) {
         task.out_bytes = bytes / 128;
         task.depth = depth;
         task.calls = std::max<std::uint64_t>(scaled(24e9 / bytes), 2 * depth);
-        one("sha256 of 4 KiB pages", task);
+        rows.push_back(bulk_row(bench, "sha256 of 4 KiB pages", task));
     }
     return rows;
 }
 
-// The link's limit, by the driver alone, on pinned memory.
+// The lane's own choices against others: how copies are put into streams, and how long a piece is at least.
+Json bulk_choices() {
+    Json rows = Json::array();
+    for (const bool apart : {true, false}) {
+        for (const std::uint32_t piece : {2U << 20, 4U << 20, 8U << 20}) {
+            Bench bench;
+            Limits limits;
+            limits.cuda = true;
+            limits.bulk_threads = 2;
+            limits.device_copies_apart = apart;
+            limits.device_piece_bytes = piece;
+            if (!bench.open(limits)) {
+                continue;
+            }
+            for (const auto& [bytes, depth] : {std::pair{4U << 20, 16U}, std::pair{64U << 20, 2U}}) {
+                Task task = ecb_task();
+                task.in_bytes = task.out_bytes = bytes;
+                task.depth = depth;
+                task.calls = std::max<std::uint64_t>(scaled(16e9 / bytes), 2 * depth);
+                Json row = bulk_row(bench, "aes-128-ecb", task);
+                row["copies_apart"] = apart;
+                row["piece_bytes"] = piece;
+                rows.push_back(row);
+            }
+        }
+    }
+    return rows;
+}
+
+// The link's limit, by the driver alone: on memory that the driver pinned, and on pages as an arena has them.
 Json copies() {
     auto context = device::cuda::primary_context();
     const device::cuda::Driver& api = *(*context)->driver;
     (*context)->make_current();
     constexpr std::size_t bytes = 64U << 20;
     constexpr int rounds = 40;
-    void* host[2] = {};
+    void* pinned[2] = {};
     CUdeviceptr memory[2] = {};
     CUstream stream[2] = {};
     for (int i = 0; i < 2; ++i) {
-        api.cuMemHostAlloc(&host[i], bytes, 0);
+        api.cuMemHostAlloc(&pinned[i], bytes, 0);
         api.cuMemAlloc(&memory[i], bytes);
         api.cuStreamCreate(&stream[i], CU_STREAM_NON_BLOCKING);
     }
-    const auto rate = [&](bool in, bool out) {
+    auto fd = create_sealed_memfd("copies", 2 * bytes);
+    auto arena = Mapping::map(*fd, 2 * bytes, true);
+    std::memset(arena->data(), 1, 2 * bytes);
+    api.cuMemHostRegister(arena->data(), 2 * bytes, CU_MEMHOSTREGISTER_DEVICEMAP);
+    const auto rate = [&](std::array<void*, 2> host, bool in, bool out, std::size_t piece) {
         const std::uint64_t begin = now_ns();
         for (int r = 0; r < rounds; ++r) {
-            if (in) {
-                api.cuMemcpyHtoDAsync(memory[0], host[0], bytes, stream[0]);
-            }
-            if (out) {
-                api.cuMemcpyDtoHAsync(host[1], memory[1], bytes, stream[1]);
+            for (std::size_t at = 0; at < bytes; at += piece) {
+                if (in) {
+                    api.cuMemcpyHtoDAsync(memory[0] + at, static_cast<char*>(host[0]) + at, piece, stream[0]);
+                }
+                if (out) {
+                    api.cuMemcpyDtoHAsync(static_cast<char*>(host[1]) + at, memory[1] + at, piece, stream[1]);
+                }
             }
         }
         api.cuStreamSynchronize(stream[0]);
         api.cuStreamSynchronize(stream[1]);
         return static_cast<double>(bytes) * rounds / static_cast<double>(now_ns() - begin);
     };
-    rate(true, true);
-    Json json{{"in_gb_per_s", rate(true, false)},
-              {"out_gb_per_s", rate(false, true)},
-              {"both_gb_per_s_each", rate(true, true)}};
+    Json json;
+    const std::array<void*, 2> of_driver{pinned[0], pinned[1]};
+    const std::array<void*, 2> of_arena{arena->data(), arena->data() + bytes};
+    rate(of_driver, true, true, bytes);
+    json = {{"in_gb_per_s", rate(of_driver, true, false, bytes)},
+            {"out_gb_per_s", rate(of_driver, false, true, bytes)},
+            {"both_gb_per_s_each", rate(of_driver, true, true, bytes)}};
+    rate(of_arena, true, true, bytes);
+    json["arena"] = {{"in_gb_per_s", rate(of_arena, true, false, bytes)},
+                     {"out_gb_per_s", rate(of_arena, false, true, bytes)},
+                     {"both_gb_per_s_each", rate(of_arena, true, true, bytes)},
+                     {"both_in_pieces_of_8_mib_gb_per_s_each", rate(of_arena, true, true, 8U << 20)},
+                     {"both_in_pieces_of_2_mib_gb_per_s_each", rate(of_arena, true, true, 2U << 20)}};
+    api.cuMemHostUnregister(arena->data());
     for (int i = 0; i < 2; ++i) {
-        api.cuMemFreeHost(host[i]);
+        api.cuMemFreeHost(pinned[i]);
         api.cuMemFree(memory[i]);
         api.cuStreamDestroy(stream[i]);
     }
@@ -196,13 +316,15 @@ int run() {
     if (!on_host) {
         bench.json["copies_before"] = copies();
     }
-    const auto section = [&](const char* name, Json (*measure)(Bench&)) {
-        std::fprintf(stderr, "nsk_bench: %s\n", name);
-        bench.json[name] = measure(bench);
+    const auto section = [&](const char* name, const auto& measure) {
+        if (parts.find(name) != std::string::npos) {
+            std::fprintf(stderr, "nsk_bench: %s\n", name);
+            bench.json[name] = measure();
+        }
     };
-    section("express", express);
-    section("many_clients", many);
-    section("bulk", bulk);
+    section("express", [&] { return express(bench); });
+    section("many_clients", [&] { return many(bench); });
+    section("bulk", [&] { return bulk(bench); });
     ::sleep(2);
     const double cpu = cpu_seconds();
     ::sleep(2);
@@ -213,6 +335,11 @@ int run() {
     bench.json["attachments"] = report.attachments;
     if (!on_host) {
         bench.json["copies_after"] = copies();
+    }
+    bench.executive_.reset();
+    if (!on_host) {
+        section("stages", stages);
+        section("choices", bulk_choices);
     }
     std::printf("%s\n", bench.json.dump(2).c_str());
     return 0;
@@ -227,8 +354,10 @@ int main(int argc, char** argv) {
             yoke::executive::scale = std::atof(argv[++i]);
         } else if (std::strcmp(argv[i], "--host") == 0) {
             yoke::executive::on_host = true;
+        } else if (std::strcmp(argv[i], "--parts") == 0 && i + 1 < argc) {
+            yoke::executive::parts = argv[++i];
         } else {
-            std::fprintf(stderr, "usage: nsk_bench [--scale F] [--host]\n");
+            std::fprintf(stderr, "usage: nsk_bench [--scale F] [--host] [--parts LIST]\n");
             return 2;
         }
     }

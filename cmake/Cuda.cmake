@@ -27,7 +27,8 @@ if(YOKE_CUDA_ENABLED)
   target_compile_definitions(yoke_cuda_headers INTERFACE YOKE_WITH_CUDA=1)
 endif()
 
-# yoke_device_code(TARGET SOURCE SYMBOL): compiles SOURCE (.cu) into a fat binary that TARGET holds; C++ declares it as
+# yoke_device_code(TARGET SOURCE SYMBOL [OPTION...]): compiles SOURCE (.cu) into a fat binary that TARGET holds; C++
+# declares it as
 #   extern "C" const unsigned char SYMBOL[];
 function(yoke_device_code target source symbol)
   get_filename_component(source ${source} ABSOLUTE)
@@ -35,7 +36,7 @@ function(yoke_device_code target source symbol)
   add_custom_command(OUTPUT ${fatbin}
     COMMAND ${YOKE_NVCC} -fatbin -std=c++20 -O3 -lineinfo -Xptxas=-warn-spills -I${CMAKE_SOURCE_DIR}/include
       -I${CMAKE_SOURCE_DIR}/src -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90
-      -MD -MF ${fatbin}.d -o ${fatbin} ${source}
+      ${ARGN} -MD -MF ${fatbin}.d -o ${fatbin} ${source}
     DEPENDS ${source} DEPFILE ${fatbin}.d VERBATIM COMMENT "Building device code ${symbol}")
   set(holder ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.cpp)
   file(CONFIGURE OUTPUT ${holder} @ONLY CONTENT [[

@@ -22,6 +22,10 @@ constexpr const char* source =
     "    size_t i = get_global_id(0); int x = in[i];\n"
     "    for (int k = 0; k < 40000; ++k) x = x * 1664525 + n;\n"
     "    out[i] = in[i] + n + (x == 12345 ? 1 : 0) - (x == 12345 ? 1 : 0); }\n"
+    "kernel void burn(global const int *in, global int *out) {\n"
+    "    int x = in[0];\n"
+    "    for (int k = 0; k < in[1]; ++k) for (int i = 0; i < 1000; ++i) x = x * 1664525 + k;\n"
+    "    out[get_global_id(0) % 64] = x; }\n"
     "kernel void stray(global const int *in, global int *out, int n) {\n"
     "    size_t i = get_global_id(0); out[(size_t)in[i] * (size_t)1000000000] = n; }\n";
 
@@ -65,6 +69,52 @@ class Chain {
     Buffer to_;
     std::uint32_t in_ = 0;
     std::uint32_t out_ = 0;
+};
+
+// A kernel that fills every multiprocessor of the device for a time.
+class Burner {
+   public:
+    explicit Burner(Session& session)
+        : graph_(session, "/burner"), from_(session.alloc(words_bytes)), to_(session.alloc(words_bytes)) {
+        yoke_kernel kernel{};
+        kernel.source = source;
+        kernel.function = "burn";
+        kernel.geometry[0] = 132U * 2048U;  // what is resident at a time on the largest device this was run on
+        kernel.local[0] = 256;
+        graph_.port("p:in", YOKE_IN, Form("i32", {words_bytes / 4}));
+        graph_.port("p:out", YOKE_OUT, Form("i32", {words_bytes / 4}));
+        graph_.ptask("p", kernel, {"in", "out"});
+        in_ = graph_.channel("in", "", "p:in", 4);
+        out_ = graph_.channel("out", "p:out", "", 4);
+        graph_.run();
+        // How much takes a second?
+        begin(1000);
+        end();
+        const auto start = std::chrono::steady_clock::now();
+        begin(trial);
+        end();
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+        per_second_ = static_cast<std::int32_t>(trial / took.count());
+    }
+    [[nodiscard]] std::int32_t rounds_of(std::chrono::duration<double> time) const {
+        return static_cast<std::int32_t>(per_second_ * time.count());
+    }
+    void begin(std::int32_t rounds) {
+        const std::int32_t values[2] = {1, rounds};
+        std::memcpy(from_.data(), values, sizeof(values));
+        graph_.push(in_, from_.bytes(), 0, 30s);
+    }
+    void end() { EXPECT_TRUE(graph_.pull(out_, to_.bytes(), 30s).has_value()); }
+
+   private:
+    static constexpr std::size_t words_bytes = 256;
+    static constexpr std::int32_t trial = 20'000;
+    Graph graph_;
+    Buffer from_;
+    Buffer to_;
+    std::uint32_t in_ = 0;
+    std::uint32_t out_ = 0;
+    double per_second_ = 0;
 };
 
 class GpuProgram : public ClientTest {
@@ -219,6 +269,59 @@ TEST_F(GpuProgram, AStrayKernelEndsItsWorkerOnly) {
     chain.push(values);
     EXPECT_TRUE(chain.pull(values));
     EXPECT_EQ(values[words - 1], 42);
+}
+
+// A bulk call whose kernel waits for one that fills the device. Its deadline passes meanwhile, and its output comes two
+// seconds later: into memory that is still quarantined, and nowhere else.
+TEST_F(GpuProgram, AWriteTwoSecondsLateReachesOnlyQuarantinedMemory) {
+    constexpr std::size_t bytes = 4U << 20U;
+    Session session(options_for(instance_, 64U << 20U));
+    Burner burner(session);
+    ASSERT_TRUE(reaches_kernel(session));
+    Buffer in = session.alloc(bytes);
+    std::memset(in.data(), 0x11, bytes);
+    Buffer warm = session.alloc(bytes);
+    ASSERT_EQ(session.call(Call(YOKE_SERVICE_ECHO, in, warm).place(YOKE_PLACE_WORKER)).where, YOKE_WHERE_CUDA);
+    void* memory = nullptr;
+    ASSERT_EQ(yoke_alloc(session.get(), bytes, &memory), 0);
+    std::memset(memory, 0xee, bytes);
+    const std::span<std::byte> late(static_cast<std::byte*>(memory), bytes);
+
+    burner.begin(burner.rounds_of(3500ms));
+    std::this_thread::sleep_for(100ms);
+    const auto begun = std::chrono::steady_clock::now();
+    const Call call = Call(YOKE_SERVICE_ECHO, in, late).place(YOKE_PLACE_WORKER).timeout(50ms);
+    const yoke_call raw = call.raw();
+    yoke_result result{};
+    ASSERT_EQ(yoke_call_sync(session.get(), &raw, &result), -ETIME);
+    ASSERT_EQ(yoke_free(session.get(), memory), 0);
+    ASSERT_GE(session.info().quarantined, bytes);
+
+    std::vector<Buffer> others;  // all that can be had is in use now
+    for (std::size_t size = bytes; size >= 4096; size /= 2) {
+        void* room = nullptr;
+        while (yoke_alloc(session.get(), size, &room) == 0) {
+            yoke_free(session.get(), room);
+            others.push_back(session.alloc(size));
+            std::memset(others.back().data(), 0x77, size);
+            const auto* const at = others.back().data();
+            ASSERT_TRUE(at + size <= late.data() || at >= late.data() + bytes) << "quarantined memory was given out";
+        }
+    }
+    const auto all_are = [](std::span<const std::byte> span, int value) {
+        return std::all_of(span.begin(), span.end(), [value](std::byte b) { return b == std::byte(value); });
+    };
+    EXPECT_TRUE(all_are(late, 0xee)) << "the output came before its time";
+    EXPECT_TRUE(eventually([&] { return session.info().quarantined == 0; }));
+    const std::chrono::duration<double> delay = std::chrono::steady_clock::now() - begun;
+    EXPECT_GT(delay.count(), 2.0) << "the write did not come late enough to say anything";
+    EXPECT_TRUE(all_are(late, 0x11)) << "the late write never came";
+    for (const Buffer& other : others) {
+        EXPECT_TRUE(all_are(other.bytes(), 0x77)) << "the late write changed memory that was in use";
+    }
+    EXPECT_TRUE(all_are(in.bytes(), 0x11));
+    burner.end();
+    RecordProperty("late_by_ms", static_cast<int>(delay.count() * 1000));
 }
 
 }  // namespace

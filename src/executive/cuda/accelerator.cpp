@@ -129,7 +129,7 @@ class CudaAccelerator final : public Accelerator {
     }
 
     Status open_parts() {
-        auto device = Device::open();
+        auto device = Device::open(limits_);
         if (!device) {
             return tl::unexpected(device.error());
         }

@@ -9,7 +9,7 @@
 
 namespace yoke::executive::cuda {
 
-Result<std::unique_ptr<Device>> Device::open() {
+Result<std::unique_ptr<Device>> Device::open(const Limits& limits) {
     auto context = driver::primary_context();
     if (!context) {
         return tl::unexpected(context.error());
@@ -26,7 +26,8 @@ Result<std::unique_ptr<Device>> Device::open() {
                                 "the device does not tell its clock")
                 : done;
     device->cycles_per_us = static_cast<std::uint32_t>(std::max(1000, kilohertz) / 1000);
-    done = done ? device->load_kernels() : done;
+    done =
+        done ? device->load_kernels(limits.device_code != nullptr ? limits.device_code : yoke_executive_kernels) : done;
     if (!done) {
         return tl::unexpected(done.error());
     }
@@ -45,11 +46,10 @@ Result<std::unique_ptr<Device>> Device::open() {
     return device;
 }
 
-Status Device::load_kernels() {
+Status Device::load_kernels(const void* code) {
     CUlibrary library = nullptr;
-    Status done = driver::check(
-        api().cuLibraryLoadData(&library, yoke_executive_kernels, nullptr, nullptr, 0, nullptr, nullptr, 0),
-        "the executive's kernels cannot be loaded");
+    Status done = driver::check(api().cuLibraryLoadData(&library, code, nullptr, nullptr, 0, nullptr, nullptr, 0),
+                                "the executive's kernels cannot be loaded");
     const std::pair<const char*, CUfunction*> wanted[] = {{"nsk", &nsk},
                                                           {"bulk", &bulk},
                                                           {"bulk_begin", &bulk_begin},

@@ -31,7 +31,7 @@ struct Pinned {
 
 class Device {
    public:
-    static Result<std::unique_ptr<Device>> open();
+    static Result<std::unique_ptr<Device>> open(const Limits& limits);
     Device(const Device&) = delete;
     Device& operator=(const Device&) = delete;
     ~Device() = default;  // the context goes with the process
@@ -88,7 +88,7 @@ class Device {
 
    private:
     Device() = default;
-    Status load_kernels();
+    Status load_kernels(const void* code);
     void wipe_key(std::uint32_t place);
 
     const driver::Context* context_ = nullptr;

@@ -1,4 +1,5 @@
-// Tagged lines on the device: a quarter is one 16-byte access, four lanes hold a line.
+// What the resident kernel needs of the machine itself, most of all tagged lines: a quarter is one 16-byte access, four
+// lanes hold a line.
 //
 // uapi/yoke_ring.h reads a line by eight loads in a row, 11 us a call over PCIe; here the four quarters are on their
 // way at once, and a single 16-byte access is never torn (docs/measurements/express.md).
@@ -43,10 +44,27 @@ __device__ __forceinline__ Quarter load_relaxed(const void* from) {
     return q;
 }
 
+__device__ __forceinline__ std::uint64_t load_relaxed64(const void* from) {
+    std::uint64_t value;
+    asm volatile("ld.relaxed.sys.global.u64 %0, [%1];" : "=l"(value) : "l"(from) : "memory");
+    return value;
+}
+
 __device__ __forceinline__ void store_relaxed(yoke_quarter* to, const Quarter& q) {
     asm volatile("{ .reg .b128 v; mov.b128 v, {%1, %2}; st.relaxed.sys.global.b128 [%0], v; }" ::"l"(to), "l"(q.low),
                  "l"(q.high)
                  : "memory");
+}
+
+__device__ __forceinline__ void store_release(yoke_quarter* to, const Quarter& q) {
+    asm volatile("{ .reg .b128 v; mov.b128 v, {%1, %2}; st.release.sys.global.b128 [%0], v; }" ::"l"(to), "l"(q.low),
+                 "l"(q.high)
+                 : "memory");
+}
+
+// Two numbers by one access; `to` is aligned to 16 bytes.
+__device__ __forceinline__ void store_relaxed_pair(void* to, std::uint64_t first, std::uint64_t second) {
+    store_relaxed(static_cast<yoke_quarter*>(to), {first, second});
 }
 
 __device__ __forceinline__ void store_relaxed32(std::uint32_t* to, std::uint32_t value) {
@@ -66,6 +84,11 @@ __device__ __forceinline__ void fence_system() {
 }
 __device__ __forceinline__ void fence_full() {
     asm volatile("fence.sc.sys;" ::: "memory");
+}
+
+// One of the block's barriers, for that many of its threads.
+__device__ __forceinline__ void barrier(unsigned id, unsigned threads) {
+    asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 // Counts cycles: cheap to read, where the clock that counts time takes longer than a null call's own work.

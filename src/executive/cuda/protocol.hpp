@@ -66,13 +66,14 @@ struct Ring {
 
 enum class Why : std::uint32_t { none = 0, idle = 1, entry = 2, asked = 3 };
 
-// Pinned host memory, one for each ring of each team. `released` is written last.
+// Pinned host memory, one for each ring of each team. Counts lag behind the calls by a few polls, and are exact when
+// the ring is released; `released` is written last.
 struct alignas(64) Report {
-    std::uint64_t head;
     std::uint64_t calls;
     std::uint64_t bytes_in;
     std::uint64_t bytes_out;
-    std::uint64_t busy_ns;
+    std::uint64_t busy_cycles;
+    std::uint64_t head;
     std::uint32_t why;
     std::uint32_t released;  // = Ring::attachment: the ring is the worker's again
 };
@@ -95,8 +96,8 @@ struct Launch {
     TeamReport* progress;  // [teams], host
     std::uint32_t number;
     std::uint32_t first_sequence;
-    std::uint64_t idle_cycles;  // without an entry before a ring is given back
-    std::uint32_t cycles_per_us;
+    std::uint64_t idle_cycles;   // without an entry before a ring is given back
+    std::uint32_t ns_per_cycle;  // times 2^16
     std::uint32_t reserved;
     std::int64_t monotonic_ahead_ns;  // CLOCK_MONOTONIC minus the device's clock
 };

@@ -125,7 +125,7 @@ void Resident::launch(std::uint64_t now) {
                   number_,
                   0,
                   limits_.device_idle_ns * device_.cycles_per_us / 1000,
-                  device_.cycles_per_us,
+                  (1000U << 16) / device_.cycles_per_us,
                   0,
                   monotonic_ahead_ns_};
     void* arguments[] = {&launch};

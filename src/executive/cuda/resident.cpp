@@ -192,7 +192,7 @@ void Resident::book(Session& session) {
     now.calls = read(report.calls);
     now.bytes_in = read(report.bytes_in);
     now.bytes_out = read(report.bytes_out);
-    now.busy_ns = read(report.busy_ns);
+    now.busy_cycles = read(report.busy_cycles);
     if (now.calls == side.seen.calls) {
         return;
     }
@@ -202,7 +202,8 @@ void Resident::book(Session& session) {
     c.completed.fetch_add(calls, std::memory_order_relaxed);
     c.bytes_in.fetch_add(now.bytes_in - side.seen.bytes_in, std::memory_order_relaxed);
     c.bytes_out.fetch_add(now.bytes_out - side.seen.bytes_out, std::memory_order_relaxed);
-    c.busy_ns.fetch_add(now.busy_ns - side.seen.busy_ns, std::memory_order_relaxed);
+    c.busy_ns.fetch_add((now.busy_cycles - side.seen.busy_cycles) * 1000 / device_.cycles_per_us,
+                        std::memory_order_relaxed);
     calls_ += calls;
     side.seen = now;
 }

@@ -4,10 +4,10 @@
 // came at once, are laid out in shared memory and run by all four warps: one call is divided among them, several are
 // dealt out whole. The other warps wait at a barrier, which costs nothing.
 //
-// Rules of code that never ends: each entry is read by acquiring loads, nothing read from memory that others write is
-// kept beyond its call, and no vote or shuffle stands behind a condition that lanes could see differently.
+// What is shared has names here instead of being passed by reference, so that every access is one of shared memory.
 #pragma once
 
+#include "executive/cuda/left_out.cuh"
 #include "executive/cuda/line.cuh"
 #include "executive/cuda/tables.cuh"
 
@@ -17,57 +17,83 @@ using service::device::Block;
 using service::device::Element;
 using service::device::Share;
 
-struct Job {
+struct alignas(16) Job {
     Call call;
     std::uint32_t ring;
     std::uint32_t slot;
     std::uint32_t tag;
     std::uint32_t out_length;
     std::uint32_t key_place;
-    std::uint64_t begin;  // cycles
+    std::uint64_t key;    // KeyName of the session's key, as one number; 0: none
+    std::uint32_t begin;  // cycles, as those below
+    std::uint32_t loaded;
+    std::uint32_t stored;
+    std::uint32_t fenced;
 };
 
 struct Totals {
     std::uint64_t calls;
     std::uint64_t bytes_in;
     std::uint64_t bytes_out;
-    std::uint64_t busy_ns;
+    std::uint64_t busy_cycles;
 };
 
-// In shared memory.
 struct TeamState {
     Ring ring[rings_per_team];
     Totals totals[rings_per_team];
     std::uint64_t last_work[rings_per_team];  // cycles
+    std::uint64_t last_name[rings_per_team];  // the KeyName found last, kept until a `sync`
     Job jobs[rings_per_team];
     std::uint32_t job_count;
+    std::uint32_t divided;  // the only job is run by all warps together
     std::uint32_t leaving;
-    std::uint32_t cycles_per_us;
+    std::uint32_t ns_per_cycle;
 };
 
-// Keys are read from shared memory in the inner loops.
-__device__ __forceinline__ void stage_key(Key& to, const Key* from, unsigned lane) {
-    const auto* source = reinterpret_cast<const Block*>(from);
-    auto* target = reinterpret_cast<Block*>(&to);
-    constexpr unsigned parts = sizeof(Key) / sizeof(Block);
-    constexpr unsigned turns = (parts + 31) / 32;
-    Block v[turns] = {};
-#pragma unroll
-    for (unsigned t = 0; t < turns; ++t) {
-        service::device::load_if(v[t], reinterpret_cast<const std::uint8_t*>(source + lane + 32 * t),
-                                 lane + 32 * t < parts);
-    }
-#pragma unroll
-    for (unsigned t = 0; t < turns; ++t) {
-        if (lane + 32 * t < parts) {
-            target[lane + 32 * t] = v[t];
-        }
+constexpr unsigned warps_per_block = teams_per_block * warps_per_team;
+
+__shared__ TeamState states[teams_per_block];
+__shared__ Key staged[warps_per_block];  // each warp's copy of what it needs of a key
+
+__device__ __forceinline__ std::uint32_t short_cycles() {
+    return static_cast<std::uint32_t>(cycles());
+}
+
+// What run_*() of a call reads of a key, on its way from device memory; stage_key() is called by all lanes.
+struct KeyParts {
+    Block schedule;
+    Block power;
+};
+
+// The schedule of the call's direction in lanes 0 to 14, the tweak's in 15 to 29, the head in 30.
+__device__ __forceinline__ unsigned key_part(const Call& call, unsigned lane) {
+    const bool backwards =
+        decrypts(call) && call.service != YOKE_SERVICE_AES_CTR && call.service != YOKE_SERVICE_AES_GCM;
+    return lane < 15 ? 1 + lane + (backwards ? 15 : 0) : lane < 30 ? 16 + lane : 0;
+}
+
+__device__ __forceinline__ KeyParts load_key(const Key* from, const Call& call, unsigned lane) {
+    static_assert(offsetof(Key, encrypt) == 16 && offsetof(Key, decrypt) == 16 * 16 && offsetof(Key, tweak) == 31 * 16);
+    const auto* parts = reinterpret_cast<const std::uint8_t*>(from);
+    KeyParts loaded{};
+    service::device::load_if(loaded.schedule, parts + 16 * key_part(call, lane), true);
+    service::device::load_if(loaded.power, parts + offsetof(Key, power) + 16 * lane,
+                             call.service == YOKE_SERVICE_AES_GCM);
+    return loaded;
+}
+
+__device__ __forceinline__ void stage_key(Key& to, const KeyParts& loaded, const Call& call, unsigned lane) {
+    static_assert(service::device::hash_powers == 32);
+    __syncwarp();  // nobody reads the last one any more
+    reinterpret_cast<Block*>(&to)[key_part(call, lane)] = loaded.schedule;
+    if (call.service == YOKE_SERVICE_AES_GCM) {
+        to.power[lane] = loaded.power;
     }
     __syncwarp();
 }
 
-__device__ __forceinline__ void team_barrier(unsigned id) {
-    asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(warps_per_team * 32) : "memory");
+__device__ __forceinline__ void team_barrier(unsigned team) {
+    barrier(1 + team, warps_per_team * 32);
 }
 
 __device__ __forceinline__ Element sum_over_warp(Element e) {
@@ -78,93 +104,135 @@ __device__ __forceinline__ Element sum_over_warp(Element e) {
     return e;
 }
 
-__device__ __forceinline__ std::uint32_t run_ns(const TeamState& team, const Job& job) {
-    return static_cast<std::uint32_t>(cycles() - job.begin) * 1000U / team.cycles_per_us;
+// Behind all output of calls, in front of their completions.
+__device__ __forceinline__ void publish_output(std::uint32_t out_length) {
+    if (fences_output && !releases_by_store && out_length != 0) {
+        fence_system();
+    }
+    __syncwarp();
 }
 
-__device__ __forceinline__ void write_completion(const Ring& ring, const Job& job, int status,
-                                                 std::uint32_t nanoseconds, unsigned lane) {
+__device__ __forceinline__ void write_completion(yoke_line* completion, const TeamState& team, const Job& job,
+                                                 int status, unsigned lane) {
+    const std::uint32_t taken = short_cycles() - job.begin;
+    const auto nanoseconds = static_cast<std::uint32_t>(static_cast<std::uint64_t>(taken) * team.ns_per_cycle >> 16);
     if (lane < 4) {
-        const std::uint32_t first = lane == 0 ? static_cast<std::uint32_t>(status) : lane == 2 ? nanoseconds : 0;
-        const std::uint32_t second = lane == 0 ? YOKE_WHERE_NSK | YOKE_WHY_ONLY << 8 : 0;
-        const std::uint32_t third = lane == 0 && status == 0 ? job.out_length : 0;
-        store_relaxed(&ring.completion[job.slot].quarter[lane], {first | static_cast<std::uint64_t>(second) << 32,
-                                                                 third | static_cast<std::uint64_t>(job.tag) << 32});
+        std::uint32_t first = lane == 0 ? static_cast<std::uint32_t>(status) : lane == 2 ? nanoseconds : 0;
+        std::uint32_t second = lane == 0 ? YOKE_WHERE_NSK | YOKE_WHY_ONLY << 8 : 0;
+        std::uint32_t third = lane == 0 && status == 0 ? job.out_length : 0;
+        if (tells_clocks && lane == 3) {
+            first = job.loaded - job.begin;
+            second = job.stored - job.begin;
+            third = job.fenced - job.begin;
+        }
+        const Quarter q{first | static_cast<std::uint64_t>(second) << 32, third | static_cast<std::uint64_t>(job.tag)
+                                                                                      << 32};
+        if (releases_by_store && job.out_length != 0) {
+            store_release(&completion[job.slot].quarter[lane], q);
+        } else {
+            store_relaxed(&completion[job.slot].quarter[lane], q);
+        }
     }
 }
 
-// One warp's part of a job: `parts` warps run it together. GCM is always one warp's. Returns the status.
-__device__ __noinline__ int run_part(const SharedTables& tables, const Job& job, Key& staged, const Key* keys,
-                                     unsigned part, unsigned parts, unsigned lane) {
+// A blockwise call by `threads` threads, whole warps: the loads of two blocks each and of the key are on their way
+// together, and what needs no input is computed meanwhile.
+__device__ __forceinline__ void run_blockwise(const Call& call, const Key* key, Key& place, unsigned thread,
+                                              unsigned threads) {
+    const unsigned lane = thread % 32;
+    const std::uint32_t count = call.in_length / 16;
+    const KeyParts parts = load_key(key, call, lane);
+    for (std::uint32_t base = 0; base < count; base += 2 * threads) {
+        const std::uint32_t at[2] = {base + thread, base + thread + threads};
+        Block v[2] = {};
+#pragma unroll
+        for (unsigned k = 0; k < 2; ++k) {
+            service::device::load_if(v[k], call.in + std::uint64_t{16} * at[k], reads_input && at[k] < count);
+        }
+        if (base == 0) {
+            stage_key(place, parts, call, lane);
+        }
+        transform(SharedTables{lane}, place, call, at, v);
+#pragma unroll
+        for (unsigned k = 0; k < 2; ++k) {
+            if (writes_output && at[k] < count) {
+                *reinterpret_cast<Block*>(call.out + std::uint64_t{16} * at[k]) = v[k];
+            }
+        }
+    }
+}
+
+// One warp's part of job `j`: `parts` warps run it together. GCM is always one warp's. Returns the status; the output
+// is not published.
+__device__ __noinline__ int run_part(unsigned team, unsigned j, const Key* keys, unsigned part, unsigned parts) {
+    const unsigned lane = threadIdx.x % 32;
+    const Job& job = states[team].jobs[j];
     const Call call = job.call;
+    const Key* const key = &keys[job.key_place];
+    Key& place = staged[threadIdx.x / 32];
+    if (is_blockwise(call)) {
+        run_blockwise(call, key, place, part * 32 + lane, parts * 32);
+        return 0;
+    }
     if (takes_key(call.service)) {
-        stage_key(staged, &keys[job.key_place], lane);
+        stage_key(place, load_key(key, call, lane), call, lane);
     }
     const bool gcm = call.service == YOKE_SERVICE_AES_GCM;
     Block start{};
     if (gcm) {
-        start = service::device::gcm_start(staged, call);
+        start = service::device::gcm_start(place, call);
     }
     const Share share{0, service::device::grains_of(call), part * 32 + lane, parts * 32};
-    Element hash = service::device::run_share(tables, staged, call, share, start);
-    int status = 0;
-    if (gcm) {
-        hash = sum_over_warp(hash ^ service::device::hash_aad(staged, call, lane, 32));
-        const Block tag = service::device::gcm_tag(tables, staged, start, hash);
-        int right = 1;
-        if (lane == 0) {
-            right = service::device::gcm_finish(call, tag) ? 1 : 0;
-        }
-        if (__shfl_sync(full_warp, right, 0) == 0) {
-            for (std::uint32_t i = lane; i < job.out_length; i += 32) {
-                call.out[i] = 0;
-            }
-            status = -YOKE_EBADMSG;
-        }
+    Element hash = service::device::run_share(SharedTables{lane}, place, call, share, start);
+    if (!gcm) {
+        return 0;
     }
-    if (job.out_length != 0) {
-        fence_system();
-    }
-    __syncwarp();
-    return status;
-}
-
-// What the leader does behind a completed job.
-__device__ __forceinline__ void account(TeamState& team, Report* reports, const Job& job, std::uint64_t now,
-                                        unsigned lane) {
+    hash = sum_over_warp(hash ^ service::device::hash_aad(place, call, lane, 32));
+    const Block tag = service::device::gcm_tag(SharedTables{lane}, place, start, hash);
+    int right = 1;
     if (lane == 0) {
-        Totals& totals = team.totals[job.ring];
-        totals.calls += 1;
-        totals.bytes_in += job.call.in_length;
-        totals.bytes_out += job.out_length;
-        totals.busy_ns += (now - job.begin) * 1000 / team.cycles_per_us;
-        Report& report = reports[job.ring];
-        store_relaxed64(&report.calls, totals.calls);
-        store_relaxed64(&report.bytes_in, totals.bytes_in);
-        store_relaxed64(&report.bytes_out, totals.bytes_out);
-        store_relaxed64(&report.busy_ns, totals.busy_ns);
-        team.last_work[job.ring] = now;
+        right = service::device::gcm_finish(call, tag) ? 1 : 0;
     }
-    __syncwarp();
+    if (__shfl_sync(full_warp, right, 0) != 0) {
+        return 0;
+    }
+    for (std::uint32_t i = lane; i < job.out_length; i += 32) {
+        call.out[i] = 0;
+    }
+    return -YOKE_EBADMSG;
 }
 
-// Warp `warp` of the team does what is laid out.
-__device__ __noinline__ void run_jobs(TeamState& team, const SharedTables& tables, Key& staged, const Key* keys,
-                                      unsigned warp, unsigned barrier, unsigned lane) {
-    if (team.job_count == 1) {
-        run_part(tables, team.jobs[0], staged, keys, warp, warps_per_team, lane);
-        team_barrier(barrier);
+// Warp `warp` of the team does its part of what is laid out: of one call a share, of several every fourth.
+__device__ __noinline__ void run_jobs(unsigned team, unsigned warp, const Key* keys) {
+    TeamState& state = states[team];
+    const unsigned lane = threadIdx.x % 32;
+    if (state.divided != 0) {
+        Job& job = state.jobs[0];
+        run_part(team, 0, keys, warp, warps_per_team);
+        if (tells_clocks && threadIdx.x % (warps_per_team * 32) == 0) {
+            job.stored = short_cycles();
+        }
+        publish_output(job.out_length);
+        team_barrier(team);
         if (warp == 0) {
-            write_completion(team.ring[team.jobs[0].ring], team.jobs[0], 0, run_ns(team, team.jobs[0]), lane);
+            write_completion(state.ring[job.ring].completion, state, job, 0, lane);
         }
         return;
     }
-    for (unsigned j = warp; j < team.job_count; j += warps_per_team) {
-        const Job& job = team.jobs[j];
-        const int status = run_part(tables, job, staged, keys, 0, 1, lane);
-        write_completion(team.ring[job.ring], job, status, run_ns(team, job), lane);
+    static_assert(rings_per_team <= 2 * warps_per_team);
+    const unsigned second = warp + warps_per_team;
+    const int status = warp < state.job_count ? run_part(team, warp, keys, 0, 1) : 0;
+    const int second_status = second < state.job_count ? run_part(team, second, keys, 0, 1) : 0;
+    publish_output(1);
+    if (warp < state.job_count) {
+        const Job& job = state.jobs[warp];
+        write_completion(state.ring[job.ring].completion, state, job, status, lane);
     }
-    team_barrier(barrier);
+    if (second < state.job_count) {
+        const Job& job = state.jobs[second];
+        write_completion(state.ring[job.ring].completion, state, job, second_status, lane);
+    }
+    team_barrier(team);
 }
 
 }  // namespace yoke::executive::cuda

@@ -64,18 +64,6 @@ struct PlainTables {
     std::uint32_t inverse(std::uint32_t x) const { return tables->inverse[x]; }
 };
 
-#if defined(__CUDACC__)
-// Tables in shared memory, interleaved: entry x of lane l at x * 32 + l. The inverse box has one copy of words.
-struct SharedTables {
-    const std::uint32_t* te;
-    const std::uint32_t* td;
-    const std::uint32_t* si;
-    __device__ __forceinline__ std::uint32_t encrypt(std::uint32_t x) const { return te[x * 32]; }
-    __device__ __forceinline__ std::uint32_t decrypt(std::uint32_t x) const { return td[x * 32]; }
-    __device__ __forceinline__ std::uint32_t inverse(std::uint32_t x) const { return si[x]; }
-};
-#endif
-
 template <int blocks, typename Tables>
 YOKE_HD void encrypt(const Tables& t, const Block* schedule, std::uint32_t rounds, Block (&v)[blocks]) {
     Block k = schedule[0];

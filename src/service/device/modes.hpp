@@ -297,6 +297,63 @@ YOKE_HD void run_xts(const Tables& t, const Key& key, const Call& call, const Sh
     }
 }
 
+// Blocks only, in units of blocks and aligned, and no block needs another: transform() does all there is to do.
+YOKE_HD bool is_blockwise(const Call& call) {
+    switch (call.service) {
+        case YOKE_SERVICE_AES_ECB:
+        case YOKE_SERVICE_AES_CTR:
+            return is_plain(call);
+        case YOKE_SERVICE_AES_XTS:
+            return is_plain(call) && call.params[4] % 16 == 0;
+        default:
+            return false;
+    }
+}
+
+// Of a blockwise call, the blocks with numbers at[]: v[] becomes their output. What does not depend on v[] comes first,
+// so that it is done while they are on their way. Numbers behind the last block give nothing that is used.
+template <int blocks, typename Tables>
+YOKE_HD void transform(const Tables& t, const Key& key, const Call& call, const std::uint32_t (&at)[blocks],
+                       Block (&v)[blocks]) {
+    Block mask[blocks] = {};
+    if (call.service == YOKE_SERVICE_AES_CTR) {
+        const Block start{{call.params[0], call.params[1], call.params[2], call.params[3]}};
+        YOKE_UNROLL
+        for (int k = 0; k < blocks; ++k) {
+            mask[k] = counter_plus(start, at[k], false);
+        }
+        encrypt(t, key.encrypt, key.rounds, mask);
+    } else {
+        if (call.service == YOKE_SERVICE_AES_XTS) {
+            const std::uint32_t per_unit = xts_shape(call).per_unit;
+            std::uint32_t unit = 0;
+            Element first{0, 0};
+            YOKE_UNROLL
+            for (int k = 0; k < blocks; ++k) {
+                const std::uint32_t n = at[k] / per_unit;
+                if (k == 0 || n != unit) {
+                    unit = n;
+                    first = element_of(unit_tweak(t, key, call, n));
+                }
+                mask[k] = block_of(times_power(first, at[k] % per_unit));
+            }
+        }
+        YOKE_UNROLL
+        for (int k = 0; k < blocks; ++k) {
+            v[k] = v[k] ^ mask[k];
+        }
+        if (decrypts(call)) {
+            decrypt(t, key.decrypt, key.rounds, v);
+        } else {
+            encrypt(t, key.encrypt, key.rounds, v);
+        }
+    }
+    YOKE_UNROLL
+    for (int k = 0; k < blocks; ++k) {
+        v[k] = v[k] ^ mask[k];
+    }
+}
+
 // GCM beside its encryption: where the counter starts, what is hashed besides the ciphertext, and the tag.
 
 struct GcmShape {

@@ -53,6 +53,46 @@ int run_all(const vectors::Case& test, std::byte* out, std::uint32_t count, std:
     return 0;
 }
 
+// A blockwise call as the resident kernel executes it: two blocks at a time for each of `threads`.
+void run_blockwise(const vectors::Case& test, std::byte* out, std::uint32_t threads) {
+    Call call{};
+    call.service = test.service;
+    call.flags = test.flags;
+    call.in_length = static_cast<std::uint32_t>(test.in.size());
+    std::memcpy(call.params, test.params.data(), sizeof(call.params));
+    const Key key = make_key(test.service, test.key);
+    const std::uint32_t count = call.in_length / 16;
+    for (std::uint32_t base = 0; base < count; base += 2 * threads) {
+        for (std::uint32_t thread = 0; thread < threads; ++thread) {
+            const std::uint32_t at[2] = {base + thread, base + thread + threads};
+            Block v[2] = {};
+            for (unsigned k = 0; k < 2; ++k) {
+                std::memcpy(&v[k], test.in.data() + std::size_t{16} * at[k], at[k] < count ? sizeof(Block) : 0);
+            }
+            transform(PlainTables{&tables}, key, call, at, v);
+            for (unsigned k = 0; k < 2; ++k) {
+                std::memcpy(out + std::size_t{16} * at[k], &v[k], at[k] < count ? sizeof(Block) : 0);
+            }
+        }
+    }
+}
+
+bool is_blockwise_case(const vectors::Case& test) {
+    Call call{};
+    call.service = test.service;
+    call.in_length = static_cast<std::uint32_t>(test.in.size());
+    std::memcpy(call.params, test.params.data(), sizeof(call.params));
+    return test.key_error == 0 && test.status == 0 && is_blockwise(call);
+}
+
+testing::AssertionResult holds_blockwise(const vectors::Case& test, std::uint32_t threads) {
+    Guarded out(test.expected.size(), 0);
+    run_blockwise(test, out.data(), threads);
+    return out.holds(test.expected) && out.guards_are_whole()
+               ? testing::AssertionSuccess()
+               : testing::AssertionFailure() << test.name << " with " << threads << " threads: wrong output";
+}
+
 testing::AssertionResult holds(const vectors::Case& test, std::uint32_t count, std::uint32_t pieces,
                                std::size_t offset) {
     Guarded out(test.expected.size(), offset);
@@ -75,6 +115,36 @@ TEST(DeviceCode, HoldsOfficialVectors) {
         }
     }
     EXPECT_GT(held, 10'000U);
+}
+
+TEST(DeviceCode, BlockwiseHoldsOfficialVectors) {
+    const auto loaded = vectors::load(vectors::default_directory());
+    ASSERT_TRUE(loaded.has_value()) << loaded.error();
+    std::size_t held = 0;
+    for (const vectors::Case& test : loaded->cases) {
+        if (is_blockwise_case(test)) {
+            ASSERT_TRUE(holds_blockwise(test, held % 2 == 0 ? 32 : 128));
+            ++held;
+        }
+    }
+    EXPECT_GT(held, 1'000U);
+}
+
+TEST(DeviceCode, BlockwiseHoldsRandomCalls) {
+    vectors::Random random(vectors::test_seed() + 99);
+    unsigned held = 0;
+    for (const std::uint16_t service : {YOKE_SERVICE_AES_ECB, YOKE_SERVICE_AES_CTR, YOKE_SERVICE_AES_XTS}) {
+        for (unsigned round = 0; round < vectors::test_rounds(200); ++round) {
+            const auto test = vectors::random_case(random, service, 0, 20'000);
+            ASSERT_TRUE(test.has_value()) << test.error();
+            if (is_blockwise_case(*test)) {
+                ASSERT_TRUE(holds_blockwise(*test, 1U << vectors::random_between(random, 0, 7)))
+                    << "round " << round << "; repeat with YOKE_TEST_SEED=" << vectors::test_seed();
+                ++held;
+            }
+        }
+    }
+    EXPECT_GT(held, 50U);
 }
 
 class DeviceDifferential : public testing::TestWithParam<std::uint16_t> {};
