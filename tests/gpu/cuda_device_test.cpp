@@ -5,6 +5,7 @@
 #include <random>
 
 #include "device/cpu/test_device.hpp"
+#include "device/cuda/cuda_device.hpp"
 #include "device/cuda/driver.hpp"
 #include "device/cuda/nvrtc.hpp"
 
@@ -45,6 +46,22 @@ template <int times> __device__ unsigned by(unsigned x) { return x * times; }
 __global__ void scale(const unsigned* in, unsigned* out) {
     unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     out[i] = by<3>(in[i]);
+}
+__global__ void sum(const unsigned* a, const unsigned* b, unsigned* out) {
+    unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    out[i] = a[i] + b[i];
+}
+__device__ unsigned long long clock_ns() {
+    unsigned long long now;
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now));
+    return now;
+}
+__global__ void clocks(unsigned long long* out, unsigned long long ns) {
+    unsigned long long begin = clock_ns();
+    while (clock_ns() - begin < ns) {
+    }
+    out[0] = begin;
+    out[1] = clock_ns();
 }
 __global__ void deep(unsigned* out, unsigned n) {
     volatile unsigned depot[1024];
@@ -99,6 +116,11 @@ class Latch final : public Done {
         return status_;
     }
 
+    [[nodiscard]] bool over() {
+        const std::lock_guard lock(mutex_);
+        return calls_ > 0;
+    }
+
    private:
     std::mutex mutex_;
     std::condition_variable changed_;
@@ -113,6 +135,20 @@ class CudaDeviceTest : public testing::Test {
     void SetUp() override {
         device_ = open_test_device(test_cache());
         ASSERT_NE(device_, nullptr);
+        auto queue = device_->create_queue();
+        ASSERT_TRUE(queue) << queue.error().message;
+        queue_ = std::move(*queue);
+    }
+
+    // The device once more, with other lanes.
+    void use(const cuda::LanePlan& plan) {
+        queue_.reset();
+        auto spawner = start_spawner();
+        ASSERT_TRUE(spawner);
+        cuda::Options options{.spawner = std::move(*spawner), .cache_directory = test_cache(), .lanes = plan};
+        auto device = cuda::open_cuda_device(options);
+        ASSERT_TRUE(device) << device.error().message;
+        device_ = std::move(*device);
         auto queue = device_->create_queue();
         ASSERT_TRUE(queue) << queue.error().message;
         queue_ = std::move(*queue);
@@ -296,8 +332,17 @@ TEST_F(CudaDeviceTest, TellsMistakes) {
 }
 
 // Random commands on few buffers, against what they mean one after the other.
-TEST_F(CudaDeviceTest, RandomCommandsKeepTheirOrder) {
-    constexpr std::size_t buffers = 5;
+class CudaLanesTest : public CudaDeviceTest, public testing::WithParamInterface<cuda::LanePlan> {};
+
+INSTANTIATE_TEST_SUITE_P(Plans, CudaLanesTest,
+                         testing::Values(cuda::LanePlan{.copies = 1, .kernels = 1, .fork = false, .steps = false},
+                                         cuda::LanePlan{.copies = 2, .kernels = 8, .fork = false, .steps = false},
+                                         cuda::LanePlan{.copies = 2, .kernels = 4, .fork = true, .steps = true},
+                                         cuda::LanePlan{.copies = 1, .kernels = 8, .fork = false, .steps = true}));
+
+TEST_P(CudaLanesTest, RandomCommandsKeepTheirOrder) {
+    constexpr std::size_t buffers = 6;
+    use(GetParam());
     auto kernel = compile("cuda", cuda_source, "mix", items, 256);
     ASSERT_TRUE(kernel) << kernel.error().message;
     for (std::uint32_t seed = 1; seed <= 20; ++seed) {
@@ -312,10 +357,10 @@ TEST_F(CudaDeviceTest, RandomCommandsKeepTheirOrder) {
         for (std::size_t i = 0; i < buffers; ++i) {
             memory.push_back(buffer());
         }
-        for (unsigned step = 0; step < 120; ++step) {
+        for (unsigned step = 0; step < 240; ++step) {
             const std::size_t a = pick(buffers);
             const std::size_t b = (a + 1 + pick(buffers - 1)) % buffers;
-            const unsigned kind = static_cast<unsigned>(pick(4));
+            const unsigned kind = pick(3) > 0 ? 1 : static_cast<unsigned>(pick(4));  // mostly kernels
             if (kind == 0 || !written[a]) {
                 model[a] = static_cast<std::uint32_t>(random());
                 written[a] = true;
@@ -325,7 +370,7 @@ TEST_F(CudaDeviceTest, RandomCommandsKeepTheirOrder) {
                                           *latches.back()));
             } else if (kind == 1) {
                 const std::vector<Argument> arguments{
-                    {memory[a].get(), {}},
+                    {memory[a].get(), {}, pick(4) == 0},
                     {memory[b].get(), {}},
                     {nullptr, {reinterpret_cast<const std::uint8_t*>(&step), sizeof step}}};
                 ASSERT_TRUE(queue_->launch(**kernel, arguments, never_));
@@ -342,7 +387,7 @@ TEST_F(CudaDeviceTest, RandomCommandsKeepTheirOrder) {
                 ASSERT_TRUE(queue_->read(*memory[a], reinterpret_cast<std::byte*>(host.back()->data()), bytes,
                                          *latches.back()));
             }
-            if (pick(8) == 0) {
+            if (pick(16) == 0) {
                 ASSERT_TRUE(queue_->flush());
             }
         }
@@ -359,6 +404,131 @@ TEST_F(CudaDeviceTest, RandomCommandsKeepTheirOrder) {
             EXPECT_TRUE(queue_->idle(*block));
         }
     }
+}
+
+// The same kernels again and again on changing buffers, several datablocks in flight: what steps are made for. Two of
+// them depend on one and not on each other, and another on both.
+TEST_P(CudaLanesTest, StepsThatRepeatRunAsTheirKernelsWould) {
+    use(GetParam());
+    auto kernel = compile("cuda", cuda_source, "mix", items, 256);
+    ASSERT_TRUE(kernel) << kernel.error().message;
+    auto sum = compile("cuda", cuda_source, "sum", items, 256);
+    ASSERT_TRUE(sum) << sum.error().message;
+    struct Flight {
+        std::array<std::unique_ptr<Buffer>, 5> memory;
+        Words in;
+        Words out;
+        std::uint32_t n = 0;
+        std::unique_ptr<Latch> written;
+        std::unique_ptr<Latch> read;
+    };
+    std::array<Flight, 5> flights;
+    const auto check = [](Flight& flight) {
+        ASSERT_EQ(flight.written->wait(), 0);
+        ASSERT_EQ(flight.read->wait(), 0);
+        const std::uint32_t first = mixed(flight.in[0], flight.n);
+        const std::uint32_t wanted = mixed(mixed(first, 1) + mixed(first, 2), 3);
+        for (std::size_t i = 0; i < items; i += 509) {
+            ASSERT_EQ(flight.out[i], wanted);
+        }
+    };
+    for (std::uint32_t round = 0; round < 400; ++round) {
+        Flight& flight = flights[round % flights.size()];
+        if (flight.read) {
+            ASSERT_NO_FATAL_FAILURE(check(flight));
+        } else {
+            flight.out.resize(items);
+            for (auto& block : flight.memory) {
+                block = buffer();
+            }
+        }
+        flight.n = round;
+        flight.in.assign(items, round * 77);
+        std::fill(flight.out.begin(), flight.out.end(), 0xa5a5'a5a5U);
+        flight.written = std::make_unique<Latch>();
+        flight.read = std::make_unique<Latch>();
+        auto& memory = flight.memory;
+        std::rotate(memory.begin(), memory.begin() + 1 + round % 2, memory.end());
+        ASSERT_TRUE(queue_->write(*memory[0], reinterpret_cast<const std::byte*>(flight.in.data()), bytes,
+                                  *flight.written));
+        const auto launch = [&](std::size_t from, std::size_t to, std::uint32_t n) {
+            const std::vector<Argument> arguments{{memory[from].get(), {}, false},
+                                                  {memory[to].get(), {}},
+                                                  {nullptr, {reinterpret_cast<const std::uint8_t*>(&n), sizeof n}}};
+            ASSERT_TRUE(queue_->launch(**kernel, arguments, never_));
+        };
+        launch(0, 1, round);
+        launch(1, 2, 1);
+        launch(1, 3, 2);
+        const std::vector<Argument> both{{memory[2].get(), {}, false}, {memory[3].get(), {}, false}, {memory[1].get(), {}}};
+        ASSERT_TRUE(queue_->launch(**sum, both, never_));
+        launch(1, 4, 3);
+        ASSERT_TRUE(
+            queue_->read(*memory[4], reinterpret_cast<std::byte*>(flight.out.data()), bytes, *flight.read));
+        ASSERT_TRUE(queue_->flush());
+    }
+    for (Flight& flight : flights) {
+        ASSERT_NO_FATAL_FAILURE(check(flight));
+    }
+}
+
+// Kernels that do not depend on each other run at the same time, by the device's own clock, and copies in both
+// directions beside them.
+TEST_F(CudaDeviceTest, IndependentKernelsAndCopiesOverlap) {
+    constexpr std::uint64_t kernel_ns = 50'000'000;
+    auto kernel = compile("cuda", cuda_source, "clocks", 1, 1);
+    ASSERT_TRUE(kernel) << kernel.error().message;
+    const Argument time{nullptr, {reinterpret_cast<const std::uint8_t*>(&kernel_ns), sizeof kernel_ns}};
+    constexpr std::size_t both = 2 * sizeof(std::uint64_t);
+    struct Run {
+        std::unique_ptr<Buffer> block;
+        std::array<std::uint64_t, 2> clocks{};  // begin, end
+        Latch read;
+    };
+    std::array<Run, 3> runs;
+    const auto input = buffer();
+    const auto output = buffer();
+    const Words in = words(5);
+    Words out(items);
+    Latch written;
+    Latch copied;
+    ASSERT_TRUE(queue_->write(*output, reinterpret_cast<const std::byte*>(in.data()), bytes, written));
+    EXPECT_EQ(written.wait(), 0);
+    for (Run& run : runs) {
+        run.block = buffer(both);
+        const std::vector<Argument> arguments{{run.block.get(), {}}, time};
+        ASSERT_TRUE(queue_->launch(**kernel, arguments, never_));
+    }
+    for (Run& run : runs) {
+        ASSERT_TRUE(queue_->read(*run.block, reinterpret_cast<std::byte*>(run.clocks.data()), both, run.read));
+    }
+    ASSERT_TRUE(queue_->flush());
+    Latch there;
+    ASSERT_TRUE(queue_->write(*input, reinterpret_cast<const std::byte*>(in.data()), bytes, there));
+    ASSERT_TRUE(queue_->flush());
+    EXPECT_EQ(there.wait(), 0);
+    EXPECT_FALSE(runs[0].read.over()) << "a copy in ended before the kernels that were queued before it";
+    for (Run& run : runs) {
+        EXPECT_EQ(run.read.wait(), 0);
+        EXPECT_GE(run.clocks[1] - run.clocks[0], kernel_ns);
+    }
+    for (const Run& run : runs) {
+        EXPECT_LT(run.clocks[0], runs[0].clocks[1]) << "begins before the first has ended";
+        EXPECT_LT(runs[0].clocks[0], run.clocks[1]);
+    }
+    // A copy out beside a kernel: what is read was there before the kernel began.
+    Run& last = runs[0];
+    const std::vector<Argument> again{{last.block.get(), {}}, time};
+    ASSERT_TRUE(queue_->launch(**kernel, again, never_));
+    ASSERT_TRUE(queue_->flush());
+    ASSERT_TRUE(queue_->read(*output, reinterpret_cast<std::byte*>(out.data()), bytes, copied));
+    Latch ended;
+    ASSERT_TRUE(queue_->flush());
+    EXPECT_EQ(copied.wait(), 0);
+    EXPECT_EQ(out, in);
+    EXPECT_FALSE(queue_->idle(*last.block)) << "the kernel still runs";
+    ASSERT_TRUE(queue_->read(*last.block, reinterpret_cast<std::byte*>(last.clocks.data()), both, ended));
+    EXPECT_EQ(ended.wait(), 0);
 }
 
 TEST_F(CudaDeviceTest, CallsFunctionsOfThisProcessInOrder) {
