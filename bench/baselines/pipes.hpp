@@ -1,6 +1,7 @@
 // The gesture interface as four programs in a shell's pipeline would be written without yoke: camera | xform | detect |
-// sink, each a process, with its own CUDA context where it needs one, connected by pipes of 1 MiB. Each reads a record into pinned memory, copies
-// it in, runs its kernels, copies the result out and writes it; so all four work at the same time, on different frames.
+// sink, each a process, with its own CUDA context where it needs one, connected by pipes of 1 MiB. Each reads a record
+// into pinned memory, copies it in, runs its kernels, copies the result out and writes it; so all four work at the same
+// time, on different frames.
 //
 // The parent is the sink. Kernels come as machine code (compiled.hpp), so that starting is short; what starting costs
 // does not count.

@@ -449,8 +449,8 @@ TEST_P(CudaLanesTest, StepsThatRepeatRunAsTheirKernelsWould) {
         flight.read = std::make_unique<Latch>();
         auto& memory = flight.memory;
         std::rotate(memory.begin(), memory.begin() + 1 + round % 2, memory.end());
-        ASSERT_TRUE(queue_->write(*memory[0], reinterpret_cast<const std::byte*>(flight.in.data()), bytes,
-                                  *flight.written));
+        ASSERT_TRUE(
+            queue_->write(*memory[0], reinterpret_cast<const std::byte*>(flight.in.data()), bytes, *flight.written));
         const auto launch = [&](std::size_t from, std::size_t to, std::uint32_t n) {
             const std::vector<Argument> arguments{{memory[from].get(), {}, false},
                                                   {memory[to].get(), {}},
@@ -460,11 +460,11 @@ TEST_P(CudaLanesTest, StepsThatRepeatRunAsTheirKernelsWould) {
         launch(0, 1, round);
         launch(1, 2, 1);
         launch(1, 3, 2);
-        const std::vector<Argument> both{{memory[2].get(), {}, false}, {memory[3].get(), {}, false}, {memory[1].get(), {}}};
+        const std::vector<Argument> both{
+            {memory[2].get(), {}, false}, {memory[3].get(), {}, false}, {memory[1].get(), {}}};
         ASSERT_TRUE(queue_->launch(**sum, both, never_));
         launch(1, 4, 3);
-        ASSERT_TRUE(
-            queue_->read(*memory[4], reinterpret_cast<std::byte*>(flight.out.data()), bytes, *flight.read));
+        ASSERT_TRUE(queue_->read(*memory[4], reinterpret_cast<std::byte*>(flight.out.data()), bytes, *flight.read));
         ASSERT_TRUE(queue_->flush());
     }
     for (Flight& flight : flights) {

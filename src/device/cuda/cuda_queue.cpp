@@ -200,8 +200,7 @@ Status CudaQueue::record(Lane& lane) {
     }
     const std::size_t next = (lane.newest + 1) % events_per_lane;
     Mark& mark = lane.marks[next];
-    if (auto recorded =
-            check(context_.driver->cuEventRecord(mark.event, lane.stream), "an event cannot be recorded");
+    if (auto recorded = check(context_.driver->cuEventRecord(mark.event, lane.stream), "an event cannot be recorded");
         !recorded) {
         return recorded;
     }

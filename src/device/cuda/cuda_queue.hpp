@@ -91,7 +91,7 @@ class CudaQueue final : public Queue {
     Watcher::Post* post_ = nullptr;
     std::vector<std::unique_ptr<Lane>> lanes_;
     std::shared_ptr<Progress> progress_;
-    bool fenced_ = false;  // lanes have waited for fences
+    bool fenced_ = false;                 // lanes have waited for fences
     Pace pace_ = Pace::undecided;         // of kernels until the next flush
     std::vector<std::uint32_t> earlier_;  // of a step: what the next kernel must follow
 };

@@ -78,9 +78,8 @@ void Step::hold(const CudaKernel& kernel, const CudaKernel::Grid& grid, void* co
 // The instance of what is held, or a new one that has not been seen before.
 Step::Instance& Step::instance_of_held() {
     for (Instance& instance : instances_) {
-        if (instance.nodes.size() == held_ &&
-            std::equal(instance.nodes.begin(), instance.nodes.end(), nodes_.begin(),
-                       [](const Node& a, const Node& b) { return a.is_like(b); })) {
+        if (instance.nodes.size() == held_ && std::equal(instance.nodes.begin(), instance.nodes.end(), nodes_.begin(),
+                                                         [](const Node& a, const Node& b) { return a.is_like(b); })) {
             return instance;
         }
     }
@@ -163,11 +162,11 @@ Status Step::update(Instance& instance) {
 Status Step::launch_each(CUstream stream) {
     for (std::size_t i = 0; i < held_; ++i) {
         Node& node = nodes_[i];
-        if (auto launched = check(context_.driver->cuLaunchKernel(
-                                      node.function, node.grid.blocks[0], node.grid.blocks[1], node.grid.blocks[2],
-                                      node.grid.threads[0], node.grid.threads[1], node.grid.threads[2], 0, stream,
-                                      node.values.data(), nullptr),
-                                  "a kernel cannot be launched");
+        if (auto launched =
+                check(context_.driver->cuLaunchKernel(node.function, node.grid.blocks[0], node.grid.blocks[1],
+                                                      node.grid.blocks[2], node.grid.threads[0], node.grid.threads[1],
+                                                      node.grid.threads[2], 0, stream, node.values.data(), nullptr),
+                      "a kernel cannot be launched");
             !launched) {
             return launched;
         }

@@ -11,8 +11,8 @@
 namespace yoke::device::cuda {
 namespace {
 
-constexpr std::uint32_t posts_max = 4096;       // queues at a time: graphs of one account
-constexpr std::uint32_t lanes_padded = 16;      // words of a post: its lanes' lie in one line of 64 bytes
+constexpr std::uint32_t posts_max = 4096;   // queues at a time: graphs of one account
+constexpr std::uint32_t lanes_padded = 16;  // words of a post: its lanes' lie in one line of 64 bytes
 static_assert(lanes <= lanes_padded);
 constexpr std::uint64_t spin_ns = 100'000;      // looking without pause after something has ended or begun
 constexpr std::uint64_t nap_ns = 50'000;        // between two looks afterwards
