@@ -7,7 +7,7 @@
 // stream for each slot; ping-pong: streams for copies in, kernels and copies out, joined by events; CUDA graph: copy,
 // kernels and copy instantiated once for each slot. Throughput with eight frames in flight, latency with one. Rounds
 // take turns, so that neighbours in time are disturbed alike; ratios are medians of the rounds'. Every rival's last
-// frame is compared with the graph's.
+// frame is compared with the graph's. "plans" are the graph with other lanes (src/device/cuda/lane_plan.hpp).
 #include <array>
 #include <atomic>
 #include <cstdio>
@@ -21,12 +21,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/clock.hpp"
+#include "baselines/cuda.hpp"
 #include "control/graph_file.hpp"
 #include "device/cpu/spawner.hpp"
 #include "device/cuda/cuda_build.hpp"
 #include "device/cuda/cuda_device.hpp"
-#include "device/cuda/driver.hpp"
 #include "device/cuda/image.hpp"
 #include "graph/runtime.hpp"
 
@@ -34,39 +33,9 @@ namespace yoke::bench {
 namespace {
 
 using Json = nlohmann::json;
-namespace cuda = device::cuda;
 
 constexpr std::size_t slots = 4;
 constexpr std::size_t in_flight = 8;
-
-template <typename T>
-T must(Result<T> result) {
-    if (!result) {
-        std::fprintf(stderr, "graph_cuda_bench: %s\n", result.error().message.c_str());
-        std::exit(1);
-    }
-    return std::move(*result);
-}
-
-void must(const Status& status) {
-    if (!status) {
-        std::fprintf(stderr, "graph_cuda_bench: %s\n", status.error().message.c_str());
-        std::exit(1);
-    }
-}
-
-void must(CUresult result) {
-    must(cuda::check(result, "the driver refuses"));
-}
-
-const cuda::Context& context() {
-    static const cuda::Context* const opened = must(cuda::primary_context());
-    return *opened;
-}
-
-const cuda::Driver& api() {
-    return *context().driver;
-}
 
 struct Size {
     std::size_t width = 0;
@@ -323,21 +292,25 @@ class ByHand {
     CUstream out_ = nullptr;
 };
 
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
+struct Plan {
+    const char* name;
+    cuda::LanePlan lanes;
+};
+// The first is the one that counts.
+constexpr std::array plans{Plan{"graph", {}},
+                           Plan{"one lane for kernels", {.copies = 1, .kernels = 1, .fork = false, .steps = false}},
+                           Plan{"eight lanes for kernels, two per direction of copies",
+                                {.copies = 2, .kernels = 8, .fork = false, .steps = false}}};
 
-template <typename Run>
-double seconds(Run run) {
-    const std::uint64_t begin = now_ns();
-    run();
-    return static_cast<double>(now_ns() - begin) / 1e9;
-}
+using Devices = std::vector<std::unique_ptr<device::Device>>;
 
-Json compare(device::Device& device, const std::string& path, const Size& size, double scale) {
+Json compare(const Devices& devices, const std::string& path, const Size& size, double scale) {
     const control::GraphDefinition definition = definition_of(path, size);
-    Yoke yoke(device, definition, size);
+    std::vector<std::unique_ptr<Yoke>> graphs;
+    for (const auto& device : devices) {
+        graphs.push_back(std::make_unique<Yoke>(*device, definition, size));
+    }
+    Yoke& yoke = *graphs[0];
     ByHand by_hand(definition, size);
     constexpr std::array ways{ByHand::Way::synchronous, ByHand::Way::streams, ByHand::Way::ping_pong,
                               ByHand::Way::graph};
@@ -349,10 +322,16 @@ Json compare(device::Device& device, const std::string& path, const Size& size, 
     for (const bool latency : {false, true}) {
         const std::size_t depth = latency ? 1 : in_flight;
         std::vector<double> ours;
+        std::array<std::vector<double>, plans.size()> others;
         std::array<std::vector<double>, ways.size()> theirs;
-        yoke.run(frames / 4 + in_flight, depth);
+        for (const auto& graph : graphs) {
+            graph->run(frames / 4 + in_flight, depth);
+        }
         for (std::size_t round = 0; round < rounds; ++round) {
             ours.push_back(seconds([&] { yoke.run(frames, depth); }));
+            for (std::size_t p = 1; p < graphs.size(); ++p) {
+                others[p].push_back(seconds([&] { graphs[p]->run(frames, depth); }));
+            }
             for (std::size_t w = 0; w < ways.size(); ++w) {
                 theirs[w].push_back(seconds([&] { by_hand.run(ways[w], frames, depth); }));
             }
@@ -362,6 +341,9 @@ Json compare(device::Device& device, const std::string& path, const Size& size, 
             return median(times) / static_cast<double>(frames) * 1e6;
         };
         part["graph_us"] = per_frame(ours);
+        for (std::size_t p = 1; p < graphs.size(); ++p) {
+            part["plans_us"][plans[p].name] = per_frame(others[p]);
+        }
         double best = 1e30;
         for (std::size_t w = 0; w < ways.size(); ++w) {
             std::vector<double> ratios;
@@ -389,11 +371,18 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "usage: graph_cuda_bench DEPTH_TOML [--scale F]\n");
         return 2;
     }
-    cuda::Options options{.spawner = must(yoke::device::start_spawner()), .cache_directory = {}};
-    const auto device = must(cuda::open_cuda_device(options));
-    Json json{{"device", device->description()}};
+    std::vector<yoke::Fd> spawners;
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+        spawners.push_back(must(yoke::device::start_spawner()));  // before there are threads
+    }
+    Devices devices;
+    for (std::size_t i = 0; i < plans.size(); ++i) {
+        cuda::Options options{.spawner = std::move(spawners[i]), .cache_directory = {}, .lanes = plans[i].lanes};
+        devices.push_back(must(cuda::open_cuda_device(options)));
+    }
+    Json json{{"device", devices[0]->description()}};
     for (const Size& size : {Size{640, 480}, Size{1280, 720}, Size{1920, 1080}}) {
-        json["depth graph"].push_back(compare(*device, argv[1], size, scale));
+        json["depth graph"].push_back(compare(devices, argv[1], size, scale));
     }
     std::printf("%s\n", json.dump(2).c_str());
     return 0;

@@ -360,7 +360,7 @@ TEST_F(GesturePipeline, MistakesAreNamed) {
     fails("catdepth --device $D/camera", "", "cannot open camera");
     fails("catdepth --device /dev/null", "", "it is no camera");
     fails("xform", "YOKESTREAM 1 u8 640x480 fixed unit=1\n", "give pictures of u16");
-    fails("xform", "YOKESTREAM 1 u16 1025x1024 fixed unit=1\n", "at most 1048576 pixels");
+    fails("xform", "YOKESTREAM 1 u16 2049x1024 fixed unit=1\n", "at most 2097152 pixels");
     fails("xform", "YOKESTREAM 1 u16 640x480 fixed unit=1\n", "the input has no parameter focal_x");
     fails("detect", "YOKESTREAM 1 f32x4 640x480 fixed unit=0 focal_x=1 focal_y=1 center_x=1 center_y=1\n", "above 0");
     fails("hidinput --print", "YOKESTREAM 1 f32 15 fixed width=640 height=480\n", "connect hidinput to detect");

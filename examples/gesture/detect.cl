@@ -14,8 +14,8 @@
 //   meet, merge         tips without a gap of some depth between them are one (topological persistence, in two rounds)
 //   measure, conclude   which fingers are stretched: long, far out, and in the plane of the palm; and the event
 //
-// Sizes are in metres and pixels. An index of a pixel has 20 bits (2^20 pixels at most), so that it shares a word
-// with 12 bits of what is compared by one atomic operation. Thresholds follow from the anatomy of hands: palms are 60 to
+// Sizes are in metres and pixels. An index of a pixel has INDEX_BITS, so that it shares a word with what is compared by
+// one atomic operation: 12 bits of it for pictures of up to 2^20 pixels, 11 for twice as many. Thresholds follow from the anatomy of hands: palms are 60 to
 // 100 mm wide; relative ones are in palm radii, so that hands of all sizes do.
 
 // A program is compiled for one ptask. -D ONLY=PALM leaves all kernels but that one out, which takes a twentieth of the time.
@@ -44,9 +44,11 @@
 #endif
 #define WANTED(kernel) (ONLY == ALL || ONLY == kernel)
 
+#ifndef INDEX_BITS
 #define INDEX_BITS 20
-#define INDEX_MASK 0xfffffu
-#define RANK_MAX 0xfffu
+#endif
+#define INDEX_MASK ((1u << INDEX_BITS) - 1u)
+#define RANK_MAX ((1u << (32 - INDEX_BITS)) - 1u)
 #define TILE 8      // pixels of a tile, per side
 #define GROUP 256   // work items of the kernels that are one work group
 
@@ -82,7 +84,7 @@
 #define FINGER_FALL 0.55f       // and away from it
 #define PALM_FLAT_M 0.006f      // what stands out of the plane of the palm by more is not part of it
 #define TIP_PROMINENCE 0.20f    // two tips are one if the gap between them is not deeper, in palm radii
-#define RANK_PER_M 10000.0f     // distances from the palm that are compared by atomics: 0.1 mm
+#define RANK_PER_M (RANK_MAX / 0.4095f)  // distances from the palm that are compared by atomics: 0.1 mm with 12 bits
 #define DEPTH_RANK_PER_M 500.0f // distances from the camera: 2 mm
 #define AREA_PER_M2 1.0e7f      // areas that are summed by atomics: 0.1 mm2
 

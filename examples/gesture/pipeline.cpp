@@ -10,6 +10,7 @@ constexpr std::size_t tile = 8;  // TILE and GROUP of detect.cl
 constexpr std::size_t group = 256;
 constexpr std::int32_t circle_pixels = 127;  // larger circles are not told apart
 constexpr std::int32_t finger_pixels = 48;   // nor wider fingers
+constexpr std::size_t indexed_pixels = 1U << 20U;  // with the INDEX_BITS of detect.cl; a bit more for larger pictures
 
 Argument in(const char* buffer) {
     return {Access::In, buffer, {}, {}};
@@ -147,10 +148,11 @@ Pipeline detect_pipeline(const Camera& camera) {
     for (const char* name : {"pixels", "area", "base", "pass", "second-pass", "last-pass"}) {
         pipeline.buffers[name] = {"u32", pixels};
     }
+    const std::string wide = camera.width * camera.height > indexed_pixels ? " -D INDEX_BITS=21" : "";
     const auto add = [&](const char* name, const char* function, const std::array<std::size_t, 2>& geometry,
                          std::vector<Argument> arguments) {
         pipeline.steps.push_back({name, "detect.cl", function, geometry, geometry == one ? group : 0,
-                                  std::move(arguments), "-D ONLY=" + upper(function)});
+                                  std::move(arguments), "-D ONLY=" + upper(function) + wide});
     };
     const Argument circle_limit = constant(circle_pixels);
     const Argument finger_limit = constant(finger_pixels);

@@ -18,7 +18,7 @@
 
 namespace gesture {
 
-inline constexpr std::size_t pixels_max = std::size_t{1} << 20U;  // detect.cl keeps an index of a pixel in 20 bits
+inline constexpr std::size_t pixels_max = std::size_t{1} << 21U;  // detect.cl keeps an index of a pixel in 21 bits at most
 
 inline void set_camera(yoke::Stage& stage, const Camera& camera) {
     stage.set("unit", camera.metres_per_unit);
@@ -36,7 +36,7 @@ inline Camera read_camera(yoke::Stage& stage, const std::string& type) {
         throw yoke::error(EPROTO, std::string("the input has records of ") + form.type + ", " +
                                       std::to_string(form.extent[0]) + " x " + std::to_string(form.extent[1]) + " x " +
                                       std::to_string(form.extent[2]) + "; give pictures of " + type +
-                                      " with at most 1048576 pixels");
+                                      " with at most 2097152 pixels");
     }
     Camera camera;
     camera.width = form.extent[0];

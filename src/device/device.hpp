@@ -37,6 +37,7 @@ class Buffer {
 struct Argument {
     Buffer* buffer = nullptr;
     std::span<const std::uint8_t> constant;
+    bool written = true;  // the kernel may write to the buffer; else it may run beside others that read it
 };
 
 struct Geometry {

@@ -46,7 +46,7 @@ class GraphHost {
    public:
     // tick() is to be called then, or earlier. Called under the graph's lock, and with 0 on any thread.
     virtual void deadline(std::uint64_t deadline_ns) noexcept = 0;
-    // A kernel has run beyond its deadline and does not end.
+    // A kernel has run beyond its deadline, or beyond its graph's end, and does not end.
     virtual void stuck(const std::string& why) noexcept = 0;
 
    protected:
@@ -208,6 +208,7 @@ class Graph {
     bool set_geometry(const Ptask& ptask, std::array<std::size_t, 3>& global) const;
     void watch_run(const Ptask& ptask);
     [[nodiscard]] std::uint64_t look_at_runs(std::uint64_t now);
+    void await_queue();
     void give_outputs(Ptask& ptask, std::uint8_t signals);
     void refill(Ptask& ptask);
     void emit(Port& port, const Datablock& datablock);

@@ -326,7 +326,8 @@ void Graph::terminate() {
         state_ = State::terminated;
         drop_all(YOKE_ECANCELED);
     }
-    queue_->finish();  // nobody queues any more
+    await_queue();
+    queue_->finish();
     const Locked lock(*this);
     for (const auto& [name, port] : ports_) {
         port->pattern.reset();

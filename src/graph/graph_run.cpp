@@ -337,6 +337,7 @@ void Graph::run_kernel(Ptask& ptask, std::uint32_t times) {
         for (const Ptask::Binding& binding : *bindings) {
             if (binding.argument != Ptask::no_argument) {
                 ptask.arguments[binding.argument].buffer = &binding.datablock.block.buffer();
+                ptask.arguments[binding.argument].written = binding.port->definition.gives();
             }
             abroad = abroad || (binding.datablock.block && binding.datablock.block.home() != pool_.get());
         }

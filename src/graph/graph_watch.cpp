@@ -1,4 +1,7 @@
-// Graph: runs that must not take longer than their ptask's deadline.
+// Graph: runs that must not take longer than their ptask's deadline, or than a terminated graph may.
+#include <chrono>
+#include <thread>
+
 #include "base/clock.hpp"
 #include "graph/graph.hpp"
 
@@ -48,6 +51,22 @@ std::uint64_t Graph::look_at_runs(std::uint64_t now) {
     runs_.clear();
     host_.stuck(why);
     return UINT64_MAX;
+}
+
+// Waits until the queue is empty, but not for a kernel that never ends. The graph is terminated: nobody queues any
+// more.
+void Graph::await_queue() {
+    constexpr std::chrono::microseconds first_nap{20};
+    constexpr std::chrono::microseconds longest_nap{5000};
+    const auto fence = queue_->mark();
+    const std::uint64_t until = now_ns() + limits_.terminate_grace_ns;
+    for (auto nap = first_nap; fence && !(*fence)->reached(); nap = std::min(2 * nap, longest_nap)) {
+        if (now_ns() >= until) {
+            return host_.stuck(fmt::format("graph {} is terminated and a kernel of it still runs after {} ms", name(),
+                                           limits_.terminate_grace_ns / 1'000'000));
+        }
+        std::this_thread::sleep_for(nap);
+    }
 }
 
 }  // namespace yoke::graph

@@ -59,6 +59,8 @@ struct Limits {
     std::uint32_t objects = control::account_objects_max;  // of all graphs
     std::uint32_t capacity_max = 4096;                     // datablocks of one channel
     std::uint64_t device_bytes = 4ULL << 30;               // buffers of all graphs
+    // What a graph that is terminated may still run for; what goes on for longer is taken for a kernel that never ends.
+    std::uint64_t terminate_grace_ns = 10'000'000'000;
 };
 
 struct PipeDefinition {

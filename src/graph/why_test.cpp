@@ -295,5 +295,39 @@ TEST(Deadline, AKernelThatDoesNotEndFailsItsGraphAndIsReported) {
     EXPECT_EQ(first->wait().status, -YOKE_EIO);
 }
 
+TEST(Graph, TerminatingOneWhoseKernelDoesNotEndSaysSo) {
+    device::HostDevice device;
+    add_test_functions(device);
+    std::atomic<bool> end{false};
+    const device::Parameter buffer{device::Parameter::Kind::buffer, 0, "b", "int*"};
+    device.add("forever", {buffer, buffer}, [&end](std::span<const device::HostArgument>, const device::Geometry&) {
+        while (!end) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return 0;
+    });
+    std::string stuck;
+    Limits limits;
+    limits.terminate_grace_ns = 20'000'000;
+    auto runtime = Runtime::create(device, limits, [&](const std::string& why) {
+        stuck = why;
+        end = true;  // in a worker, the process ends
+    });
+    ASSERT_TRUE(runtime);
+    TestRuntime wrapped(std::move(*runtime));
+    Builder g(wrapped, "/g");
+    g.port("p:in", Direction::in, items);
+    g.port("p:out", Direction::out, items);
+    ASSERT_TRUE(wrapped->open_ptask(1, g.definition("p", "forever", {"in", "out"})));
+    const auto in = g.channel("in", "", "p:in");
+    const auto out = g.channel("out", "p:out", "");
+    g.run();
+    const auto waiting = wrapped.pull(out, items);
+    wrapped.push(in, Values(items, 1));
+    ASSERT_TRUE(wrapped->terminate_graph(1, "/g"));
+    EXPECT_NE(stuck.find("graph /g is terminated"), std::string::npos) << stuck;
+    static_cast<void>(waiting->wait());
+}
+
 }  // namespace
 }  // namespace yoke::graph

@@ -13,9 +13,14 @@
 
 namespace yoke::device::cuda {
 
-// The lanes of a queue (cuda_queue.hpp).
-enum LaneName : std::uint8_t { lane_in, lane_run, lane_out };
-inline constexpr std::size_t lanes = 3;
+// The lanes of a queue (cuda_queue.hpp): some for copies in, some for copies out, the others for kernels.
+using LaneName = std::size_t;
+inline constexpr std::size_t copy_lanes_max = 2;  // per direction: while one is between two copies, the other copies
+inline constexpr std::size_t run_lanes_max = 8;   // datablocks of a chain in flight that still make kernels overlap
+inline constexpr LaneName lane_in = 0;
+inline constexpr LaneName lane_out = lane_in + copy_lanes_max;
+inline constexpr LaneName lane_run = lane_out + copy_lanes_max;
+inline constexpr std::size_t lanes = lane_run + run_lanes_max;
 using Positions = std::array<std::uint64_t, lanes>;  // a command of each lane
 
 // How far the lanes of a queue have come. Outlives the queue where buffers still name it.
@@ -60,6 +65,9 @@ class CudaBuffer final : public Buffer {
         adopt(queue);
         return used();
     }
+    // Those that have read it since it was written last, if any have, and who wrote it, in this lane.
+    [[nodiscard]] std::uint64_t read_in(LaneName lane) const { return read_[lane]; }
+    [[nodiscard]] std::uint64_t written_in(LaneName lane) const { return written_[lane]; }
     void note_read(LaneName lane, std::uint64_t position) const { read_[lane] = position; }
     void note_written(LaneName lane, std::uint64_t position) const { written_[lane] = position; }
     // Whether nothing of `queue` uses it any more, and nothing of another queue has used it since.

@@ -27,8 +27,10 @@ constexpr std::size_t modules_kept = 64;  // a few graphs' kernels; some 100 KiB
 
 class CudaDevice final : public Device {
    public:
-    CudaDevice(const Context& context, std::unique_ptr<Watcher> watcher, std::unique_ptr<Compiler> compiler)
+    CudaDevice(const Context& context, const LanePlan& lanes, std::unique_ptr<Watcher> watcher,
+               std::unique_ptr<Compiler> compiler)
         : context_(context),
+          lanes_(lanes),
           pool_(std::make_shared<MemoryPool>(context)),
           watcher_(std::move(watcher)),
           compiler_(std::move(compiler)) {}
@@ -49,7 +51,7 @@ class CudaDevice final : public Device {
     }
 
     Result<std::unique_ptr<Queue>> create_queue() override {
-        auto queue = CudaQueue::create(context_, *watcher_);
+        auto queue = CudaQueue::create(context_, lanes_, *watcher_);
         if (!queue) {
             return tl::unexpected(queue.error());
         }
@@ -153,6 +155,7 @@ class CudaDevice final : public Device {
     }
 
     const Context& context_;
+    LanePlan lanes_;
     std::shared_ptr<MemoryPool> pool_;
     std::unique_ptr<Watcher> watcher_;
     std::unique_ptr<Compiler> compiler_;
@@ -182,7 +185,7 @@ Result<std::unique_ptr<Device>> open_cuda_device(Options& options) {
         }
     }
     auto compiler = std::make_unique<Compiler>(std::move(options.spawner), std::move(cache));
-    return std::make_unique<CudaDevice>(**context, std::move(*watcher), std::move(compiler));
+    return std::make_unique<CudaDevice>(**context, options.lanes, std::move(*watcher), std::move(compiler));
 }
 
 }  // namespace yoke::device::cuda

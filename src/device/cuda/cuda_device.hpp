@@ -6,13 +6,15 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "device/cuda/lane_plan.hpp"
 #include "device/device.hpp"
 
 namespace yoke::device::cuda {
 
 struct Options {
-    Fd spawner;                   // of start_spawner(): made before the process has threads
-    std::string cache_directory;  // "": default_cache_directory(), or no cache where there is none
+    Fd spawner;                     // of start_spawner(): made before the process has threads
+    std::string cache_directory{};  // "": default_cache_directory(), or no cache where there is none
+    LanePlan lanes{};               // of every queue
 };
 
 // Opens the first CUDA device. ENODEV: there is no driver, no device, or no CUDA in this build, with the remedy; then

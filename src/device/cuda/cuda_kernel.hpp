@@ -42,6 +42,8 @@ class CudaKernel final : public Kernel {
     struct Grid {
         std::array<unsigned, 3> blocks{1, 1, 1};
         std::array<unsigned, 3> threads{1, 1, 1};
+
+        friend bool operator==(const Grid&, const Grid&) = default;
     };
 
     // `geometry` has the size of a work-group, or zeros to have it chosen. EINVAL: it does not fit.
@@ -50,6 +52,7 @@ class CudaKernel final : public Kernel {
 
     [[nodiscard]] const std::vector<Parameter>& parameters() const override { return parameters_; }
     [[nodiscard]] CUfunction function() const { return function_; }
+    [[nodiscard]] std::span<const std::size_t> sizes() const { return sizes_; }  // of the parameters, in bytes
     // The arguments as the driver takes them, valid until the next call. EINVAL: they are not what the code takes.
     Result<void**> bind(std::span<const Argument> arguments);
     // Of all, or of as many work-groups as cover `global`.

@@ -1,6 +1,7 @@
 // What waits for what, and the words that tell the ends; see cuda_queue.hpp.
 #include "device/cuda/cuda_queue.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -69,39 +70,58 @@ void raise(Positions& needed, const Positions& more) {
 
 }  // namespace
 
-CudaQueue::CudaQueue(const Context& context, Watcher& watcher)
-    : context_(context), watcher_(watcher), progress_(std::make_shared<Progress>()) {}
+CudaQueue::CudaQueue(const Context& context, const LanePlan& plan, Watcher& watcher)
+    : context_(context),
+      plan_{.copies = std::clamp<std::uint32_t>(plan.copies, 1, copy_lanes_max),
+            .kernels = std::clamp<std::uint32_t>(plan.kernels, 1, run_lanes_max),
+            .fork = plan.fork,
+            .steps = plan.steps},
+      watcher_(watcher),
+      progress_(std::make_shared<Progress>()) {
+    for (std::size_t i = 0; i < lanes; ++i) {
+        lanes_.push_back(std::make_unique<Lane>(context));
+    }
+}
 
-Result<std::unique_ptr<CudaQueue>> CudaQueue::create(const Context& context, Watcher& watcher) {
-    std::unique_ptr<CudaQueue> queue(new CudaQueue(context, watcher));
-    if (auto prepared = queue->prepare(); !prepared) {
-        return tl::unexpected(prepared.error());
+Result<std::unique_ptr<CudaQueue>> CudaQueue::create(const Context& context, const LanePlan& plan, Watcher& watcher) {
+    std::unique_ptr<CudaQueue> queue(new CudaQueue(context, plan, watcher));
+    auto post = watcher.enter(queue->progress_);
+    if (!post) {
+        return tl::unexpected(post.error());
+    }
+    queue->post_ = *post;
+    for (const LaneName name : {lane_in, lane_run, lane_out}) {  // every graph needs one of each
+        if (auto opened = queue->open(name); !opened) {
+            return tl::unexpected(opened.error());
+        }
     }
     return queue;
 }
 
-Status CudaQueue::prepare() {
+// Gives the lane its stream when it is needed first.
+Status CudaQueue::open(LaneName name) {
+    Lane& lane = *lanes_[name];
+    if (lane.stream != nullptr) {
+        return {};
+    }
     const Driver& api = *use().driver;
-    std::array<CUstream, lanes> streams{};
-    for (std::size_t i = 0; i < lanes; ++i) {
-        Lane& lane = lanes_[i];
-        Status done = check(api.cuStreamCreateWithPriority(&lane.stream, CU_STREAM_NON_BLOCKING, 0),
-                            "a stream of the device cannot be had");
-        for (Lane::Mark& mark : lane.marks) {
-            done =
-                done ? check(api.cuEventCreate(&mark.event, CU_EVENT_DISABLE_TIMING), "an event cannot be had") : done;
-        }
-        if (!done) {
-            return done;
-        }
-        streams[i] = lane.stream;
+    Status done = check(api.cuStreamCreateWithPriority(&lane.stream, CU_STREAM_NON_BLOCKING, 0),
+                        "a stream of the device cannot be had");
+    for (Mark& mark : lane.marks) {
+        done = done ? check(api.cuEventCreate(&mark.event, CU_EVENT_DISABLE_TIMING), "an event cannot be had") : done;
     }
-    auto post = watcher_.enter(progress_, streams);
-    if (!post) {
-        return tl::unexpected(post.error());
+    if (!done) {
+        return done;
     }
-    post_ = *post;
-    return {};
+    watcher_.open_lane(*post_, name, lane.stream);
+    if (!fenced_) {
+        return {};
+    }
+    // Fences that the other lanes have waited for hold for this one too.
+    done = record(*lanes_[lane_in]);
+    return done ? check(api.cuStreamWaitEvent(lane.stream, lanes_[lane_in]->marks[lanes_[lane_in]->newest].event, 0),
+                        "a stream of the device cannot wait for another")
+                : done;
 }
 
 CudaQueue::~CudaQueue() {
@@ -110,14 +130,14 @@ CudaQueue::~CudaQueue() {
         watcher_.leave(post_);
     }
     const Driver& api = *use().driver;
-    for (const Lane& lane : lanes_) {
-        for (const Lane::Mark& mark : lane.marks) {
+    for (const auto& lane : lanes_) {
+        for (const Mark& mark : lane->marks) {
             if (mark.event != nullptr) {
                 api.cuEventDestroy(mark.event);
             }
         }
-        if (lane.stream != nullptr) {
-            api.cuStreamDestroy(lane.stream);
+        if (lane->stream != nullptr) {
+            api.cuStreamDestroy(lane->stream);
         }
     }
 }
@@ -127,28 +147,78 @@ const Context& CudaQueue::use() const {
     return context_;
 }
 
+std::uint64_t CudaQueue::open_commands(LaneName name) const {
+    const std::uint64_t ended = progress_->ended[name].load(std::memory_order_acquire);
+    const std::uint64_t queued = lanes_[name]->queued;
+    return queued > ended ? queued - ended : 0;
+}
+
+LaneName CudaQueue::least_busy(LaneName first, std::size_t count) const {
+    LaneName best = first;
+    for (LaneName name = first + 1; name < first + count && open_commands(best) > 0; ++name) {
+        best = open_commands(name) < open_commands(best) ? name : best;
+    }
+    return best;
+}
+
+// Where a kernel goes that has to wait for these commands.
+LaneName CudaQueue::lane_of(const Positions& needed) const {
+    LaneName behind = lanes;
+    for (LaneName name = lane_run; name < lane_run + plan_.kernels; ++name) {
+        if (needed[name] <= progress_->ended[name].load(std::memory_order_acquire)) {
+            continue;
+        }
+        if (needed[name] == lanes_[name]->queued) {
+            return name;
+        }
+        behind = behind == lanes ? name : behind;
+    }
+    const bool forks = behind == lanes || (plan_.fork && pace_ != Pace::by_step);
+    const LaneName other = forks ? least_busy(lane_run, plan_.kernels) : behind;
+    return behind == lanes || open_commands(other) == 0 ? other : behind;
+}
+
+// Hands over what is held back in the lane.
+Status CudaQueue::submit(Lane& lane) {
+    return lane.step.submit(lane.stream);
+}
+
+Status CudaQueue::submit_all() {
+    Status done;
+    for (const auto& lane : lanes_) {
+        if (auto submitted = submit(*lane); !submitted && done) {
+            done = submitted;
+        }
+    }
+    return done;
+}
+
 // Marks the place behind the lane's last command.
 Status CudaQueue::record(Lane& lane) {
+    if (auto submitted = submit(lane); !submitted) {
+        return submitted;
+    }
     const std::size_t next = (lane.newest + 1) % events_per_lane;
-    if (auto recorded =
-            check(context_.driver->cuEventRecord(lane.marks[next].event, lane.stream), "an event cannot be recorded");
+    Mark& mark = lane.marks[next];
+    if (auto recorded = check(context_.driver->cuEventRecord(mark.event, lane.stream), "an event cannot be recorded");
         !recorded) {
         return recorded;
     }
-    lane.marks[next].position = lane.queued;
+    mark.position = lane.queued;
+    mark.covers = lane.waits;
     lane.newest = next;
     return {};
 }
 
 // Everything queued in `name` from here on waits for the commands of other lanes that are named.
 Status CudaQueue::follow(LaneName name, const Positions& needed) {
-    Lane& lane = lanes_[name];
-    for (std::size_t i = 0; i < lanes; ++i) {
+    Lane& lane = *lanes_[name];
+    for (LaneName i = 0; i < lanes; ++i) {
         if (i == name || needed[i] <= lane.waits[i] ||
             progress_->ended[i].load(std::memory_order_acquire) >= needed[i]) {
             continue;
         }
-        Lane& other = lanes_[i];
+        Lane& other = *lanes_[i];
         if (other.marks[other.newest].position < needed[i]) {
             if (auto recorded = record(other); !recorded) {
                 return recorded;
@@ -163,19 +233,24 @@ Status CudaQueue::follow(LaneName name, const Positions& needed) {
             }
             chosen = older;
         }
-        if (auto waits = check(context_.driver->cuStreamWaitEvent(lane.stream, other.marks[chosen].event, 0),
+        if (auto submitted = submit(lane); !submitted) {  // what is held back need not wait
+            return submitted;
+        }
+        const Mark& mark = other.marks[chosen];
+        if (auto waits = check(context_.driver->cuStreamWaitEvent(lane.stream, mark.event, 0),
                                "a stream of the device cannot wait for another");
             !waits) {
             return waits;
         }
-        lane.waits[i] = other.marks[chosen].position;
+        raise(lane.waits, mark.covers);
+        lane.waits[i] = std::max(lane.waits[i], mark.position);
     }
     return {};
 }
 
 // Has the lane's word written behind its last command.
 Status CudaQueue::announce(LaneName name, Done* done) {
-    Lane& lane = lanes_[name];
+    Lane& lane = *lanes_[name];
     if (auto written = check(context_.driver->cuStreamWriteValue32(lane.stream, Watcher::word_of(*post_, name),
                                                                    static_cast<std::uint32_t>(lane.queued), 0),
                              "the end of a command cannot be told");
@@ -194,10 +269,13 @@ Status CudaQueue::write(Buffer& to, const std::byte* from, std::size_t bytes, Do
         return fail(EINVAL, "cannot write {} bytes to a buffer of {}", bytes, buffer.bytes());
     }
     const Driver& api = *use().driver;
-    if (auto follows = follow(lane_in, buffer.used(progress_)); !follows) {
-        return follows;
+    const LaneName name = least_busy(lane_in, plan_.copies);
+    Status ready = open(name);
+    ready = ready ? follow(name, buffer.used(progress_)) : ready;
+    if (!ready) {
+        return ready;
     }
-    Lane& lane = lanes_[lane_in];
+    Lane& lane = *lanes_[name];
     if (bytes > 0) {
         if (auto copied =
                 check(api.cuMemcpyHtoDAsync(buffer.address(), from, bytes, lane.stream), "cannot copy to the device");
@@ -206,11 +284,11 @@ Status CudaQueue::write(Buffer& to, const std::byte* from, std::size_t bytes, Do
         }
     }
     ++lane.queued;
-    buffer.note_written(lane_in, lane.queued);
+    buffer.note_written(name, lane.queued);
     if (auto recorded = record(lane); !recorded) {
         lost(recorded.error());
     }
-    return announce(lane_in, &done);
+    return announce(name, &done);
 }
 
 Status CudaQueue::read(const Buffer& from, std::byte* to, std::size_t bytes, Done& done) {
@@ -219,10 +297,13 @@ Status CudaQueue::read(const Buffer& from, std::byte* to, std::size_t bytes, Don
         return fail(EINVAL, "cannot read {} bytes from a buffer of {}", bytes, buffer.bytes());
     }
     const Driver& api = *use().driver;
-    if (auto follows = follow(lane_out, buffer.writers(progress_)); !follows) {
-        return follows;
+    const LaneName name = least_busy(lane_out, plan_.copies);
+    Status ready = open(name);
+    ready = ready ? follow(name, buffer.writers(progress_)) : ready;
+    if (!ready) {
+        return ready;
     }
-    Lane& lane = lanes_[lane_out];
+    Lane& lane = *lanes_[name];
     if (bytes > 0) {
         if (auto copied =
                 check(api.cuMemcpyDtoHAsync(to, buffer.address(), bytes, lane.stream), "cannot copy from the device");
@@ -231,11 +312,11 @@ Status CudaQueue::read(const Buffer& from, std::byte* to, std::size_t bytes, Don
         }
     }
     ++lane.queued;
-    buffer.note_read(lane_out, lane.queued);
+    buffer.note_read(name, lane.queued);
     if (auto recorded = record(lane); !recorded) {
         lost(recorded.error());
     }
-    return announce(lane_out, &done);
+    return announce(name, &done);
 }
 
 Status CudaQueue::copy(Buffer& to, const Buffer& from, std::size_t bytes) {
@@ -248,59 +329,122 @@ Status CudaQueue::copy(Buffer& to, const Buffer& from, std::size_t bytes) {
     const Driver& api = *use().driver;
     Positions needed = target.used(progress_);
     raise(needed, source.writers(progress_));
-    if (auto follows = follow(lane_run, needed); !follows) {
-        return follows;
+    const LaneName name = lane_of(needed);
+    Status ready = open(name);
+    ready = ready ? follow(name, needed) : ready;
+    Lane& lane = *lanes_[name];
+    ready = ready ? submit(lane) : ready;
+    if (!ready) {
+        return ready;
     }
-    Lane& lane = lanes_[lane_run];
     if (auto copied = check(api.cuMemcpyDtoDAsync(target.address(), source.address(), bytes, lane.stream),
                             "cannot copy on the device");
         !copied) {
         return copied;
     }
     ++lane.queued;
-    source.note_read(lane_run, lane.queued);
-    target.note_written(lane_run, lane.queued);
+    source.note_read(name, lane.queued);
+    target.note_written(name, lane.queued);
     return {};
 }
 
-Status CudaQueue::launch(Kernel& kernel_base, std::span<const Argument> arguments, Done& failed,
+// Whether the next kernel is held back. Decided once for all until the next flush: while others keep the device busy,
+// nothing is lost by waiting for the rest of a step.
+bool CudaQueue::holds() {
+    if (pace_ == Pace::undecided) {
+        bool busy = false;
+        for (LaneName name = lane_run; name < lane_run + plan_.kernels; ++name) {
+            busy = busy || open_commands(name) > 0;
+        }
+        pace_ = busy && plan_.steps ? Pace::by_step : Pace::at_once;
+    }
+    return pace_ == Pace::by_step;
+}
+
+// Which kernels of the lane's step the next one must follow.
+void CudaQueue::find_earlier(LaneName name, std::span<const Argument> arguments) {
+    const Lane& lane = *lanes_[name];
+    const std::uint64_t before = lane.queued - lane.step.size();  // the last command that is not of the step
+    earlier_.clear();
+    for (const Argument& argument : arguments) {
+        if (argument.buffer == nullptr) {
+            continue;
+        }
+        const CudaBuffer& buffer = mine(*argument.buffer);
+        const std::uint64_t written = buffer.written_in(name);
+        const std::uint64_t read = buffer.read_in(name);
+        if (argument.written && read > written && read > before) {
+            // There may be several that read it, of which only the last is known: behind all.
+            earlier_.clear();
+            for (std::uint32_t all = 0; all < lane.step.size(); ++all) {
+                earlier_.push_back(all);
+            }
+            return;
+        }
+        if (written > before) {
+            earlier_.push_back(static_cast<std::uint32_t>(written - before - 1));
+        }
+    }
+    std::sort(earlier_.begin(), earlier_.end());
+    earlier_.erase(std::unique(earlier_.begin(), earlier_.end()), earlier_.end());
+}
+
+// Launches a kernel in a lane or holds it back.
+Status CudaQueue::run(LaneName name, CudaKernel& kernel, std::span<const Argument> arguments,
+                      const std::array<std::size_t, 3>* global) {
+    Lane& lane = *lanes_[name];
+    auto bound = kernel.bind(arguments);
+    if (!bound) {
+        return tl::unexpected(bound.error());
+    }
+    const CudaKernel::Grid grid = kernel.grid(global);
+    if (holds()) {
+        find_earlier(name, arguments);
+        lane.step.hold(kernel, grid, *bound, earlier_);
+        return {};
+    }
+    return check(context_.driver->cuLaunchKernel(kernel.function(), grid.blocks[0], grid.blocks[1], grid.blocks[2],
+                                                 grid.threads[0], grid.threads[1], grid.threads[2], 0, lane.stream,
+                                                 *bound, nullptr),
+                 "a kernel cannot be launched");
+}
+
+Status CudaQueue::launch(Kernel& kernel, std::span<const Argument> arguments, Done& failed,
                          const std::array<std::size_t, 3>* global) {
-    const Driver& api = *use().driver;
-    auto* const function = dynamic_cast<CudaHostKernel*>(&kernel_base);
+    context_.make_current();
+    auto* const function = dynamic_cast<CudaHostKernel*>(&kernel);
+    const auto writes = [function](const Argument& argument) {
+        return argument.written || function != nullptr;  // a function's buffers are all copied back
+    };
     Positions needed{};
     for (const Argument& argument : arguments) {
         if (argument.buffer != nullptr) {
-            raise(needed, mine(*argument.buffer).used(progress_));
+            const CudaBuffer& buffer = mine(*argument.buffer);
+            raise(needed, writes(argument) ? buffer.used(progress_) : buffer.writers(progress_));
         }
     }
-    if (auto follows = follow(lane_run, needed); !follows) {
-        return follows;
-    }
-    Lane& lane = lanes_[lane_run];
+    static_cast<void>(holds());
+    // A function has memory of its own that its launches share, so all of them are in one lane.
+    const LaneName name = function != nullptr ? lane_run : lane_of(needed);
+    Status ready = open(name);
+    ready = ready ? follow(name, needed) : ready;
+    Lane& lane = *lanes_[name];
     if (function != nullptr) {
-        if (auto called = function->enqueue(lane.stream, arguments, failed, global); !called) {
-            return called;
-        }
+        ready = ready ? submit(lane) : ready;
+        ready = ready ? function->enqueue(lane.stream, arguments, failed, global) : ready;
     } else {
         // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): all others are CudaKernels
-        auto& kernel = static_cast<CudaKernel&>(kernel_base);
-        auto bound = kernel.bind(arguments);
-        if (!bound) {
-            return tl::unexpected(bound.error());
-        }
-        const CudaKernel::Grid grid = kernel.grid(global);
-        if (auto launched = check(
-                api.cuLaunchKernel(kernel.function(), grid.blocks[0], grid.blocks[1], grid.blocks[2], grid.threads[0],
-                                   grid.threads[1], grid.threads[2], 0, lane.stream, *bound, nullptr),
-                "a kernel cannot be launched");
-            !launched) {
-            return launched;
-        }
+        ready = ready ? run(name, static_cast<CudaKernel&>(kernel), arguments, global) : ready;
+    }
+    if (!ready) {
+        return ready;
     }
     ++lane.queued;
     for (const Argument& argument : arguments) {
-        if (argument.buffer != nullptr) {
-            mine(*argument.buffer).note_written(lane_run, lane.queued);
+        if (argument.buffer != nullptr && writes(argument)) {
+            mine(*argument.buffer).note_written(name, lane.queued);
+        } else if (argument.buffer != nullptr) {
+            mine(*argument.buffer).note_read(name, lane.queued);
         }
     }
     return {};
@@ -308,12 +452,15 @@ Status CudaQueue::launch(Kernel& kernel_base, std::span<const Argument> argument
 
 Result<std::shared_ptr<Fence>> CudaQueue::mark() {
     context_.make_current();
+    if (auto submitted = submit_all(); !submitted) {
+        return tl::unexpected(submitted.error());
+    }
     auto fence = std::make_shared<CudaFence>(context_);
-    for (std::size_t i = 0; i < lanes; ++i) {
-        if (progress_->ended[i].load(std::memory_order_acquire) >= lanes_[i].queued) {
+    for (LaneName name = 0; name < lanes; ++name) {
+        if (open_commands(name) == 0) {
             continue;
         }
-        if (auto recorded = fence->record(lanes_[i].stream); !recorded) {
+        if (auto recorded = fence->record(lanes_[name]->stream); !recorded) {
             return tl::unexpected(recorded.error());
         }
     }
@@ -324,26 +471,34 @@ Status CudaQueue::wait(const Fence& fence) {
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): fences of this device are CudaFences
     const auto& events = static_cast<const CudaFence&>(fence).events();
     context_.make_current();
-    for (const Lane& lane : lanes_) {
+    Status done = events.empty() ? Status() : submit_all();
+    for (const auto& lane : lanes_) {
         for (CUevent event : events) {
-            if (auto waits = check(context_.driver->cuStreamWaitEvent(lane.stream, event, 0),
-                                   "a stream of the device cannot wait for another");
-                !waits) {
-                return waits;
-            }
+            done = done && lane->stream != nullptr ? check(context_.driver->cuStreamWaitEvent(lane->stream, event, 0),
+                                                           "a stream of the device cannot wait for another")
+                                                   : done;
         }
     }
-    return {};
+    fenced_ = fenced_ || !events.empty();
+    return done;
 }
 
 // The driver hands commands over at once; that the last kernel has ended is worth a word, since it lets buffers rest.
 Status CudaQueue::flush() {
-    const Lane& lane = lanes_[lane_run];
-    if (lane.announced == lane.queued) {
-        return {};
-    }
     context_.make_current();
-    return announce(lane_run, nullptr);
+    pace_ = Pace::undecided;
+    if (auto submitted = submit_all(); !submitted) {
+        return submitted;
+    }
+    for (LaneName name = lane_run; name < lanes; ++name) {
+        if (lanes_[name]->announced == lanes_[name]->queued) {
+            continue;
+        }
+        if (auto announced = announce(name, nullptr); !announced) {
+            return announced;
+        }
+    }
+    return {};
 }
 
 bool CudaQueue::idle(const Buffer& buffer) const {
@@ -352,15 +507,18 @@ bool CudaQueue::idle(const Buffer& buffer) const {
 
 void CudaQueue::finish() {
     context_.make_current();
-    for (std::size_t i = 0; i < lanes; ++i) {
-        if (auto ended = check(context_.driver->cuStreamSynchronize(lanes_[i].stream), "a command of a graph failed");
-            !ended) {
-            lost(ended.error());
+    Status ended = submit_all();
+    for (const auto& lane : lanes_) {
+        if (ended && lane->stream != nullptr) {
+            ended = check(context_.driver->cuStreamSynchronize(lane->stream), "a command of a graph failed");
         }
     }
+    if (!ended) {
+        lost(ended.error());
+    }
     watcher_.drain(*post_);
-    for (std::size_t i = 0; i < lanes; ++i) {
-        progress_->advance(i, lanes_[i].queued);
+    for (LaneName name = 0; name < lanes; ++name) {
+        progress_->advance(name, lanes_[name]->queued);
     }
 }
 

@@ -36,7 +36,9 @@ namespace yoke::device::cuda {
     X(cuMemHostRegister) X(cuMemHostUnregister) \
     X(cuMemcpyDtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyHtoDAsync) \
     X(cuMemsetD32Async) X(cuMemsetD8Async) \
-    X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuGraphInstantiateWithFlags) X(cuGraphLaunch) \
+    X(cuGraphAddKernelNode) X(cuGraphCreate) X(cuGraphDestroy) X(cuGraphExecDestroy) X(cuGraphExecKernelNodeSetParams) \
+    X(cuGraphInstantiateWithFlags) X(cuGraphLaunch) X(cuGraphUpload) \
+    X(cuStreamBeginCapture) X(cuStreamEndCapture) \
     X(cuStreamCreate) X(cuStreamCreateWithPriority) X(cuStreamDestroy) X(cuStreamQuery) X(cuStreamSynchronize) \
     X(cuStreamWaitEvent) X(cuStreamWriteValue32) X(cuStreamWriteValue64)
 // clang-format on

@@ -11,8 +11,9 @@
 namespace yoke::device::cuda {
 namespace {
 
-constexpr std::uint32_t posts_max = 4096;       // queues at a time: graphs of one account
-constexpr std::uint32_t lanes_padded = 4;       // words of a post: its lanes' lie in one 16-byte group
+constexpr std::uint32_t posts_max = 4096;   // queues at a time: graphs of one account
+constexpr std::uint32_t lanes_padded = 16;  // words of a post: its lanes' lie in one line of 64 bytes
+static_assert(lanes <= lanes_padded);
 constexpr std::uint64_t spin_ns = 100'000;      // looking without pause after something has ended or begun
 constexpr std::uint64_t nap_ns = 50'000;        // between two looks afterwards
 constexpr std::uint64_t doubt_ns = 10'000'000;  // without an end before the driver is asked whether all is well
@@ -64,7 +65,7 @@ Watcher::~Watcher() {
     }
 }
 
-Result<Watcher::Post*> Watcher::enter(std::shared_ptr<Progress> progress, const std::array<CUstream, lanes>& streams) {
+Result<Watcher::Post*> Watcher::enter(std::shared_ptr<Progress> progress) {
     const std::lock_guard lock(mutex_);
     if (free_places_.empty()) {
         return fail(ENOMEM, "a device has at most {} queues; terminate graphs that are not used", posts_max);
@@ -73,13 +74,17 @@ Result<Watcher::Post*> Watcher::enter(std::shared_ptr<Progress> progress, const 
     post.place = free_places_.back();
     free_places_.pop_back();
     post.progress = std::move(progress);
-    post.streams = streams;
     post.words = words_ + std::size_t{post.place} * lanes_padded;
     post.address = words_address_ + std::size_t{post.place} * lanes_padded * sizeof(std::uint32_t);
     for (std::uint32_t lane = 0; lane < lanes; ++lane) {
         __atomic_store_n(&post.words[lane], 0, __ATOMIC_RELAXED);
     }
     return &post;
+}
+
+void Watcher::open_lane(Post& post, LaneName lane, CUstream stream) {
+    const std::lock_guard lock(mutex_);
+    post.streams[lane] = stream;
 }
 
 void Watcher::leave(Post* post) {
@@ -141,6 +146,9 @@ bool Watcher::look(Post& post, std::unique_lock<std::mutex>& lock) {
 // A failed device answers every question with its error.
 void Watcher::ask_driver(const Post& post) const {
     for (CUstream stream : post.streams) {
+        if (stream == nullptr) {
+            continue;
+        }
         const CUresult result = context_.driver->cuStreamQuery(stream);
         if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY) {
             lost(check(result, "a command of a graph failed on the device").error());

@@ -46,8 +46,9 @@ class Watcher {
     Watcher& operator=(const Watcher&) = delete;
     ~Watcher();  // no queue is left
 
-    // `streams`: of the lanes, to ask the driver about.
-    Result<Post*> enter(std::shared_ptr<Progress> progress, const std::array<CUstream, lanes>& streams);
+    Result<Post*> enter(std::shared_ptr<Progress> progress);
+    // The stream of a lane, to ask the driver about.
+    void open_lane(Post& post, LaneName lane, CUstream stream);
     // Waits until nothing is expected of it.
     void leave(Post* post);
     // The device address of the word of a lane.
