@@ -2,12 +2,13 @@
 /*
  * Arenas, and what becomes of them when their worker is gone.
  *
- * PROBLEM. A worker's driver may have pinned the pages and its device may still write them after the worker is dead. Such
- * a page must not be given to anybody, and nobody tells us when the pin ends.
- * MODEL. An arena consists of single pages with reference counts of their own. When the last one who uses a retired arena
- * lets go, each page of it is looked at: if only we hold it, it is cleared and used again; if somebody else does, we drop
- * our reference, which leaves the page to its holder until he unpins it, and put a fresh page in its place. Two arenas
- * exist from the start, so that the next worker needs no memory at a moment when the machine may have none.
+ * PROBLEM. A worker's driver may have pinned the pages and its device may still write them after the worker is dead.
+ * Such a page must not be given to anybody, and nobody tells us when the pin ends.
+ * MODEL. An arena consists of single pages with reference counts of their own. When the last one who uses a retired
+ * arena lets go, each page of it is looked at: if only we hold it, it is cleared and used again; if somebody else
+ * does, we drop our reference, which leaves the page to its holder until he unpins it, and put a fresh page in its
+ * place. Two arenas exist from the start, so that the next worker needs no memory at a moment when the machine may
+ * have none.
  * TRADE-OFF. The kernel reaches the pages through a vmap: one translation more per access, but no order-9 allocations
  * and a page can be replaced alone.
  */

@@ -50,9 +50,9 @@ void yoke_choice_learn_cpu(u16 service, u32 bytes, u64 took_ns)
 }
 
 /*
- * What a call of @bytes takes with the worker: what it published, for what is queued in front as well, and the hop as it
- * was measured; ~0: the worker does not know. When that is longer than @least_ns, the hop is taken to be a little shorter
- * next time: one bad measurement is tried again after some thousand calls.
+ * What a call of @bytes takes with the worker: what it published, for what is queued in front as well, and the hop as
+ * it was measured; ~0: the worker does not know. When that is longer than @least_ns, the hop is taken to be a little
+ * shorter next time: one bad measurement is tried again after some thousand calls.
  */
 static u64 worker_ns(u16 service, u32 bytes, u64 least_ns)
 {

@@ -3,8 +3,8 @@
  * Making, filling and issuing flights; see flight.h. What happens to them afterwards is in flight_end.c.
  *
  * Joining works like Nagle's algorithm: as long as less than PIPELINE entries are under way, a call goes at once; the
- * ones behind it gather and go together when a completion has made room. So an idle worker costs no call any time, and a
- * busy one is given few large entries instead of many small ones.
+ * ones behind it gather and go together when a completion has made room. So an idle worker costs no call any time, and
+ * a busy one is given few large entries instead of many small ones.
  */
 #include "flight.h"
 
@@ -101,7 +101,7 @@ static bool overlap(const struct yoke_call *call, u32 produced)
 	       call->in_skip < call->out_skip + produced && call->out_skip < call->in_skip + call->in_length;
 }
 
-/* Memory for a flight that begins with @call: what the call does not bring comes from one buffer: input, aux, output. */
+/* Memory for a flight that begins with @call. What the call does not bring comes from one buffer: input, aux, output. */
 static int give_memory(struct yoke_flight *flight, struct yoke_call *call)
 {
 	u32 in_room = call->in_buffer ? 0 : ALIGN(flight->in_room, YOKE_DATA_ALIGN);
@@ -229,8 +229,8 @@ void yoke_flight_fill(struct yoke_flight *flight, struct yoke_call *call)
 	u8 *base = flight->arena->base;
 
 	if (call->in_length && !call->in_buffer)
-		sg_pcopy_to_buffer(call->in, sg_nents(call->in), base + flight->in_offset + call->at_in, call->in_length,
-				   call->in_skip);
+		sg_pcopy_to_buffer(call->in, sg_nents(call->in), base + flight->in_offset + call->at_in,
+				   call->in_length, call->in_skip);
 	if (call->aux_length)
 		sg_pcopy_to_buffer(call->aux, sg_nents(call->aux), base + flight->aux_offset, call->aux_length, 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Flights: the private table of what the worker was given. A flight is one entry of a ring with the calls that share it.
- * It outlives calls that were not waited for: then it only keeps slot and memory until the completion comes.
+ * Flights: the private table of what the worker was given. A flight is one entry of a ring with the calls that share
+ * it. It outlives calls that were not waited for: then it only keeps slot and memory until the completion comes.
  *
  *   FREE --> GATHERS --> ISSUED --> TAKEN --> FREE
  *       `--> WAITS ------^

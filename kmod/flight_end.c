@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * How flights end. A completion was written by somebody who is not to be trusted: it is copied once, and the copy is
- * compared with what this flight expects. A completion that no honest worker writes ends the whole session, since one who
- * breaks the protocol once must not be given the next call.
+ * compared with what this flight expects. A completion that no honest worker writes ends the whole session, since one
+ * who breaks the protocol once must not be given the next call.
  */
 #include "flight.h"
 
@@ -125,8 +125,9 @@ void yoke_flight_deliver(struct yoke_flight *flight, struct yoke_call *call)
 	call->stamps.queued_ns = min_t(u64, flight->completion.queued_ns, spent);
 	call->stamps.run_ns = min_t(u64, flight->completion.run_ns, spent);
 	if (call->produced && !call->out_buffer)
-		sg_pcopy_from_buffer(call->out, sg_nents(call->out), flight->arena->base + flight->out_offset + call->at_out,
-				     call->produced, call->out_skip);
+		sg_pcopy_from_buffer(call->out, sg_nents(call->out),
+				     flight->arena->base + flight->out_offset + call->at_out, call->produced,
+				     call->out_skip);
 	yoke_count(YOKE_COUNT_OFFLOADED);
 	yoke_count_many(YOKE_COUNT_BYTES_OUT, call->produced);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Producing entries and taking completions; see ring.h. A position never repeats, so that a completion that comes twice
- * or late carries a tag that nobody awaits. What proves that an entry was taken, so that its line may be written again, is
- * a completion of a later position or the running table: both are the worker's word, and a wrong one harms the worker
- * only.
+ * or late carries a tag that nobody awaits. What proves that an entry was taken, so that its line may be written
+ * again, is a completion of a later position or the running table: both are the worker's word, and a wrong one harms
+ * the worker only.
  */
 #include "ring.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sessions begin with an attachment and end by leaving, by death or by a fault. All three ends are the same: the session
- * is not yoke_core.session any more, and every call that it had is ended by the keeper. The arena goes its own way
- * (arena.c) when the file, and with it the last mapping, is gone.
+ * Sessions begin with an attachment and end by leaving, by death or by a fault. All three ends are the same: the
+ * session is not yoke_core.session any more, and every call that it had is ended by the keeper. The arena goes its own
+ * way (arena.c) when the file, and with it the last mapping, is gone.
  */
 #include "session.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a call of 4 KiB costs and where the time goes. Each line: the way of calling, the median of the whole and of each
- * hop in ns:
+ * What a call of 4 KiB costs and where the time goes. Each line: the way of calling, the median of the whole and of
+ * each hop in ns:
  *   submit   from the entry of yoke_submit() to the entry in the ring (the input is copied here)
  *   there    from there to the beginning of the execution, and from its end to the completion seen by the kernel
  *   run      the worker's execution
@@ -55,8 +55,8 @@ static void say(const char *way, unsigned int count, unsigned int by_cpu)
 	}
 	for (hop = 0; hop < HOPS; hop++)
 		sort(samples[hop], count, sizeof(u32), compare, NULL);
-	test_report("figure %s: whole %u p99 %u submit %u there %u run %u deliver %u ns, calls %u, by the cpu %u\n", way,
-		    part(WHOLE, count, 50), part(WHOLE, count, 99), part(SUBMIT, count, 50), part(THERE, count, 50),
+	test_report("figure %s: whole %u p99 %u submit %u there %u run %u deliver %u ns, calls %u, by the cpu %u\n",
+		    way, part(WHOLE, count, 50), part(WHOLE, count, 99), part(SUBMIT, count, 50), part(THERE, count, 50),
 		    part(RUN, count, 50), part(DELIVER, count, 50), count, by_cpu);
 }
 

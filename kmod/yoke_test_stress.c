@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many threads that call in every way at once, with deadlines that cannot be kept, cancels, and keys that come and go. What
- * ends with status 0 must be right; what has CPU code must end so (or cancelled). A script kills and replaces honest workers
- * meanwhile.
+ * Many threads that call in every way at once, with deadlines that cannot be kept, cancels, and keys that come and go.
+ * What ends with status 0 must be right; what has CPU code must end so (or cancelled). A script kills and replaces
+ * honest workers meanwhile.
  */
 #include <linux/cpumask.h>
 #include <linux/err.h>
