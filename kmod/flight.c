@@ -101,7 +101,7 @@ static bool overlap(const struct yoke_call *call, u32 produced)
 	       call->in_skip < call->out_skip + produced && call->out_skip < call->in_skip + call->in_length;
 }
 
-/* Memory for a flight that begins with @call. What the call does not bring comes from one buffer: input, aux, output. */
+/* Memory for a flight that begins with @call. What the call does not bring is in one buffer: input, aux, output. */
 static int give_memory(struct yoke_flight *flight, struct yoke_call *call)
 {
 	u32 in_room = call->in_buffer ? 0 : ALIGN(flight->in_room, YOKE_DATA_ALIGN);

@@ -56,8 +56,8 @@ static void say(const char *way, unsigned int count, unsigned int by_cpu)
 	for (hop = 0; hop < HOPS; hop++)
 		sort(samples[hop], count, sizeof(u32), compare, NULL);
 	test_report("figure %s: whole %u p99 %u submit %u there %u run %u deliver %u ns, calls %u, by the cpu %u\n",
-		    way, part(WHOLE, count, 50), part(WHOLE, count, 99), part(SUBMIT, count, 50), part(THERE, count, 50),
-		    part(RUN, count, 50), part(DELIVER, count, 50), count, by_cpu);
+		    way, part(WHOLE, count, 50), part(WHOLE, count, 99), part(SUBMIT, count, 50),
+		    part(THERE, count, 50), part(RUN, count, 50), part(DELIVER, count, 50), count, by_cpu);
 }
 
 static void wake(struct yoke_call *call)
