@@ -2,12 +2,13 @@
 /*
  * Arenas, and what becomes of them when their worker is gone.
  *
- * PROBLEM. A worker's driver may have pinned the pages and its device may still write them after the worker is dead. Such
- * a page must not be given to anybody, and nobody tells us when the pin ends.
- * MODEL. An arena consists of single pages with reference counts of their own. When the last one who uses a retired arena
- * lets go, each page of it is looked at: if only we hold it, it is cleared and used again; if somebody else does, we drop
- * our reference, which leaves the page to its holder until he unpins it, and put a fresh page in its place. Two arenas
- * exist from the start, so that the next worker needs no memory at a moment when the machine may have none.
+ * PROBLEM. A worker's driver may have pinned the pages and its device may still write them after the worker is dead.
+ * Such a page must not be given to anybody, and nobody tells us when the pin ends.
+ * MODEL. An arena consists of single pages with reference counts of their own. When the last one who uses a retired
+ * arena lets go, each page of it is looked at: if only we hold it, it is cleared and used again; if somebody else
+ * does, we drop our reference, which leaves the page to its holder until he unpins it, and put a fresh page in its
+ * place. Two arenas exist from the start, so that the next worker needs no memory at a moment when the machine may
+ * have none.
  * TRADE-OFF. The kernel reaches the pages through a vmap: one translation more per access, but no order-9 allocations
  * and a page can be replaced alone.
  */
@@ -149,11 +150,11 @@ static void recover(struct work_struct *work)
 	struct yoke_arena *arena;
 
 	for (;;) {
-		spin_lock_bh(&arenas_lock);
+		spin_lock_irq(&arenas_lock);
 		arena = list_first_entry_or_null(&retired, struct yoke_arena, link);
 		if (arena)
 			list_del_init(&arena->link);
-		spin_unlock_bh(&arenas_lock);
+		spin_unlock_irq(&arenas_lock);
 		if (!arena)
 			return;
 		if (spares >= SPARES) {
@@ -161,16 +162,16 @@ static void recover(struct work_struct *work)
 			continue;
 		}
 		if (!renew(arena)) {
-			spin_lock_bh(&arenas_lock);
+			spin_lock_irq(&arenas_lock);
 			list_add_tail(&arena->link, &retired);
-			spin_unlock_bh(&arenas_lock);
+			spin_unlock_irq(&arenas_lock);
 			schedule_delayed_work(&recover_work, RECOVER_AGAIN);
 			return;
 		}
-		spin_lock_bh(&arenas_lock);
+		spin_lock_irq(&arenas_lock);
 		list_add_tail(&arena->link, &spare);
 		spares++;
-		spin_unlock_bh(&arenas_lock);
+		spin_unlock_irq(&arenas_lock);
 	}
 }
 

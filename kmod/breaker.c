@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * See breaker.h. The hold grows because a heartbeat comes from one thread of the worker and proves nothing of the others:
- * a worker that beats and serves nothing costs one deadline per hold, in the end one in ten seconds.
+ * See breaker.h. The hold grows because a heartbeat comes from one thread of the worker and proves nothing of the
+ * others: a worker that beats and serves nothing costs one deadline per hold, in the end one in ten seconds.
  */
 #include "breaker.h"
 

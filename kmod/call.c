@@ -2,8 +2,8 @@
 /*
  * Calls: the functions of linux/yoke.h, and the one way in which every call ends.
  *
- * Two kinds of waiting: most calls are the keeper's to end. A caller that spins takes its completion itself, which saves
- * a hop; its flight is marked `polled` and the keeper leaves it alone until the caller gives up.
+ * Two kinds of waiting: most calls are the keeper's to end. A caller that spins takes its completion itself, which
+ * saves a hop; its flight is marked `polled` and the keeper leaves it alone until the caller gives up.
  */
 #include <linux/cpumask.h>
 #include <linux/err.h>
@@ -54,7 +54,8 @@ static void done_by_cpu(struct yoke_call *call, int reason, int status)
 	if (status || yoke_plan(call, &call->produced))
 		call->produced = 0;
 	call->stamps.done = ktime_get_ns();
-	trace_yoke_complete(call->service, call->in_length, status, call->where, call->stamps.done - call->stamps.submitted);
+	trace_yoke_complete(call->service, call->in_length, status, call->where,
+			    call->stamps.done - call->stamps.submitted);
 }
 
 void yoke_call_done(struct yoke_call *call, int status)
@@ -168,7 +169,7 @@ bool yoke_cancel(struct yoke_call *call)
 	yoke_flight_leave(session, call);
 	if (last) {
 		yoke_ring_cancel(&session->ring[flight->ring], flight->position);
-		yoke_session_ring_bell(session);
+		yoke_session_ring_bell(session, BIT(flight->ring));
 	}
 	call->status = -ECANCELED;
 	list_add_tail(&call->link, &yoke_core.ending);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Counters are single atomic words: they are touched a few times per call, which takes microseconds, and a reader wants
- * a value that is right now.
+ * a value that is right now. Errors are found under the core's lock, where nobody must wait for a console: a work prints
+ * the last one.
  */
 #include "counters.h"
 
@@ -10,6 +11,7 @@
 #include <linux/ratelimit.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
 
 #define SENTENCE_BYTES 160
 
@@ -53,9 +55,19 @@ void yoke_count_fallback(int error)
 	}
 }
 
-void yoke_complain(const char *format, ...)
+static void say(struct work_struct *work)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 30 * HZ, 3);
+	char text[SENTENCE_BYTES];
+
+	yoke_last_error(text, sizeof(text));
+	if (__ratelimit(&limit))
+		pr_warn("%s\n", text);
+}
+static DECLARE_WORK(say_work, say);
+
+void yoke_complain(const char *format, ...)
+{
 	char text[SENTENCE_BYTES];
 	unsigned long flags;
 	va_list args;
@@ -66,8 +78,7 @@ void yoke_complain(const char *format, ...)
 	spin_lock_irqsave(&sentence_lock, flags);
 	strscpy(sentence, text, sizeof(sentence));
 	spin_unlock_irqrestore(&sentence_lock, flags);
-	if (__ratelimit(&limit))
-		pr_warn("%s\n", text);
+	schedule_work(&say_work);
 }
 
 void yoke_last_error(char *to, size_t bytes)
@@ -77,4 +88,9 @@ void yoke_last_error(char *to, size_t bytes)
 	spin_lock_irqsave(&sentence_lock, flags);
 	strscpy(to, sentence, bytes);
 	spin_unlock_irqrestore(&sentence_lock, flags);
+}
+
+void yoke_counters_exit(void)
+{
+	cancel_work_sync(&say_work);
 }

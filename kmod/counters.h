@@ -63,5 +63,7 @@ void yoke_count_fallback(int error);
 __printf(1, 2) void yoke_complain(const char *format, ...);
 /* Copies the sentence, "" when there is none. */
 void yoke_last_error(char *to, size_t bytes);
+/* Nobody complains any more. */
+void yoke_counters_exit(void);
 
 #endif /* YOKE_COUNTERS_H */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Registration. The crypto API tests a driver while it is being registered and waits for the test, which needs a worker
- * and time, so neither the worker's ioctl nor loading the module can do it. While it runs everything goes to the worker,
- * whatever the cost model says: a test that the CPU passes proves nothing. Should the worker be lost in the middle, the
- * rest is registered with the next one. A driver whose test did not reach a worker says so in its attribute and in the
- * log: it cannot be taken back, since somebody may use it already.
+ * and time, so neither the worker's ioctl nor loading the module can do it. While it runs everything goes to the
+ * worker, whatever the cost model says: a test that the CPU passes proves nothing. Should the worker be lost in the
+ * middle, the rest is registered with the next one. A driver whose test did not reach a worker says so in its
+ * attribute and in the log: it cannot be taken back, since somebody may use it already.
  */
 #include "crypto.h"
 

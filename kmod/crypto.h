@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The crypto drivers. They are registered, from a workqueue, when the first worker serves, so that the kernel's self-test
- * of each passes through it, and stay until the module goes.
+ * The crypto drivers. They are registered, from a workqueue, when the first worker serves, so that the kernel's
+ * self-test of each passes through it, and stay until the module goes.
  */
 #ifndef YOKE_CRYPTO_H
 #define YOKE_CRYPTO_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * gcm(aes) by the worker. A wrong tag that the worker reports is looked at once more by the CPU driver: a worker whose
- * memory was spoilt would otherwise look like an attacker on the wire. That it calls a tag right which is wrong cannot be
- * found out without doing its work.
+ * memory was spoilt would otherwise look like an attacker on the wire. That it calls a tag right which is wrong cannot
+ * be found out without doing its work.
  */
 #include <crypto/aes.h>
 #include <crypto/gcm.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * sha256 by the worker: whole messages (digest, or init and finup). A message in pieces is hashed by the CPU driver as it
- * comes, since the pieces are not there any more when the last one is: what a request keeps is the CPU driver's state.
+ * sha256 by the worker: whole messages (digest, or init and finup). A message in pieces is hashed by the CPU driver as
+ * it comes, since the pieces are not there any more when the last one is: what a request keeps is the CPU driver's
+ * state.
  */
 #include <crypto/internal/hash.h>
 #include <crypto/sha2.h>
@@ -51,9 +52,9 @@ static int on_cpu(struct yoke_call *call)
 {
 	struct ahash_request *request = call->context;
 	u64 begin_ns = ktime_get_ns();
+	int status = crypto_ahash_digest(cpu_prepare(request, CRYPTO_TFM_REQ_MAY_BACKLOG, cpu_done, request));
 
-	return yoke_request_on_cpu(
-		call, crypto_ahash_digest(cpu_prepare(request, CRYPTO_TFM_REQ_MAY_BACKLOG, cpu_done, request)), begin_ns);
+	return yoke_request_on_cpu(call, status, begin_ns);
 }
 
 static void ended(struct yoke_call *call)

@@ -3,8 +3,8 @@
  * Making, filling and issuing flights; see flight.h. What happens to them afterwards is in flight_end.c.
  *
  * Joining works like Nagle's algorithm: as long as less than PIPELINE entries are under way, a call goes at once; the
- * ones behind it gather and go together when a completion has made room. So an idle worker costs no call any time, and a
- * busy one is given few large entries instead of many small ones.
+ * ones behind it gather and go together when a completion has made room. So an idle worker costs no call any time, and
+ * a busy one is given few large entries instead of many small ones.
  */
 #include "flight.h"
 
@@ -101,7 +101,7 @@ static bool overlap(const struct yoke_call *call, u32 produced)
 	       call->in_skip < call->out_skip + produced && call->out_skip < call->in_skip + call->in_length;
 }
 
-/* Memory for a flight that begins with @call: what the call does not bring comes from one buffer: input, aux, output. */
+/* Memory for a flight that begins with @call. What the call does not bring is in one buffer: input, aux, output. */
 static int give_memory(struct yoke_flight *flight, struct yoke_call *call)
 {
 	u32 in_room = call->in_buffer ? 0 : ALIGN(flight->in_room, YOKE_DATA_ALIGN);
@@ -134,7 +134,7 @@ static int give_memory(struct yoke_flight *flight, struct yoke_call *call)
 static bool wants_company(const struct yoke_session *session, const struct yoke_call *call, bool polled)
 {
 	return !polled && !call->in_buffer && !call->out_buffer && call->in_length <= JOIN_BYTES_MAX &&
-	       session->issued_count >= PIPELINE && yoke_plan_joins(call);
+	       session->backlog >= PIPELINE && yoke_plan_joins(call);
 }
 
 static struct yoke_flight *begin(struct yoke_session *session, struct yoke_call *call, u32 produced, bool polled)
@@ -208,7 +208,8 @@ struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_c
 			return flight;
 		flight->usual_deadline_ns = now_ns + yoke_deadline_ns();
 		flight->deadline_ns = call->timeout_ns ? now_ns + call->timeout_ns : flight->usual_deadline_ns;
-		yoke_keeper_expects(flight->deadline_ns);
+		if (!polled)
+			yoke_keeper_expects(flight->deadline_ns);
 	}
 	call->flight = flight;
 	call->at_in = flight->in_length;
@@ -228,8 +229,8 @@ void yoke_flight_fill(struct yoke_flight *flight, struct yoke_call *call)
 	u8 *base = flight->arena->base;
 
 	if (call->in_length && !call->in_buffer)
-		sg_pcopy_to_buffer(call->in, sg_nents(call->in), base + flight->in_offset + call->at_in, call->in_length,
-				   call->in_skip);
+		sg_pcopy_to_buffer(call->in, sg_nents(call->in), base + flight->in_offset + call->at_in,
+				   call->in_length, call->in_skip);
 	if (call->aux_length)
 		sg_pcopy_to_buffer(call->aux, sg_nents(call->aux), base + flight->aux_offset, call->aux_length, 0);
 }
@@ -242,7 +243,7 @@ static u8 ring_for(const struct yoke_flight *flight)
 	return small ? YOKE_RING_EXPRESS : YOKE_RING_BULK;
 }
 
-/* -EAGAIN: no slot. */
+/* -EAGAIN: no slot; -EPROTO: see yoke_ring_submit(). */
 static int issue(struct yoke_session *session, struct yoke_flight *flight, u64 now_ns)
 {
 	struct yoke_submission entry = {
@@ -258,10 +259,12 @@ static int issue(struct yoke_session *session, struct yoke_flight *flight, u64 n
 		.aux_offset = flight->aux_offset,
 	};
 	struct yoke_call *call;
+	int error;
 
 	flight->ring = ring_for(flight);
-	if (yoke_ring_submit(&session->ring[flight->ring], &entry, flight->params, flight, &flight->position))
-		return -EAGAIN;
+	error = yoke_ring_submit(&session->ring[flight->ring], &entry, flight->params, flight, &flight->position);
+	if (error)
+		return error;
 	if (flight->state == YOKE_FLIGHT_GATHERS)
 		yoke_flight_close(flight);
 	flight->state = YOKE_FLIGHT_ISSUED;
@@ -278,34 +281,48 @@ static int issue(struct yoke_session *session, struct yoke_flight *flight, u64 n
 	return 0;
 }
 
-/* True if it left the list that it was in. */
-static bool try_issue(struct yoke_session *session, struct yoke_flight *flight, u64 now_ns)
+/* 0: it left the list that it was in. -EAGAIN: it stays. -EPROTO: the session must end. */
+static int try_issue(struct yoke_session *session, struct yoke_flight *flight, u64 now_ns)
 {
 	if (flight->filling)
-		return false;
+		return -EAGAIN;
 	if (flight->key && flight->key->state == YOKE_KEY_REFUSED) {
 		yoke_flight_fail(flight, -ENOKEY);
-		return true;
+		return 0;
 	}
 	if (flight->key && flight->key->state != YOKE_KEY_READY)
-		return false;
-	return !issue(session, flight, now_ns);
+		return -EAGAIN;
+	return issue(session, flight, now_ns);
+}
+
+/* Returns -EPROTO when the session must end, else 0; @issued: the rings that got an entry, a bit each. */
+static int advance_list(struct yoke_session *session, struct list_head *list, bool all, u64 now_ns, u32 *issued)
+{
+	struct yoke_flight *flight, *next;
+
+	list_for_each_entry_safe(flight, next, list, link) {
+		int error;
+
+		if (!all && session->issued_count >= PIPELINE && flight->in_length < GATHER_BYTES)
+			break;
+		error = try_issue(session, flight, now_ns);
+		if (error == -EPROTO)
+			return error;
+		if (!error)
+			*issued |= BIT(flight->ring);
+	}
+	return 0;
 }
 
 void yoke_flights_advance(struct yoke_session *session, u64 now_ns)
 {
-	struct yoke_flight *flight, *next;
-	bool issued = false;
+	u32 issued = 0;
 
-	list_for_each_entry_safe(flight, next, &session->waits, link)
-		issued |= try_issue(session, flight, now_ns);
-	list_for_each_entry_safe(flight, next, &session->gathers, link) {
-		if (session->issued_count >= PIPELINE && flight->in_length < GATHER_BYTES)
-			break;
-		issued |= try_issue(session, flight, now_ns);
-	}
-	if (issued)
-		yoke_session_ring_bell(session);
+	if (advance_list(session, &session->waits, true, now_ns, &issued) ||
+	    advance_list(session, &session->gathers, false, now_ns, &issued))
+		yoke_session_fault(session, "a completion that nobody has asked for");
+	else
+		yoke_session_ring_bell(session, issued);
 }
 
 bool yoke_flight_filled(struct yoke_session *session, struct yoke_flight *flight, struct yoke_call *call, u64 now_ns)

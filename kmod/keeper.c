@@ -2,8 +2,8 @@
 /*
  * The keeper: one thread that finds completions, ends what is late and runs callbacks.
  *
- * PROBLEM. A completion is a line in memory. Somebody must look at it, and must not look when there is nothing to see; on
- * a machine with one processor the worker cannot write it while somebody looks.
+ * PROBLEM. A completion is a line in memory. Somebody must look at it, and must not look when there is nothing to see;
+ * on a machine with one processor the worker cannot write it while somebody looks.
  * MODEL. The keeper looks, spins for a while after the last thing that happened (not at all with one processor, and
  * never longer than the scheduler likes), then sets want_bell, looks once more and sleeps until the worker's bell, a
  * submission or a deadline. While it spins and the worker polls, a call costs no system call on either side.
@@ -145,7 +145,7 @@ static void trip(struct yoke_session *session, const struct yoke_flight *flight,
 	if (now_ns < flight->usual_deadline_ns || !yoke_breaker_miss(&session->breaker, now_ns))
 		return;
 	yoke_count(YOKE_COUNT_TRIPS);
-	yoke_complain("the worker missed the deadline of a call of service %u; the CPU does its work until it beats again",
+	yoke_complain("the worker missed a deadline (service %u); the CPU does its work until its heart beats again",
 		      flight->service);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * See key.h. A key that is destroyed while the worker has it is wiped at once and stays as an order to remove it, which is
- * freed when the worker fetches it or goes.
+ * See key.h. A key that is destroyed while the worker has it is wiped at once and stays as an order to remove it,
+ * which is freed when the worker fetches it or goes.
  */
 #include "key.h"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where everything lies in an arena and its status page. The worker computes the same from the sizes and refuses a layout
- * that differs in one byte, so the order and the alignments here are part of the protocol: fixed words first, then one
- * array after the other, each on a boundary of its own so that no pair of cache lines is written by both sides.
+ * Where everything lies in an arena and its status page. The worker computes the same from the sizes and refuses a
+ * layout that differs in one byte, so the order and the alignments here are part of the protocol: fixed words first,
+ * then one array after the other, each on a boundary of its own so that no pair of cache lines is written by both
+ * sides.
  */
 #include "layout.h"
 

@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "core.h"
+#include "counters.h"
 #include "crypto.h"
 #include "device.h"
 #include "flight.h"
@@ -55,6 +56,7 @@ no_selftest:
 no_flights:
 	yoke_arenas_exit();
 no_arenas:
+	yoke_counters_exit();
 	return error;
 }
 
@@ -66,6 +68,7 @@ static void __exit yoke_exit(void)
 	destroy_workqueue(yoke_core.cpu_queue);
 	yoke_flights_exit();
 	yoke_arenas_exit();
+	yoke_counters_exit();
 }
 
 module_init(yoke_init);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The kernel's own cipher behind a key of linux/yoke.h, made ready when the key is, so that using it allocates nothing. */
+/* The kernel's own cipher behind a key of linux/yoke.h: made ready with the key, so that using it allocates nothing. */
 #ifndef YOKE_OWN_CIPHER_H
 #define YOKE_OWN_CIPHER_H
 

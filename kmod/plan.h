@@ -18,8 +18,8 @@ int yoke_plan(const struct yoke_call *call, u32 *produced);
 /* May calls of this kind share an entry at all? */
 bool yoke_plan_joins(const struct yoke_call *call);
 /*
- * May @call follow in the same entry, behind @in_length bytes of calls that began with @flags and @params? All are of one
- * service and one key.
+ * May @call follow in the same entry, behind @in_length bytes of calls that began with @flags and @params? All are of
+ * one service and one key.
  */
 bool yoke_plan_follows(const struct yoke_call *call, u8 flags, const void *params, u32 in_length);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The client's side of one ring, as uapi/yoke.h defines it. What decides lies in private memory: which position each slot
- * holds, and whose flight that is. Everything is called under the core's lock.
+ * The client's side of one ring, as uapi/yoke.h defines it. What decides lies in private memory: which position each
+ * slot holds, and whose flight that is. Everything is called under the core's lock.
  */
 #ifndef YOKE_RING_H
 #define YOKE_RING_H
@@ -35,7 +35,8 @@ void yoke_ring_init(struct yoke_ring *ring, const struct yoke_arena *arena, unsi
 
 /*
  * Writes an entry for @flight, with its parameter line if YOKE_FLAG_PARAMS is set. The caller looks at
- * yoke_ring_asleep() afterwards. -EAGAIN: no slot can be used until a completion has been taken.
+ * yoke_ring_asleep() afterwards. -EAGAIN: no slot can be used until a completion has been taken. -EPROTO: a completion
+ * of this position is there already, which nobody has asked for.
  */
 int yoke_ring_submit(struct yoke_ring *ring, const struct yoke_submission *submission, const void *params,
 		     struct yoke_flight *flight, u64 *position);

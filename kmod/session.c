@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sessions begin with an attachment and end by leaving, by death or by a fault. All three ends are the same: the session
- * is not yoke_core.session any more, and every call that it had is ended by the keeper. The arena goes its own way
- * (arena.c) when the file, and with it the last mapping, is gone.
+ * Sessions begin with an attachment and end by leaving, by death or by a fault. All three ends are the same: the
+ * session is not yoke_core.session any more, and every call that it had is ended by the keeper. The arena goes its own
+ * way (arena.c) when the file, and with it the last mapping, is gone.
  */
 #include "session.h"
 
@@ -10,6 +10,7 @@
 #include <linux/eventfd.h>
 #include <linux/ktime.h>
 #include <linux/poll.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include <uapi/yoke_ring.h>
@@ -21,6 +22,7 @@
 #include "flight.h"
 #include "key.h"
 
+#define HOP_NS (10 * NSEC_PER_USEC)  /* until it was measured: two cache lines and a wake-up */
 #define POKE_NS (20 * NSEC_PER_MSEC) /* the first hold of the breaker */
 
 static u64 last_generation; /* guarded by the core's lock */
@@ -36,6 +38,8 @@ struct yoke_session *yoke_session_create(void)
 		kfree(session);
 		return NULL;
 	}
+	session->worker = task_tgid_nr(current);
+	session->hop_ns = HOP_NS;
 	init_waitqueue_head(&session->orders);
 	INIT_LIST_HEAD(&session->gathers);
 	INIT_LIST_HEAD(&session->waits);
@@ -177,9 +181,10 @@ static void signal_bell(struct yoke_session *session)
 	yoke_count(YOKE_COUNT_BELLS_RUNG);
 }
 
-void yoke_session_ring_bell(struct yoke_session *session)
+void yoke_session_ring_bell(struct yoke_session *session, u32 rings)
 {
-	if (yoke_ring_asleep(&session->ring[YOKE_RING_EXPRESS]) || yoke_ring_asleep(&session->ring[YOKE_RING_BULK]))
+	if ((rings & BIT(YOKE_RING_EXPRESS) && yoke_ring_asleep(&session->ring[YOKE_RING_EXPRESS])) ||
+	    (rings & BIT(YOKE_RING_BULK) && yoke_ring_asleep(&session->ring[YOKE_RING_BULK])))
 		signal_bell(session);
 }
 

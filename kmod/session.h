@@ -29,6 +29,7 @@ struct yoke_session {
 	struct yoke_arena *arena;
 	struct eventfd_ctx *bell;
 	u64 generation;
+	pid_t worker; /* who opened the device */
 	wait_queue_head_t orders; /* poll(): key orders, or the end */
 	struct yoke_ring ring[YOKE_RINGS];
 	struct yoke_breaker breaker;
@@ -41,6 +42,7 @@ struct yoke_session {
 	u64 backlog_bytes;
 	struct yoke_cost pace;    /* how fast the worker was seen to complete, whatever it says */
 	u64 completed_ns;         /* when it last did */
+	u32 hop_ns;               /* what a call that nobody is in front of takes besides its execution */
 };
 
 struct yoke_session *yoke_session_create(void);
@@ -54,7 +56,8 @@ int yoke_session_bell(struct yoke_session *session);
 /* Under the core's lock: */
 void yoke_session_fault(struct yoke_session *session, const char *why);
 void yoke_session_wake_orders(struct yoke_session *session);
-void yoke_session_ring_bell(struct yoke_session *session);
+/* @rings: those that the worker must look at, BIT(enum yoke_ring_id) each; rings if it sleeps on one of them. */
+void yoke_session_ring_bell(struct yoke_session *session, u32 rings);
 /* A call was refused since the worker is barred: rings it now and then, since a worker that sleeps beats seldom. */
 void yoke_session_poke(struct yoke_session *session, u64 now_ns);
 /* May calls be submitted? 0, -ENODEV or -EAGAIN. */

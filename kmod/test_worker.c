@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A worker for tests of the module: serves /dev/yoke on one thread, honestly or in one of the ways in which a worker can
- * fail or lie. It shares no code with yoke-worker but the ABI, so that a misreading in one of them shows.
+ * A worker for tests of the module: serves /dev/yoke on one thread, honestly or in one of the ways in which a worker
+ * can fail or lie. It shares no code with yoke-worker but the ABI, so that a misreading in one of them shows.
  *
  * usage: test_worker MODE [COUNT [SPIN_US]]
  * It polls for SPIN_US (50) after the last entry before it sleeps.
@@ -169,8 +169,9 @@ static int execute(const struct yoke_submission *s, const void *params)
 		memcpy(w.arena + s->out_offset, w.arena + s->in_offset, s->in_length);
 		return 0;
 	case YOKE_SERVICE_AES_ECB:
-		return cipher(short_key ? EVP_aes_128_ecb() : EVP_aes_256_ecb(), key, NULL, s->flags & YOKE_FLAG_DECRYPT,
-			      w.arena + s->in_offset, w.arena + s->out_offset, s->in_length, NULL, 0, NULL, 0);
+		return cipher(short_key ? EVP_aes_128_ecb() : EVP_aes_256_ecb(), key, NULL,
+			      s->flags & YOKE_FLAG_DECRYPT, w.arena + s->in_offset, w.arena + s->out_offset,
+			      s->in_length, NULL, 0, NULL, 0);
 	case YOKE_SERVICE_AES_CTR:
 		return cipher(short_key ? EVP_aes_128_ctr() : EVP_aes_256_ctr(), key, params, false,
 			      w.arena + s->in_offset, w.arena + s->out_offset, s->in_length, NULL, 0, NULL, 0);

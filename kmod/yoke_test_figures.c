@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a call of 4 KiB costs and where the time goes. Each line: the way of calling, the median of the whole and of each
- * hop in ns:
+ * What a call of 4 KiB costs and where the time goes. Each line: the way of calling, the median of the whole and of
+ * each hop in ns:
  *   submit   from the entry of yoke_submit() to the entry in the ring (the input is copied here)
  *   there    from there to the beginning of the execution, and from its end to the completion seen by the kernel
  *   run      the worker's execution
  *   deliver  from seen to delivered (the output is copied here)
  */
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
@@ -54,9 +55,9 @@ static void say(const char *way, unsigned int count, unsigned int by_cpu)
 	}
 	for (hop = 0; hop < HOPS; hop++)
 		sort(samples[hop], count, sizeof(u32), compare, NULL);
-	test_report("figure %s: whole %u p99 %u submit %u there %u run %u deliver %u ns, calls %u, by the cpu %u\n", way,
-		    part(WHOLE, count, 50), part(WHOLE, count, 99), part(SUBMIT, count, 50), part(THERE, count, 50),
-		    part(RUN, count, 50), part(DELIVER, count, 50), count, by_cpu);
+	test_report("figure %s: whole %u p99 %u submit %u there %u run %u deliver %u ns, calls %u, by the cpu %u\n",
+		    way, part(WHOLE, count, 50), part(WHOLE, count, 99), part(SUBMIT, count, 50),
+		    part(THERE, count, 50), part(RUN, count, 50), part(DELIVER, count, 50), count, by_cpu);
 }
 
 static void wake(struct yoke_call *call)
@@ -99,6 +100,7 @@ static bool measure(struct test_memory *memory, const char *way, u16 service, st
 		status = make(call);
 		if (status == -EAGAIN || status == -ENOBUFS || (!status && call->where == YOKE_WHERE_CALLER)) {
 			by_cpu++;
+			usleep_range(200, 400); /* else all rounds are over before the worker is free again */
 		} else if (status) {
 			kfree(call);
 			EXPECT_IS(status, 0);

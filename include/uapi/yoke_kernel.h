@@ -50,8 +50,8 @@
  *
  *   kernel to worker   entry; fence; if status.ring[r].asleep != 0: the kernel signals the attached eventfd
  *   worker to kernel   completion; fence; if the arena's client.want_bell != 0: status.bell += 1 and
- *                      ioctl(fd, YOKE_KERNEL_BELL). Any thread; it never blocks and cannot fail on a worker that serves.
- *                      A bell that nobody wanted does no harm.
+ *                      ioctl(fd, YOKE_KERNEL_BELL). Any thread; it never blocks and cannot fail on a worker that
+ *                      serves. A bell that nobody wanted does no harm.
  *
  * KEYS. The kernel keeps its keys and hands them to each worker anew. poll() says POLLIN while there are orders:
  *
@@ -62,12 +62,13 @@
  *                                              which entries then carry in `object`; or a negative errno: the kernel
  *                                              executes what needs this key with its own code
  *
- * An order that was not answered stays unanswered: its key is not used. A handle is never reused. The worker wipes every
- * key when it leaves.
+ * An order that was not answered stays unanswered: its key is not used. A handle is never reused. The worker wipes
+ * every key when it leaves.
  *
  * HEARTBEAT. status.heartbeat_ns (CLOCK_MONOTONIC, ns), at least every YOKE_KERNEL_HEARTBEAT_NS. A heartbeat from the
  * future counts as none. When a request misses its deadline, the kernel stops submitting until it sees a heartbeat that
- * is younger than the miss; each miss in a row doubles how long it waits at least.
+ * is younger than the miss; each miss in a row doubles how long it waits at least. Meanwhile it rings the bell now and
+ * then, so that a worker that sleeps beats at once.
  *
  * DEATH, LEAVING, MISBEHAVIOUR. When the last reference to the file is gone (a death: the mappings go first), or with
  * LEAVE, the kernel retires the arena: it completes what is in flight with its own code or a typed error and gives the
@@ -90,7 +91,10 @@
 #define YOKE_KERNEL_DEVICE "/dev/yoke"
 #define YOKE_KERNEL_VERSION 1u
 
-/* Offsets for mmap(). Mappings are whole (the length that the layout says), shared, and of one arena each. */
+/*
+ * Offsets for mmap(). Mappings are whole (the length that the layout says), shared, not executable: else EINVAL.
+ * ENOTCONN: not attached, or left. They stay until the worker unmaps them, also after LEAVE or a fault.
+ */
 #define YOKE_KERNEL_MAP_ARENA 0ull
 #define YOKE_KERNEL_MAP_STATUS (1ull << 40) /* behind the largest arena */
 
@@ -129,8 +133,10 @@ struct yoke_kernel_key_order {
 	__u8 bytes[YOKE_KERNEL_KEY_BYTES_MAX];
 };
 
-/* ioctl YOKE_KERNEL_KEY_ANSWER. ENOENT: no such ADD awaits an answer (its key may have been removed meanwhile: the worker
- * removes it as well). EINVAL: @status is positive, or it is 0 and @worker_key too. */
+/*
+ * ioctl YOKE_KERNEL_KEY_ANSWER. ENOENT: no such ADD awaits an answer (its key may have been removed meanwhile: the
+ * worker removes it as well). EINVAL: @status is positive, or it is 0 and @worker_key too.
+ */
 struct yoke_kernel_key_answer {
 	__u64 handle;
 	__s32 status;     /* 0 or a negative errno */
@@ -139,7 +145,7 @@ struct yoke_kernel_key_answer {
 
 #define YOKE_KERNEL_IOCTL 'Y'
 #define YOKE_KERNEL_ATTACH _IOWR(YOKE_KERNEL_IOCTL, 0x60, struct yoke_kernel_attach)
-#define YOKE_KERNEL_SERVE _IO(YOKE_KERNEL_IOCTL, 0x61) /* ENOTCONN: not attached; EPROTO: the status page is not filled */
+#define YOKE_KERNEL_SERVE _IO(YOKE_KERNEL_IOCTL, 0x61) /* ENOTCONN: not attached; EPROTO: no magic in the status page */
 #define YOKE_KERNEL_LEAVE _IO(YOKE_KERNEL_IOCTL, 0x62) /* ENOTCONN: not attached, or left before */
 #define YOKE_KERNEL_BELL _IO(YOKE_KERNEL_IOCTL, 0x63)  /* ENOTCONN: not serving */
 #define YOKE_KERNEL_KEY_ORDER _IOR(YOKE_KERNEL_IOCTL, 0x64, struct yoke_kernel_key_order)

@@ -3,13 +3,13 @@
  * yoke.h: services of the worker, called by kernel code
  *
  * PROBLEM. Kernel code has a pure function to compute (a cipher, a digest) that somebody else may compute faster: the
- * worker of the account `kernel`, a user-space process with a GPU. That process can die, stop or lie, and the caller may
- * be the very code that this process needs to make progress (a disk that its memory is written to).
+ * worker of the account `kernel`, a user-space process with a GPU. That process can die, stop or lie, and the caller
+ * may be the very code that this process needs to make progress (a disk that its memory is written to).
  *
- * MODEL. A struct yoke_call belongs to the caller and describes one call; yoke_submit() hands it over, its callback gives
- * it back, exactly once. Input and output are either the caller's own memory (scatterlists: copied into and out of the
- * arena) or buffers of the arena (no copy). A call can name a function that computes the same on the CPU: then it ends
- * with a result whatever the worker does.
+ * MODEL. A struct yoke_call belongs to the caller and describes one call; yoke_submit() hands it over, its callback
+ * gives it back, exactly once. Input and output are either the caller's own memory (scatterlists: copied into and out
+ * of the arena) or buffers of the arena (no copy). A call can name a function that computes the same on the CPU: then
+ * it ends with a result whatever the worker does.
  *
  * PROMISES
  *   - Every submitted call ends: with its result, a typed error, or at its deadline (50 ms unless it says otherwise).
@@ -25,7 +25,8 @@
  *   yoke_key_create, yoke_key_destroy           process context, may sleep
  *   yoke_call_wait                              process context, sleeps
  *   yoke_submit, yoke_cancel, yoke_buffer_*     everywhere but NMI; yoke_submit copies in_length bytes
- *   yoke_call_spin                              process context and softirq; never sleeps, at most bound + CPU code long
+ *   yoke_call_spin                              process context and softirq; never sleeps, and takes no longer than
+ *                                               its bound and the CPU code together
  *   callbacks                                   run in process context with softirqs disabled, on a thread of the
  *                                               module; must not sleep; may submit
  *   struct yoke_call.cpu                        runs in process context on a workqueue that reclaim may wait for, may
@@ -74,7 +75,8 @@ struct yoke_stamps {
  * @aux_length: bytes
  * @timeout_ns: from yoke_submit() to the end at the latest; 0: the module's default
  * @complete: called once when the call has ended; NULL only for yoke_call_wait() and yoke_call_spin()
- * @cpu: computes the same on the CPU and returns 0 or -errno, or -EINPROGRESS when it will call yoke_call_done() itself;
+ * @cpu: computes the same on the CPU and returns 0 or -errno, or -EINPROGRESS when it will call yoke_call_done()
+ *	 itself;
  *	 NULL: the call ends with an error instead. yoke_cpu() does for every service that this header's calls can name.
  * @context: the caller's
  * @status: result: 0; -EBADMSG (GCM: wrong tag); -EOWNERDEAD: the worker left or died; -ETIME: the deadline;
@@ -139,9 +141,7 @@ void yoke_call_init(struct yoke_call *call);
 /**
  * yoke_available() - is there a worker to submit to?
  *
- * A hint: it may change at any time.
- *
- * Return: true while a worker serves and answers.
+ * Return: true while a worker serves and answers; a hint, since that may change at any time.
  */
 bool yoke_available(void);
 
@@ -161,8 +161,8 @@ bool yoke_worthwhile(u16 service, u32 bytes);
  * yoke_submit() - start a call
  * @call: filled in; @complete must be set
  *
- * Return: 0: the callback will be called, once. Otherwise it will not, and nothing has happened: -EINVAL: a member has a
- * value that is never valid; -EMSGSIZE: too long, or too little room for the output; -ENODEV: no worker; -EAGAIN: the
+ * Return: 0: the callback will be called, once. Otherwise it will not, and nothing has happened: -EINVAL: a member has
+ * a value that is never valid; -EMSGSIZE: too long, or too little room for the output; -ENODEV: no worker; -EAGAIN: the
  * worker missed a deadline and has shown no heartbeat since; -ENOBUFS: places or buffers are used up; -ENOKEY: the
  * worker does not take the key; -ESTALE: a buffer is of an arena that has been retired; -EOWNERDEAD: the worker went
  * meanwhile.
@@ -238,8 +238,7 @@ struct yoke_key *yoke_key_create(u16 service, const u8 *bytes, unsigned int leng
  * yoke_key_destroy() - wipe a key
  * @key: no call that uses it is in flight; NULL does nothing
  *
- * Wiped here at once (but for abandoned calls, with the last of them), and by the worker as soon as it fetches the order.
- * May sleep.
+ * Wiped here at once, and by the worker as soon as it fetches the order. May sleep.
  */
 void yoke_key_destroy(struct yoke_key *key);
 
