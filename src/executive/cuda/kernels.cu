@@ -13,14 +13,14 @@ extern "C" __global__ void __launch_bounds__(nsk_threads, 1) nsk(const __grid_co
     if (warp != 0) {
         for (;;) {
             team_barrier(here);
-            if (team.leaving != 0) {
+            if (!follow(here, warp, launch.keys)) {
                 return;
             }
-            run_jobs(here, warp, launch.keys);
         }
     }
     if (lane == 0) {
         team.leaving = 0;
+        team.early_blocks = 0;
         team.ns_per_cycle = launch.ns_per_cycle;
         store_release32(&launch.progress[number].begun, launch.number);
     }
