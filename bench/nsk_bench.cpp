@@ -19,7 +19,6 @@
 extern "C" const unsigned char yoke_kernels_input[];
 extern "C" const unsigned char yoke_kernels_output[];
 extern "C" const unsigned char yoke_kernels_fence[];
-extern "C" const unsigned char yoke_kernels_batches[];
 extern "C" const unsigned char yoke_kernels_early_input[];
 extern "C" const unsigned char yoke_kernels_clocks[];
 
@@ -123,7 +122,6 @@ Json stages() {
                                                           {"input", yoke_kernels_input},
                                                           {"output", yoke_kernels_output},
                                                           {"fence", yoke_kernels_fence},
-                                                          {"batches", yoke_kernels_batches},
                                                           {"early input", yoke_kernels_early_input},
                                                           {"nothing; clocks", yoke_kernels_clocks}};
     Task null;

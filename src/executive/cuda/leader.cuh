@@ -90,7 +90,7 @@ struct Leader {
     // Deals the groups out to the rings: 8, 4, 2 groups or one for each.
     __device__ __forceinline__ void deal_out() {
         const unsigned rings = static_cast<unsigned>(__popc(attached));
-        const unsigned window_log2 = !takes_batches ? 0 : rings <= 1 ? 3 : rings <= 2 ? 2 : rings <= 4 ? 1 : 0;
+        const unsigned window_log2 = rings <= 1 ? 3 : rings <= 2 ? 2 : rings <= 4 ? 1 : 0;
         window_lanes = 4U << window_log2;
         const unsigned group = lane / 4;
         unsigned which = group >> window_log2;

@@ -150,7 +150,7 @@ __device__ __forceinline__ void finish_pair(const Call& call, const Key& key, Pa
                                             unsigned threads) {
     const std::uint32_t count = call.in_length / sizeof(Block);
     const std::uint32_t at[2] = {first, first + threads};
-    transform(SharedTables{threadIdx.x % 32}, key, call, at, pair.v);
+    transform(SharedTables(threadIdx.x % 32), key, call, at, pair.v);
 #pragma unroll
     for (unsigned k = 0; k < 2; ++k) {
         if (writes_output && at[k] < count) {
@@ -197,12 +197,12 @@ __device__ __noinline__ int run_part(unsigned team, unsigned j, const Key* keys,
         start = service::device::gcm_start(place, call);
     }
     const Share share{0, service::device::grains_of(call), part * 32 + lane, parts * 32};
-    Element hash = service::device::run_share(SharedTables{lane}, place, call, share, start);
+    Element hash = service::device::run_share(SharedTables(lane), place, call, share, start);
     if (!gcm) {
         return 0;
     }
     hash = sum_over_warp(hash ^ service::device::hash_aad(place, call, lane, 32));
-    const Block tag = service::device::gcm_tag(SharedTables{lane}, place, start, hash);
+    const Block tag = service::device::gcm_tag(SharedTables(lane), place, start, hash);
     int right = 1;
     if (lane == 0) {
         right = service::device::gcm_finish(call, tag) ? 1 : 0;
