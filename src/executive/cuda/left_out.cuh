@@ -1,6 +1,7 @@
 // Builds for measurements leave one stage of an express call out, so that its share of the time is known; their answers
 // are wrong. -DYOKE_NSK_LEFT_OUT=input, output, fence. Others are right: early_input leaves a choice out (input is read
-// when its entry has been judged), clocks nothing (each completion says when its stages ended, see bench/nsk_bench.cpp).
+// when its entry has been judged), clocks nothing (each completion says when its stages ended, see
+// bench/nsk_bench.cpp).
 #pragma once
 
 #ifndef YOKE_NSK_LEFT_OUT
