@@ -32,9 +32,9 @@ struct Statistics {
     double p999_us;
     double max_us;
     // Mean cycles from an entry's being seen: only kernels built to tell their clocks fill these.
+    double judged;
     double loaded;
     double stored;
-    double fenced;
 };
 
 // What a client process does.
@@ -119,9 +119,9 @@ inline void run_task(TestClient& client, const Task& task, std::vector<std::uint
             break;
         }
         samples.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(now_ns() - begun[place], UINT32_MAX)));
-        result.loaded += static_cast<double>(completion.detail >> 32);
-        result.stored += static_cast<double>(completion.sequence & 0xffffffffU);
-        result.fenced += static_cast<double>(completion.sequence >> 32);
+        result.judged += static_cast<double>(completion.detail >> 32);
+        result.loaded += static_cast<double>(completion.sequence & 0xffffffffU);
+        result.stored += static_cast<double>(completion.sequence >> 32);
         result.on_device += completion.where == YOKE_WHERE_NSK || completion.where == YOKE_WHERE_CUDA ? 1 : 0;
         const yoke_submission s = submission_of(client, task, place);
         if (completion.status != 0 ||
@@ -133,7 +133,7 @@ inline void run_task(TestClient& client, const Task& task, std::vector<std::uint
     }
     result.seconds = static_cast<double>(now_ns() - start) / 1e9;
     result.calls = done;
-    for (double* cycles : {&result.loaded, &result.stored, &result.fenced}) {
+    for (double* cycles : {&result.judged, &result.loaded, &result.stored}) {
         *cycles /= static_cast<double>(std::max<std::uint64_t>(done, 1));
     }
     std::sort(samples.begin(), samples.end());

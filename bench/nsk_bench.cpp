@@ -1,10 +1,9 @@
 // The express and bulk lanes of a CUDA device, from client processes, in one JSON document (stdout).
 //
-// Usage: nsk_bench [--scale F] [--host] [--parts express,many_clients,bulk,stages,choices]
+// Usage: nsk_bench [--scale F] [--host] [--parts express,many_clients,bulk,stages]
 //   --host: the same by the host's threads, as a baseline; without `stages`
 //   stages: what is left of a call when its input, its output or its fence are left out, and its stages by the device's
 //   clock; the kernels of these rows are builds for measurements, whose answers are wrong
-//   choices: the bulk lane with other streams and pieces
 //
 // Clients are processes of their own (clients.hpp). The copy rates of the same run are measured with the driver alone,
 // and stand beside what is bounded by them.
@@ -20,15 +19,14 @@
 extern "C" const unsigned char yoke_kernels_input[];
 extern "C" const unsigned char yoke_kernels_output[];
 extern "C" const unsigned char yoke_kernels_fence[];
-extern "C" const unsigned char yoke_kernels_batches[];
-extern "C" const unsigned char yoke_kernels_fence_instruction[];
+extern "C" const unsigned char yoke_kernels_early_input[];
 extern "C" const unsigned char yoke_kernels_clocks[];
 
 namespace yoke::executive {
 namespace {
 
 double scale = 1.0;
-std::string parts = "express,many_clients,bulk,stages,choices";
+std::string parts = "express,many_clients,bulk,stages";
 bool on_host = false;  // the same by the host's threads, as a baseline
 
 std::uint64_t scaled(double calls) {
@@ -124,8 +122,7 @@ Json stages() {
                                                           {"input", yoke_kernels_input},
                                                           {"output", yoke_kernels_output},
                                                           {"fence", yoke_kernels_fence},
-                                                          {"batches", yoke_kernels_batches},
-                                                          {"fence instruction", yoke_kernels_fence_instruction},
+                                                          {"early input", yoke_kernels_early_input},
                                                           {"nothing; clocks", yoke_kernels_clocks}};
     Task null;
     const std::pair<const char*, Task> calls[] = {{"null", null},
@@ -151,7 +148,7 @@ Json stages() {
             row["what"] = what;
             if (code == yoke_kernels_clocks) {
                 const Statistics& mean = bench.shared_->results[0];
-                row["mean_cycles"] = {{"loaded", mean.loaded}, {"stored", mean.stored}, {"fenced", mean.fenced}};
+                row["mean_cycles"] = {{"judged", mean.judged}, {"loaded", mean.loaded}, {"stored", mean.stored}};
             }
             rows.push_back(row);
         }
@@ -213,35 +210,6 @@ Json bulk(Bench& bench) {
         task.depth = depth;
         task.calls = std::max<std::uint64_t>(scaled(24e9 / bytes), 2 * depth);
         rows.push_back(bulk_row(bench, "sha256 of 4 KiB pages", task));
-    }
-    return rows;
-}
-
-// The lane's own choices against others: how copies are put into streams, and how long a piece is at least.
-Json bulk_choices() {
-    Json rows = Json::array();
-    for (const bool apart : {true, false}) {
-        for (const std::uint32_t piece : {2U << 20, 4U << 20, 8U << 20}) {
-            Bench bench;
-            Limits limits;
-            limits.cuda = true;
-            limits.bulk_threads = 2;
-            limits.device_copies_apart = apart;
-            limits.device_piece_bytes = piece;
-            if (!bench.open(limits)) {
-                continue;
-            }
-            for (const auto& [bytes, depth] : {std::pair{4U << 20, 16U}, std::pair{64U << 20, 2U}}) {
-                Task task = ecb_task();
-                task.in_bytes = task.out_bytes = bytes;
-                task.depth = depth;
-                task.calls = std::max<std::uint64_t>(scaled(16e9 / bytes), 2 * depth);
-                Json row = bulk_row(bench, "aes-128-ecb", task);
-                row["copies_apart"] = apart;
-                row["piece_bytes"] = piece;
-                rows.push_back(row);
-            }
-        }
     }
     return rows;
 }
@@ -339,7 +307,6 @@ int run() {
     bench.executive_.reset();
     if (!on_host) {
         section("stages", stages);
-        section("choices", bulk_choices);
     }
     std::printf("%s\n", bench.json.dump(2).c_str());
     return 0;

@@ -27,16 +27,19 @@ if(YOKE_CUDA_ENABLED)
   target_compile_definitions(yoke_cuda_headers INTERFACE YOKE_WITH_CUDA=1)
 endif()
 
-# yoke_device_code(TARGET SOURCE SYMBOL [OPTION...]): compiles SOURCE (.cu) into a fat binary that TARGET holds; C++
-# declares it as
+# yoke_device_code(TARGET SOURCE SYMBOL [OPTION...]): compiles SOURCE (.cu) into a fat binary that TARGET holds; a build
+# with options is for measurements, on Hopper alone. C++ declares it as
 #   extern "C" const unsigned char SYMBOL[];
 function(yoke_device_code target source symbol)
   get_filename_component(source ${source} ABSOLUTE)
   set(fatbin ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.fatbin)
+  set(options -gencode arch=compute_90,code=sm_90 ${ARGN})
+  if(NOT ARGN)
+    list(APPEND options -lineinfo -Xptxas=-warn-spills -gencode arch=compute_90,code=compute_90)
+  endif()
   add_custom_command(OUTPUT ${fatbin}
-    COMMAND ${YOKE_NVCC} -fatbin -std=c++20 -O3 -lineinfo -Xptxas=-warn-spills -I${CMAKE_SOURCE_DIR}/include
-      -I${CMAKE_SOURCE_DIR}/src -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90
-      ${ARGN} -MD -MF ${fatbin}.d -o ${fatbin} ${source}
+    COMMAND ${YOKE_NVCC} -fatbin -std=c++20 -O3 -I${CMAKE_SOURCE_DIR}/include -I${CMAKE_SOURCE_DIR}/src
+      ${options} -MD -MF ${fatbin}.d -o ${fatbin} ${source}
     DEPENDS ${source} DEPFILE ${fatbin}.d VERBATIM COMMENT "Building device code ${symbol}")
   set(holder ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.cpp)
   file(CONFIGURE OUTPUT ${holder} @ONLY CONTENT [[

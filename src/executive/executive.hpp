@@ -75,10 +75,7 @@ struct Limits {
     std::uint64_t device_park_ns = 20'000'000;       // without a ring before the resident kernel parks
     std::uint32_t device_bulk_bytes = 256U * 1024U;  // shorter bulk calls are executed by the host
     bool device_faults = false;                      // for tests: the resident kernel serves services that fail
-    // For measurements.
-    const void* device_code = nullptr;            // a fat binary in place of the device's kernels
-    bool device_copies_apart = true;              // bulk: all copies of a direction go through one stream
-    std::uint32_t device_piece_bytes = 2U << 20;  // bulk: pieces of shorter calls
+    const void* device_code = nullptr;               // for measurements: a fat binary in place of the device's kernels
 };
 
 // Of the device, for people and inventories.

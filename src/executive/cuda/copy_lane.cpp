@@ -13,7 +13,7 @@ namespace yoke::executive::cuda {
 namespace {
 
 constexpr std::uint32_t piece_bytes_max = 8U << 20;  // long enough for the full rate of a copy engine
-constexpr std::uint32_t piece_bytes_min = 2U << 20;  // shorter ones cost more in launches than they overlap
+constexpr std::uint32_t piece_bytes_min = 4U << 20;  // shorter ones cost more in copies' beginnings than they overlap
 constexpr std::uint32_t lead_bytes = 64;             // in front of a piece: CBC needs the block before
 constexpr std::uint32_t aux_bytes_max = 64U << 10;
 constexpr std::uint32_t hashed_messages_min = 256;  // fewer messages leave the device idle
@@ -107,11 +107,6 @@ Status CopyLane::prepare() {
     }
     words_ = *words;
     tags_ = *tags;
-    auto stream_in = device_.create_stream(device_.priority_low);
-    auto stream_out = device_.create_stream(device_.priority_low);
-    if (!stream_in || !stream_out) {
-        return tl::unexpected(stream_in ? stream_out.error() : stream_in.error());
-    }
     for (Slot& slot : slots_) {
         auto stream = device_.create_stream(device_.priority_low);
         auto in = device_.allocate(piece_bytes_max + 2 * lead_bytes);
@@ -120,15 +115,6 @@ Status CopyLane::prepare() {
             return tl::unexpected(!stream ? stream.error() : !in ? in.error() : out.error());
         }
         slot.stream = *stream;
-        slot.stream_in = limits_.device_copies_apart ? *stream_in : *stream;
-        slot.stream_out = limits_.device_copies_apart ? *stream_out : *stream;
-        for (CUevent* event : {&slot.copied_in, &slot.executed}) {
-            if (auto made = driver::check(device_.api().cuEventCreate(event, CU_EVENT_DISABLE_TIMING),
-                                          "an event cannot be had");
-                !made) {
-                return made;
-            }
-        }
         slot.in = *in;
         slot.out = *out;
     }
@@ -179,7 +165,7 @@ bool CopyLane::take(Session& session, BulkCall& call) noexcept {
     if (active.grains == 0) {
         return false;
     }
-    std::uint64_t bytes = std::clamp(c.in_length / 4, limits_.device_piece_bytes, piece_bytes_max);
+    std::uint64_t bytes = std::clamp(c.in_length / 4, piece_bytes_min, piece_bytes_max);
     if (c.service == YOKE_SERVICE_SHA256) {
         active.per_piece = static_cast<std::uint32_t>(piece_bytes_max / std::max(c.params[0], digest_bytes));
     } else if (c.service == YOKE_SERVICE_AES_XTS && c.params[4] <= bytes) {
@@ -265,28 +251,18 @@ bool CopyLane::advance() {
         const std::uint64_t now = now_ns();
         if (slot.active != nullptr && now - slot.tried_ns > 50'000'000) {
             slot.tried_ns = now;
-            for (CUstream stream : {slot.stream_in, slot.stream, slot.stream_out}) {
-                const CUresult state = device_.api().cuStreamQuery(stream);
-                if (state != CUDA_ERROR_NOT_READY) {
-                    device_.must(state, "a bulk call failed on the device");
-                }
+            const CUresult state = device_.api().cuStreamQuery(slot.stream);
+            if (state != CUDA_ERROR_NOT_READY) {
+                device_.must(state, "a bulk call failed on the device");
             }
         }
     }
     return false;
 }
 
-// What comes in `behind` waits for what is in `before` now.
-void CopyLane::follow(CUstream behind, CUevent event, CUstream before) {
-    if (behind != before) {
-        device_.must(device_.api().cuEventRecord(event, before), "an event cannot be recorded");
-        device_.must(device_.api().cuStreamWaitEvent(behind, event, 0), "a piece cannot wait for its copy");
-    }
-}
-
-void CopyLane::mark(Slot& slot, CUstream stream, Active& active) {
+void CopyLane::mark(Slot& slot, Active& active) {
     const auto index = static_cast<std::size_t>(&slot - slots_.data());
-    device_.must(device_.api().cuStreamWriteValue32(stream, reinterpret_cast<CUdeviceptr>(words_.device + index),
+    device_.must(device_.api().cuStreamWriteValue32(slot.stream, reinterpret_cast<CUdeviceptr>(words_.device + index),
                                                     ++slot.sequence, 0),
                  "the end of a piece cannot be marked");
     slot.active = &active;
@@ -318,9 +294,8 @@ bool CopyLane::issue(Slot& slot, Active& active) {
     const Span span = span_of(call, length, active.grains, first, last);
     const std::uint64_t before = call.service == YOKE_SERVICE_AES_CBC && span.in_begin != 0 ? 16 : 0;
     device_.must(api.cuMemcpyHtoDAsync(slot.in + lead_bytes - before, call.in + span.in_begin - before,
-                                       span.in_end - span.in_begin + before, slot.stream_in),
+                                       span.in_end - span.in_begin + before, slot.stream),
                  "a piece cannot be copied in");
-    follow(slot.stream, slot.copied_in, slot.stream_in);
     BulkWork work = active.work;
     work.call.in = driver::pointer_to<const std::uint8_t>(slot.in + lead_bytes - span.in_begin);
     work.call.out = driver::pointer_to<std::uint8_t>(slot.out + lead_bytes - span.out_begin);
@@ -341,12 +316,11 @@ bool CopyLane::issue(Slot& slot, Active& active) {
     device_.must(api.cuLaunchKernel(device_.bulk, count, 1, 1, threads, 1, 1, takes_key(call.service) ? table_bytes : 0,
                                     slot.stream, arguments, nullptr),
                  "a bulk kernel cannot be launched");
-    follow(slot.stream_out, slot.executed, slot.stream);
     device_.must(api.cuMemcpyDtoHAsync(call.out + span.out_begin, slot.out + lead_bytes, span.out_end - span.out_begin,
-                                       slot.stream_out),
+                                       slot.stream),
                  "a piece cannot be copied out");
     active.next = last;
-    mark(slot, slot.stream_out, active);
+    mark(slot, active);
     return true;
 }
 
@@ -381,7 +355,7 @@ void CopyLane::issue_tag(Slot& slot, Active& active) {
                  "a bulk kernel cannot be launched");
     device_.must(api.cuMemcpyDtoHAsync(&tags_.host[place], hashes_[place].words, 16, slot.stream),
                  "a tag cannot be copied out");
-    mark(slot, slot.stream, active);
+    mark(slot, active);
 }
 
 void CopyLane::retire(Slot& slot) {

@@ -50,10 +50,6 @@ class CopyLane {
     };
     struct Slot {
         CUstream stream = nullptr;
-        CUstream stream_in = nullptr;
-        CUstream stream_out = nullptr;
-        CUevent copied_in = nullptr;
-        CUevent executed = nullptr;
         CUdeviceptr in = 0;
         CUdeviceptr out = 0;
         std::uint32_t sequence = 0;
@@ -76,8 +72,7 @@ class CopyLane {
     bool issue(Slot& slot, Active& active);
     void begin_hash(Slot& slot, Active& active);
     void issue_tag(Slot& slot, Active& active);
-    void follow(CUstream behind, CUevent event, CUstream before);
-    void mark(Slot& slot, CUstream stream, Active& active);
+    void mark(Slot& slot, Active& active);
     void retire(Slot& slot);
     bool finish_if_done(std::list<Active>::iterator active);
 

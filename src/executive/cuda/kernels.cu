@@ -13,14 +13,14 @@ extern "C" __global__ void __launch_bounds__(nsk_threads, 1) nsk(const __grid_co
     if (warp != 0) {
         for (;;) {
             team_barrier(here);
-            if (team.leaving != 0) {
+            if (!follow(here, warp, launch.keys)) {
                 return;
             }
-            run_jobs(here, warp, launch.keys);
         }
     }
     if (lane == 0) {
         team.leaving = 0;
+        team.early_blocks = 0;
         team.ns_per_cycle = launch.ns_per_cycle;
         store_release32(&launch.progress[number].begun, launch.number);
     }
@@ -53,15 +53,15 @@ extern "C" __global__ void bulk_begin(const BulkWork work) {
 }
 
 // A share of a range of grains for each thread of the grid.
-extern "C" __global__ void __launch_bounds__(bulk_threads) bulk(const BulkWork work) {
+extern "C" __global__ void __launch_bounds__(bulk_threads, bulk_blocks_resident) bulk(const BulkWork work) {
     __shared__ Key key;
     const Call call = work.call;
-    SharedTables tables{};
+    const SharedTables tables(threadIdx.x % 32);
     if (takes_key(call.service)) {
         if (threadIdx.x < 32) {
             stage_key(key, load_key(work.key, call, threadIdx.x), call, threadIdx.x);
         }
-        tables = fill_tables();
+        fill_tables();
     }
     Block start{};
     if (call.service == YOKE_SERVICE_AES_GCM) {

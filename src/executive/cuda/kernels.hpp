@@ -20,7 +20,8 @@ struct BulkWork {
 constexpr unsigned nsk_threads = teams_per_block * warps_per_team * 32;
 constexpr unsigned table_bytes = (2 * 256 * 32 + 256) * 4;  // AES tables in shared memory, one copy for each bank
 constexpr unsigned bulk_threads = 256;
-constexpr unsigned bulk_blocks_max = 256;  // a power of two: GHASH walks in strides of all threads
-constexpr unsigned hash_threads = 64;      // SHA-256: few threads a block, so that few messages fill many processors
+constexpr unsigned bulk_blocks_resident = 3;  // of a multiprocessor, whose shared memory holds the tables so often
+constexpr unsigned bulk_blocks_max = 256;     // a power of two: GHASH walks in strides of all threads
+constexpr unsigned hash_threads = 64;         // SHA-256: few threads a block, so that few messages fill many processors
 
 }  // namespace yoke::executive::cuda

@@ -3,7 +3,8 @@
 // Each group of four lanes waits for one entry. While a team has few rings, several groups wait for entries of one ring
 // that follow one another, and a batch of them is taken at once: a poll costs a round trip over PCIe however many lines
 // it reads. What a lane needs for its next look is kept in registers; all entries of a batch are judged side by side,
-// one by each lane, and the only entry of a batch by all lanes, which then hold all that a short call needs.
+// one by each lane, and the only entry of a batch by all lanes, which then hold all that a short call needs. The input
+// of an only entry is on its way while the entry is judged: judging takes as long as half a round trip.
 //
 // Rules of code that never ends: each entry is read by acquiring loads, nothing read from memory that others write is
 // kept beyond its call except names of keys, which a `sync` takes back, and no vote or shuffle stands behind a
@@ -16,6 +17,7 @@ namespace yoke::executive::cuda {
 
 // Calls up to here are faster with one warp than with four and two barriers.
 constexpr std::uint32_t alone_bytes_echo = 4096;
+constexpr std::uint32_t early_bytes = 4096;  // the longest input that is read while its entry is judged
 constexpr std::uint32_t alone_bytes_cipher = 256;
 constexpr std::uint64_t heartbeat_cycles = 50'000'000;
 constexpr unsigned polls_per_clock = 16;
@@ -57,6 +59,14 @@ struct Leader {
         bool runs;
     };
 
+    static constexpr unsigned early_parts = early_bytes / sizeof(Block) / 32;
+    // Input on its way to this warp: of an echo all of it, of a cipher's call what is this warp's of it.
+    struct Early {
+        Block v[early_parts];
+        std::uint32_t blocks;  // of the whole; 0: none
+        bool by_team;          // the other warps read theirs and wait for the job
+    };
+
     __device__ __forceinline__ TeamState& team() const { return states[here]; }
     __device__ __forceinline__ Report& report_of(unsigned r) const {
         return launch.reports[number * rings_per_team + r];
@@ -80,7 +90,7 @@ struct Leader {
     // Deals the groups out to the rings: 8, 4, 2 groups or one for each.
     __device__ __forceinline__ void deal_out() {
         const unsigned rings = static_cast<unsigned>(__popc(attached));
-        const unsigned window_log2 = !takes_batches ? 0 : rings <= 1 ? 3 : rings <= 2 ? 2 : rings <= 4 ? 1 : 0;
+        const unsigned window_log2 = rings <= 1 ? 3 : rings <= 2 ? 2 : rings <= 4 ? 1 : 0;
         window_lanes = 4U << window_log2;
         const unsigned group = lane / 4;
         unsigned which = group >> window_log2;
@@ -219,13 +229,12 @@ struct Leader {
         return static_cast<std::uint32_t>(name) == object ? static_cast<std::uint32_t>(name >> 32) : 0;
     }
 
-    // Each lane judges the entry of group `group`, if it is one of those taken.
-    __device__ __forceinline__ Found judge_entry(unsigned group, std::uint32_t taken, const Quarter& q, Quarter p) {
+    // Each lane judges the entry of group `group`, if it is one of those taken; `words` are the entry's.
+    __device__ __forceinline__ Found judge_entry(unsigned group, std::uint32_t taken, const Quarter& q, Quarter p,
+                                                 const std::uint32_t (&words)[12]) {
         // What the group's own lanes know of their entry.
         const std::uint32_t flags = __shfl_sync(full_warp, word_of(q, 0), lane & ~3U) >> 8;
         const std::uint32_t wanting = agreed((flags & YOKE_FLAG_PARAMS) != 0) & taken;
-        std::uint32_t words[12];
-        spread(q, group, words);
         std::uint32_t found[12] = {};
         std::uint32_t there = 0;
         if (wanting != 0) {
@@ -276,52 +285,118 @@ struct Leader {
         }
     }
 
-    // An aligned echo of up to 32 x 8 blocks: all reads on their way before the first write.
-    __device__ __forceinline__ void echo(Job& job) const {
-        constexpr unsigned in_flight = alone_bytes_echo / sizeof(Block) / 32;
-        const std::uint32_t count = job.call.in_length / sizeof(Block);
-        const std::uint8_t* const in = job.call.in + sizeof(Block) * lane;
-        std::uint8_t* const out = job.call.out + sizeof(Block) * lane;
-        Block v[in_flight] = {};
-#pragma unroll
-        for (unsigned k = 0; k < in_flight; ++k) {
-            service::device::load_if(v[k], in + 32 * sizeof(Block) * k, reads_input && lane + 32 * k < count);
+    // Begins to read an aligned input of up to early_bytes, all reads on their way before the first is needed. All
+    // lanes say the same.
+    __device__ __forceinline__ void begin_early(Early& early, std::uint32_t service, const std::uint8_t* in,
+                                                std::uint32_t length, bool wanted) const {
+        const bool cipher =
+            service == YOKE_SERVICE_AES_ECB || service == YOKE_SERVICE_AES_CTR || service == YOKE_SERVICE_AES_XTS;
+        wanted = wanted && length <= early_bytes && length % sizeof(Block) == 0 && service::device::aligned16(in) &&
+                 (service == YOKE_SERVICE_ECHO || (cipher && length > alone_bytes_cipher));
+        early.blocks = wanted ? length / sizeof(Block) : 0;
+        early.by_team = wanted && cipher;
+        if (early.by_team) {
+            if (lane == 0) {
+                team().early_in = in;
+                team().early_blocks = early.blocks;
+            }
+            __syncwarp();
+            team_barrier(here);
         }
+        const unsigned stride = early.by_team ? warps_per_team * 32 : 32;
+#pragma unroll
+        for (unsigned k = 0; k < early_parts; ++k) {
+            const unsigned block = lane + k * stride;
+            service::device::load_if(early.v[k], in + sizeof(Block) * block, reads_input && block < early.blocks);
+        }
+    }
+
+    // The same for the entry in `words`, which nobody has judged yet: only what is the client's to read.
+    __device__ __forceinline__ void begin_unjudged(Early& early, const std::uint32_t (&words)[12],
+                                                   const Ring& ring) const {
+        yoke_submission untrusted;
+        memcpy(&untrusted, words, sizeof(untrusted));
+        const bool wanted = untrusted.opcode == YOKE_OP_CALL && untrusted.in_length != 0 &&
+                            inside(ring, untrusted.in_offset, untrusted.in_length);
+        begin_early(early, untrusted.service, ring.arena + (wanted ? untrusted.in_offset : 0), untrusted.in_length,
+                    wanted);
+    }
+
+    // The other warps forget the job whose input they read.
+    __device__ __forceinline__ void drop_early(Early& early) const {
+        if (lane == 0) {
+            team().job_count = 0;
+        }
+        __syncwarp();
+        team_barrier(here);
+        team_barrier(here);
+        if (lane == 0) {
+            team().early_blocks = 0;
+        }
+        early.by_team = false;
+        __syncwarp();
+    }
+
+    __device__ __forceinline__ void lay_out(const Job& job) const {
+        if (lane == 0) {
+            team().jobs[0] = job;
+            team().job_count = 1;
+            team().divided = 1;
+        }
+        __syncwarp();
+    }
+
+    __device__ __forceinline__ void finish_echo(Job& job, const Early& early) const {
         if (tells_clocks) {
             // Behind a branch on what was read: the clock is not read before it is there.
             std::uint32_t read = 0;
 #pragma unroll
-            for (unsigned k = 0; k < in_flight; ++k) {
-                read ^= v[k].w[0];
+            for (unsigned k = 0; k < early_parts; ++k) {
+                read ^= early.v[k].w[0];
             }
             job.loaded = __any_sync(full_warp, read == 0x9e3779b9U) ? 0 : short_cycles();
         }
+        std::uint8_t* const out = job.call.out + sizeof(Block) * lane;
 #pragma unroll
-        for (unsigned k = 0; k < in_flight; ++k) {
-            if (writes_output && lane + 32 * k < count) {
-                *reinterpret_cast<Block*>(out + 32 * sizeof(Block) * k) = v[k];
+        for (unsigned k = 0; k < early_parts; ++k) {
+            if (writes_output && lane + 32 * k < early.blocks) {
+                *reinterpret_cast<Block*>(out + 32 * sizeof(Block) * k) = early.v[k];
             }
         }
     }
 
     // All lanes hold the job.
-    __device__ __forceinline__ void run_one(Job& job) {
+    __device__ __forceinline__ void run_one(Job& job, Early& early) {
         TeamState& state = team();
         yoke_line* const completion = state.ring[job.ring].completion;
         if (lane == 0) {
             store_relaxed32(&state.ring[job.ring].running[job.slot], job.tag);
         }
-        int status = 0;
-        if (job.call.service == YOKE_SERVICE_ECHO && job.call.in_length <= alone_bytes_echo &&
-            service::device::is_plain(job.call)) {
-            echo(job);
-        } else {
+        if (!reads_early) {
+            begin_early(early, job.call.service, job.call.in, job.call.in_length, true);
+        }
+        if (tells_clocks) {
+            job.judged = short_cycles();
+        }
+        if (early.by_team && service::device::is_blockwise(job.call)) {
+            lay_out(job);
+            team_barrier(here);
             if (lane == 0) {
-                state.jobs[0] = job;
-                state.job_count = 1;
-                state.divided = 1;
+                state.early_blocks = 0;
             }
-            __syncwarp();
+            Pair pair{{early.v[0], early.v[1]}};
+            run_early(here, 0, launch.keys, pair);
+            return;
+        }
+        if (early.by_team) {
+            drop_early(early);
+        }
+        int status = 0;
+        if (job.call.service == YOKE_SERVICE_ECHO && service::device::is_plain(job.call) &&
+            early.blocks * sizeof(Block) == job.call.in_length) {
+            finish_echo(job, early);
+        } else {
+            lay_out(job);
             if (!is_short(job.call)) {
                 team_barrier(here);
                 run_jobs(here, 0, launch.keys);
@@ -332,10 +407,7 @@ struct Leader {
         if (tells_clocks) {
             job.stored = short_cycles();
         }
-        publish_output(job.out_length);
-        if (tells_clocks) {
-            job.fenced = short_cycles();
-        }
+        __syncwarp();
         write_completion(completion, state, job, status, lane);
     }
 
@@ -388,14 +460,22 @@ struct Leader {
         const std::uint64_t now = clock();
         const bool single = (taken & (taken - 1)) == 0;
         const unsigned group = single ? static_cast<unsigned>(__ffs(static_cast<int>(taken)) - 1) / 4 : lane / 4;
-        Found found = judge_entry(group, taken, q, guess);
+        std::uint32_t words[12];
+        spread(q, group, words);
+        Early early{};
+        if (single && reads_early) {
+            begin_unjudged(early, words, team().ring[__shfl_sync(full_warp, mine, 4 * group) % rings_per_team]);
+        }
+        Found found = judge_entry(group, taken, q, guess, words);
         found.job.begin = static_cast<std::uint32_t>(now);
         // Of each ring, what comes before the first that is the worker's.
         const std::uint32_t runs = without_gaps(agreed(found.runs) & taken);
         if (single && runs != 0) {
-            run_one(found.job);
+            run_one(found.job, early);
         } else if (runs != 0) {
             run_many(found.job, runs);
+        } else if (early.by_team) {
+            drop_early(early);
         }
         account(found.job, runs, clock());
         const std::uint32_t refused =

@@ -1,7 +1,7 @@
 // Builds for measurements leave one stage of an express call out, so that its share of the time is known; their answers
-// are wrong. -DYOKE_NSK_LEFT_OUT=input, output, fence. Others leave a choice out and are right: batches (one entry of a
-// ring at a time), fence_instruction (completions are releasing stores instead). `clocks` leaves nothing out and writes
-// into each completion when its stages ended (bench/nsk_bench.cpp).
+// are wrong. -DYOKE_NSK_LEFT_OUT=input, output, fence. Others are right: early_input leaves a choice out (input is read
+// when its entry has been judged), clocks nothing (each completion says when its stages ended, see
+// bench/nsk_bench.cpp).
 #pragma once
 
 #ifndef YOKE_NSK_LEFT_OUT
@@ -10,14 +10,13 @@
 
 namespace yoke::executive::cuda {
 
-enum class Stage { nothing, input, output, fence, batches, fence_instruction, clocks };
+enum class Stage { nothing, input, output, fence, early_input, clocks };
 
 constexpr Stage left_out = Stage::YOKE_NSK_LEFT_OUT;
 constexpr bool reads_input = left_out != Stage::input;
 constexpr bool writes_output = left_out != Stage::output;
 constexpr bool fences_output = left_out != Stage::fence && left_out != Stage::output;
-constexpr bool takes_batches = left_out != Stage::batches;
-constexpr bool releases_by_store = left_out == Stage::fence_instruction;
+constexpr bool reads_early = left_out != Stage::early_input;
 constexpr bool tells_clocks = left_out == Stage::clocks;
 
 }  // namespace yoke::executive::cuda

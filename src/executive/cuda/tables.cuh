@@ -14,14 +14,37 @@ __device__ const AesTables aes_tables = service::device::make_aes_tables();
 
 extern __shared__ std::uint32_t table_memory[];  // table_bytes, if the kernel needs tables
 
-// Entry x of lane l at x * 32 + l; the inverse box has one copy, of words.
+// Entry x of lane l at x * 32 + l; the inverse box has one copy, of words. A byte becomes an address by one shift and
+// one operation that cuts it out and puts the lane in.
 struct SharedTables {
-    unsigned lane;
-    __device__ __forceinline__ std::uint32_t encrypt(std::uint32_t x) const { return table_memory[x * 32 + lane]; }
-    __device__ __forceinline__ std::uint32_t decrypt(std::uint32_t x) const {
-        return table_memory[256 * 32 + x * 32 + lane];
+    std::uint32_t lane_bytes;  // 4 * lane
+
+    __device__ explicit SharedTables(unsigned lane) : lane_bytes(4 * lane) {}
+
+    template <unsigned byte>
+    __device__ __forceinline__ std::uint32_t encrypt(std::uint32_t word) const {
+        return at(0, (shifted<byte, 7>(word) & 0x7f80U) | lane_bytes);
     }
-    __device__ __forceinline__ std::uint32_t inverse(std::uint32_t x) const { return table_memory[2 * 256 * 32 + x]; }
+    template <unsigned byte>
+    __device__ __forceinline__ std::uint32_t decrypt(std::uint32_t word) const {
+        return at(256 * 32 * 4, (shifted<byte, 7>(word) & 0x7f80U) | lane_bytes);
+    }
+    template <unsigned byte>
+    __device__ __forceinline__ std::uint32_t inverse(std::uint32_t word) const {
+        return at(2 * 256 * 32 * 4, shifted<byte, 2>(word) & 0x3fcU);
+    }
+
+   private:
+    // The byte where its number times 2^places would have it.
+    template <unsigned byte, unsigned places>
+    __device__ __forceinline__ static std::uint32_t shifted(std::uint32_t word) {
+        return 8 * byte >= places ? word >> (8 * byte >= places ? 8 * byte - places : 0)
+                                  : word << (8 * byte >= places ? 0 : places - 8 * byte);
+    }
+    __device__ __forceinline__ static std::uint32_t at(std::uint32_t base, std::uint32_t bytes) {
+        return *reinterpret_cast<const std::uint32_t*>(reinterpret_cast<const std::uint8_t*>(table_memory) + base +
+                                                       bytes);
+    }
 };
 
 // All threads of the block.
@@ -34,7 +57,7 @@ __device__ inline SharedTables fill_tables() {
         table_memory[2 * 256 * 32 + i] = aes_tables.inverse[i];
     }
     __syncthreads();
-    return {threadIdx.x % 32};
+    return SharedTables(threadIdx.x % 32);
 }
 
 }  // namespace yoke::executive::cuda

@@ -26,9 +26,9 @@ struct alignas(16) Job {
     std::uint32_t key_place;
     std::uint64_t key;    // KeyName of the session's key, as one number; 0: none
     std::uint32_t begin;  // cycles, as those below
+    std::uint32_t judged;
     std::uint32_t loaded;
     std::uint32_t stored;
-    std::uint32_t fenced;
 };
 
 struct Totals {
@@ -47,6 +47,9 @@ struct TeamState {
     std::uint32_t job_count;
     std::uint32_t divided;  // the only job is run by all warps together
     std::uint32_t leaving;
+    // Input that all warps begin to read while their entry is judged; then jobs[0] counts, if job_count is 1.
+    const std::uint8_t* early_in;
+    std::uint32_t early_blocks;  // 0: none
     std::uint32_t ns_per_cycle;
 };
 
@@ -104,14 +107,8 @@ __device__ __forceinline__ Element sum_over_warp(Element e) {
     return e;
 }
 
-// Behind all output of calls, in front of their completions.
-__device__ __forceinline__ void publish_output(std::uint32_t out_length) {
-    if (fences_output && !releases_by_store && out_length != 0) {
-        fence_system();
-    }
-    __syncwarp();
-}
-
+// The completion is a releasing store of its four lanes, behind all output that barriers put in front of it. A fence of
+// its own instruction would also throw away what the first cache holds, keys among it, and takes longer.
 __device__ __forceinline__ void write_completion(yoke_line* completion, const TeamState& team, const Job& job,
                                                  int status, unsigned lane) {
     const std::uint32_t taken = short_cycles() - job.begin;
@@ -121,16 +118,43 @@ __device__ __forceinline__ void write_completion(yoke_line* completion, const Te
         std::uint32_t second = lane == 0 ? YOKE_WHERE_NSK | YOKE_WHY_ONLY << 8 : 0;
         std::uint32_t third = lane == 0 && status == 0 ? job.out_length : 0;
         if (tells_clocks && lane == 3) {
-            first = job.loaded - job.begin;
-            second = job.stored - job.begin;
-            third = job.fenced - job.begin;
+            first = job.judged - job.begin;
+            second = job.loaded - job.begin;
+            third = job.stored - job.begin;
         }
         const Quarter q{first | static_cast<std::uint64_t>(second) << 32, third | static_cast<std::uint64_t>(job.tag)
                                                                                       << 32};
-        if (releases_by_store && job.out_length != 0) {
+        if (fences_output && job.out_length != 0) {
             store_release(&completion[job.slot].quarter[lane], q);
         } else {
             store_relaxed(&completion[job.slot].quarter[lane], q);
+        }
+    }
+}
+
+// A thread's two blocks of a blockwise call.
+struct Pair {
+    Block v[2];
+};
+
+__device__ __forceinline__ void load_pair(Pair& pair, const std::uint8_t* in, std::uint32_t at, unsigned threads,
+                                          std::uint32_t count) {
+#pragma unroll
+    for (unsigned k = 0; k < 2; ++k) {
+        const std::uint32_t block = at + k * threads;
+        service::device::load_if(pair.v[k], in + sizeof(Block) * std::uint64_t{block}, reads_input && block < count);
+    }
+}
+
+__device__ __forceinline__ void finish_pair(const Call& call, const Key& key, Pair& pair, std::uint32_t first,
+                                            unsigned threads) {
+    const std::uint32_t count = call.in_length / sizeof(Block);
+    const std::uint32_t at[2] = {first, first + threads};
+    transform(SharedTables(threadIdx.x % 32), key, call, at, pair.v);
+#pragma unroll
+    for (unsigned k = 0; k < 2; ++k) {
+        if (writes_output && at[k] < count) {
+            *reinterpret_cast<Block*>(call.out + sizeof(Block) * std::uint64_t{at[k]}) = pair.v[k];
         }
     }
 }
@@ -140,25 +164,15 @@ __device__ __forceinline__ void write_completion(yoke_line* completion, const Te
 __device__ __forceinline__ void run_blockwise(const Call& call, const Key* key, Key& place, unsigned thread,
                                               unsigned threads) {
     const unsigned lane = thread % 32;
-    const std::uint32_t count = call.in_length / 16;
+    const std::uint32_t count = call.in_length / sizeof(Block);
     const KeyParts parts = load_key(key, call, lane);
     for (std::uint32_t base = 0; base < count; base += 2 * threads) {
-        const std::uint32_t at[2] = {base + thread, base + thread + threads};
-        Block v[2] = {};
-#pragma unroll
-        for (unsigned k = 0; k < 2; ++k) {
-            service::device::load_if(v[k], call.in + std::uint64_t{16} * at[k], reads_input && at[k] < count);
-        }
+        Pair pair{};
+        load_pair(pair, call.in, base + thread, threads, count);
         if (base == 0) {
             stage_key(place, parts, call, lane);
         }
-        transform(SharedTables{lane}, place, call, at, v);
-#pragma unroll
-        for (unsigned k = 0; k < 2; ++k) {
-            if (writes_output && at[k] < count) {
-                *reinterpret_cast<Block*>(call.out + std::uint64_t{16} * at[k]) = v[k];
-            }
-        }
+        finish_pair(call, place, pair, base + thread, threads);
     }
 }
 
@@ -183,12 +197,12 @@ __device__ __noinline__ int run_part(unsigned team, unsigned j, const Key* keys,
         start = service::device::gcm_start(place, call);
     }
     const Share share{0, service::device::grains_of(call), part * 32 + lane, parts * 32};
-    Element hash = service::device::run_share(SharedTables{lane}, place, call, share, start);
+    Element hash = service::device::run_share(SharedTables(lane), place, call, share, start);
     if (!gcm) {
         return 0;
     }
     hash = sum_over_warp(hash ^ service::device::hash_aad(place, call, lane, 32));
-    const Block tag = service::device::gcm_tag(SharedTables{lane}, place, start, hash);
+    const Block tag = service::device::gcm_tag(SharedTables(lane), place, start, hash);
     int right = 1;
     if (lane == 0) {
         right = service::device::gcm_finish(call, tag) ? 1 : 0;
@@ -212,7 +226,6 @@ __device__ __noinline__ void run_jobs(unsigned team, unsigned warp, const Key* k
         if (tells_clocks && threadIdx.x % (warps_per_team * 32) == 0) {
             job.stored = short_cycles();
         }
-        publish_output(job.out_length);
         team_barrier(team);
         if (warp == 0) {
             write_completion(state.ring[job.ring].completion, state, job, 0, lane);
@@ -223,7 +236,7 @@ __device__ __noinline__ void run_jobs(unsigned team, unsigned warp, const Key* k
     const unsigned second = warp + warps_per_team;
     const int status = warp < state.job_count ? run_part(team, warp, keys, 0, 1) : 0;
     const int second_status = second < state.job_count ? run_part(team, second, keys, 0, 1) : 0;
-    publish_output(1);
+    __syncwarp();
     if (warp < state.job_count) {
         const Job& job = state.jobs[warp];
         write_completion(state.ring[job.ring].completion, state, job, status, lane);
@@ -233,6 +246,46 @@ __device__ __noinline__ void run_jobs(unsigned team, unsigned warp, const Key* k
         write_completion(state.ring[job.ring].completion, state, job, second_status, lane);
     }
     team_barrier(team);
+}
+
+// The only job, blockwise, whose input is on its way to this warp since before it was judged.
+__device__ __forceinline__ void run_early(unsigned team, unsigned warp, const Key* keys, Pair& pair) {
+    TeamState& state = states[team];
+    Job& job = state.jobs[0];
+    const unsigned lane = threadIdx.x % 32;
+    const Call call = job.call;
+    Key& place = staged[threadIdx.x / 32];
+    stage_key(place, load_key(&keys[job.key_place], call, lane), call, lane);
+    finish_pair(call, place, pair, warp * 32 + lane, warps_per_team * 32);
+    if (tells_clocks && warp == 0) {
+        job.stored = short_cycles();
+    }
+    team_barrier(team);
+    if (warp == 0) {
+        write_completion(state.ring[job.ring].completion, state, job, 0, lane);
+    }
+}
+
+// What a warp that is not the first does behind each barrier that the first one opens; false: it is to leave.
+__device__ __forceinline__ bool follow(unsigned team, unsigned warp, const Key* keys) {
+    TeamState& state = states[team];
+    if (state.leaving != 0) {
+        return false;
+    }
+    const std::uint32_t count = state.early_blocks;
+    if (count == 0) {
+        run_jobs(team, warp, keys);
+        return true;
+    }
+    Pair pair{};
+    load_pair(pair, state.early_in, warp * 32 + threadIdx.x % 32, warps_per_team * 32, count);
+    team_barrier(team);
+    if (state.job_count != 0) {
+        run_early(team, warp, keys, pair);
+    } else {
+        team_barrier(team);  // nobody looks at this job any more
+    }
+    return true;
 }
 
 }  // namespace yoke::executive::cuda

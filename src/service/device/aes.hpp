@@ -56,12 +56,22 @@ constexpr AesTables make_aes_tables() {
     return tables;
 }
 
-// Tables of the host.
+// Tables of the host. A look-up is told the word and which of its bytes is meant: how that becomes an address is the
+// larger part of a round's work.
 struct PlainTables {
     const AesTables* tables;
-    std::uint32_t encrypt(std::uint32_t x) const { return tables->encrypt[x]; }
-    std::uint32_t decrypt(std::uint32_t x) const { return tables->decrypt[x]; }
-    std::uint32_t inverse(std::uint32_t x) const { return tables->inverse[x]; }
+    template <unsigned byte>
+    std::uint32_t encrypt(std::uint32_t word) const {
+        return tables->encrypt[(word >> (8 * byte)) & 0xffU];
+    }
+    template <unsigned byte>
+    std::uint32_t decrypt(std::uint32_t word) const {
+        return tables->decrypt[(word >> (8 * byte)) & 0xffU];
+    }
+    template <unsigned byte>
+    std::uint32_t inverse(std::uint32_t word) const {
+        return tables->inverse[(word >> (8 * byte)) & 0xffU];
+    }
 };
 
 template <int blocks, typename Tables>
@@ -78,9 +88,9 @@ YOKE_HD void encrypt(const Tables& t, const Block* schedule, std::uint32_t round
             const Block s = v[n];
             YOKE_UNROLL
             for (unsigned c = 0; c < 4; ++c) {
-                v[n].w[c] = t.encrypt(s.w[c] & 0xffU) ^ rotate_left(t.encrypt((s.w[(c + 1) % 4] >> 8) & 0xffU), 8) ^
-                            rotate_left(t.encrypt((s.w[(c + 2) % 4] >> 16) & 0xffU), 16) ^
-                            rotate_left(t.encrypt(s.w[(c + 3) % 4] >> 24), 24) ^ k.w[c];
+                v[n].w[c] = t.template encrypt<0>(s.w[c]) ^ rotate_left(t.template encrypt<1>(s.w[(c + 1) % 4]), 8) ^
+                            rotate_left(t.template encrypt<2>(s.w[(c + 2) % 4]), 16) ^
+                            rotate_left(t.template encrypt<3>(s.w[(c + 3) % 4]), 24) ^ k.w[c];
             }
         }
     }
@@ -91,9 +101,9 @@ YOKE_HD void encrypt(const Tables& t, const Block* schedule, std::uint32_t round
         YOKE_UNROLL
         for (unsigned c = 0; c < 4; ++c) {
             v[n].w[c] =
-                (((t.encrypt(s.w[c] & 0xffU) >> 8) & 0xffU) | (t.encrypt((s.w[(c + 1) % 4] >> 8) & 0xffU) & 0xff00U) |
-                 ((t.encrypt((s.w[(c + 2) % 4] >> 16) & 0xffU) << 8) & 0xff0000U) |
-                 ((t.encrypt(s.w[(c + 3) % 4] >> 24) << 16) & 0xff000000U)) ^
+                (((t.template encrypt<0>(s.w[c]) >> 8) & 0xffU) | (t.template encrypt<1>(s.w[(c + 1) % 4]) & 0xff00U) |
+                 ((t.template encrypt<2>(s.w[(c + 2) % 4]) << 8) & 0xff0000U) |
+                 ((t.template encrypt<3>(s.w[(c + 3) % 4]) << 16) & 0xff000000U)) ^
                 k.w[c];
         }
     }
@@ -113,9 +123,9 @@ YOKE_HD void decrypt(const Tables& t, const Block* schedule, std::uint32_t round
             const Block s = v[n];
             YOKE_UNROLL
             for (unsigned c = 0; c < 4; ++c) {
-                v[n].w[c] = t.decrypt(s.w[c] & 0xffU) ^ rotate_left(t.decrypt((s.w[(c + 3) % 4] >> 8) & 0xffU), 8) ^
-                            rotate_left(t.decrypt((s.w[(c + 2) % 4] >> 16) & 0xffU), 16) ^
-                            rotate_left(t.decrypt(s.w[(c + 1) % 4] >> 24), 24) ^ k.w[c];
+                v[n].w[c] = t.template decrypt<0>(s.w[c]) ^ rotate_left(t.template decrypt<1>(s.w[(c + 3) % 4]), 8) ^
+                            rotate_left(t.template decrypt<2>(s.w[(c + 2) % 4]), 16) ^
+                            rotate_left(t.template decrypt<3>(s.w[(c + 1) % 4]), 24) ^ k.w[c];
             }
         }
     }
@@ -125,9 +135,10 @@ YOKE_HD void decrypt(const Tables& t, const Block* schedule, std::uint32_t round
         const Block s = v[n];
         YOKE_UNROLL
         for (unsigned c = 0; c < 4; ++c) {
-            v[n].w[c] = (t.inverse(s.w[c] & 0xffU) | t.inverse((s.w[(c + 3) % 4] >> 8) & 0xffU) << 8 |
-                         t.inverse((s.w[(c + 2) % 4] >> 16) & 0xffU) << 16 | t.inverse(s.w[(c + 1) % 4] >> 24) << 24) ^
-                        k.w[c];
+            v[n].w[c] =
+                (t.template inverse<0>(s.w[c]) | t.template inverse<1>(s.w[(c + 3) % 4]) << 8 |
+                 t.template inverse<2>(s.w[(c + 2) % 4]) << 16 | t.template inverse<3>(s.w[(c + 1) % 4]) << 24) ^
+                k.w[c];
         }
     }
 }
