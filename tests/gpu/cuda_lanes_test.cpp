@@ -245,9 +245,11 @@ TEST_F(CudaDeviceTest, MemoryIsFreeToTheLaneThatUsesIt) {
     auto kernel = compile("cuda", cuda_source, "clocks", 1, 1);
     ASSERT_TRUE(kernel) << kernel.error().message;
     const Argument time{nullptr, {reinterpret_cast<const std::uint8_t*>(&kernel_ns), sizeof kernel_ns}};
-    std::array<std::unique_ptr<Buffer>, 2> blocks;
-    for (auto& block : blocks) {
-        block = buffer();
+    const Pinned out(bytes);
+    ASSERT_EQ(out.get().size(), bytes);
+    const auto fresh = buffer();
+    const std::array blocks{buffer(), buffer()};
+    for (const auto& block : blocks) {
         const std::vector<Argument> arguments{{block.get(), {}}, time};
         ASSERT_TRUE(queue_->launch(**kernel, arguments, never_));
     }
@@ -255,11 +257,8 @@ TEST_F(CudaDeviceTest, MemoryIsFreeToTheLaneThatUsesIt) {
     EXPECT_FALSE(queue_->idle(*blocks[0]));
     EXPECT_TRUE(queue_->idle_behind(*blocks[0], *blocks[0]));
     EXPECT_FALSE(queue_->idle_behind(*blocks[0], *blocks[1]));
-    const auto fresh = buffer();
     EXPECT_TRUE(queue_->idle_behind(*fresh, *blocks[1]));
     EXPECT_FALSE(queue_->idle_behind(*blocks[1], *fresh));
-    const Pinned out(bytes);
-    ASSERT_EQ(out.get().size(), bytes);
     Latch read;
     ASSERT_TRUE(queue_->read(*blocks[0], out.get().data(), bytes, read));
     EXPECT_FALSE(queue_->idle_behind(*blocks[0], *blocks[0])) << "a copy out still reads it";

@@ -114,7 +114,7 @@ Status CudaQueue::open(LaneName name) {
     const std::lock_guard lock(in_turn);
     Status done;
     for (LaneName each = lane_run + 1; each < lane_run + plan_.kernels; ++each) {
-        done = done ? open_one(each) : done;
+        done = done && lanes_[each]->stream == nullptr ? open_one(each) : done;
     }
     return done;
 }
