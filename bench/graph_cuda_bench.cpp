@@ -298,9 +298,9 @@ struct Plan {
 };
 // The first is the one that counts.
 constexpr std::array plans{Plan{"graph", {}},
-                           Plan{"one lane for kernels", {.copies = 1, .kernels = 1, .fork = false, .steps = false}},
-                           Plan{"eight lanes for kernels, two per direction of copies",
-                                {.copies = 2, .kernels = 8, .fork = false, .steps = false}}};
+                           Plan{"one lane for kernels", {.kernels = 1, .steps = false, .reuse = false}},
+                           Plan{"memory not used again by its lane", {.reuse = false}},
+                           Plan{"two lanes per direction of copies", {.copies = 2}}};
 
 using Devices = std::vector<std::unique_ptr<device::Device>>;
 
@@ -371,6 +371,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "usage: graph_cuda_bench DEPTH_TOML [--scale F]\n");
         return 2;
     }
+    ::setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);  // as a worker has them
     std::vector<yoke::Fd> spawners;
     for (std::size_t i = 0; i < plans.size(); ++i) {
         spawners.push_back(must(yoke::device::start_spawner()));  // before there are threads

@@ -130,6 +130,8 @@ class Queue {
     virtual Status flush() = 0;
     // Whether no command that has not ended uses the buffer. A short write to such a buffer may be done at once.
     [[nodiscard]] virtual bool idle(const Buffer& buffer) const = 0;
+    // Whether a command that reads `input` may write `buffer` without waiting longer for it than for `input`.
+    [[nodiscard]] virtual bool idle_behind(const Buffer& buffer, const Buffer& /*input*/) const { return idle(buffer); }
     // Returns when every command has ended and every `done` has returned.
     virtual void finish() = 0;
 };

@@ -1,6 +1,6 @@
 // References, shelves of free blocks by size, and the account's budget; see datablock.hpp. A buffer is taken again as
-// soon as possible, while it is in the cache; a small one for a push as late as possible, so that it rests and can be
-// written without a command.
+// soon as possible, while it is in the cache, on a device with lanes by the lane that used it; a small one for a push
+// as late as possible, so that it rests and can be written without a command.
 #include "graph/datablock.hpp"
 
 #include <algorithm>
@@ -9,6 +9,7 @@ namespace yoke::graph {
 
 namespace {
 
+constexpr std::size_t looked_at = 8;                  // blocks of a shelf: what one pass of a chain gives back
 constexpr std::uint64_t small_bytes = 64UL * 1024UL;  // more than this is copied by a command, and wants a warm cache
 
 }  // namespace
@@ -82,11 +83,28 @@ Result<BlockRef> DatablockPool::oldest(Shelf& shelf, std::uint64_t bytes_max) {
     return lend(block);
 }
 
-Result<BlockRef> DatablockPool::take(std::uint64_t bytes, std::uint64_t bytes_max) {
+// Of the blocks used last, the first that a command behind `input` may write at once. Null: there is none.
+Block* DatablockPool::behind(Shelf& shelf, const device::Buffer& input) {
+    for (std::size_t i = 0; i < std::min(looked_at, shelf.free.size()); ++i) {
+        const auto place = shelf.free.end() - 1 - static_cast<std::ptrdiff_t>(i);
+        Block* const block = *place;
+        if (block->abroad.empty() && queue_->idle_behind(*block->buffer, input)) {
+            shelf.free.erase(place);
+            return block;
+        }
+    }
+    return nullptr;
+}
+
+Result<BlockRef> DatablockPool::take(std::uint64_t bytes, std::uint64_t bytes_max, const device::Buffer* input) {
     const std::lock_guard lock(mutex_);
     Shelf& shelf = shelf_of(bytes);
     if (shelf.free.empty()) {
         return allocate(bytes);
+    }
+    if (Block* const block = device_.overlaps() && input != nullptr ? behind(shelf, *input) : nullptr;
+        block != nullptr) {
+        return lend(block);
     }
     return device_.overlaps() ? oldest(shelf, bytes_max) : latest(shelf);
 }

@@ -110,9 +110,10 @@ class DatablockPool : public std::enable_shared_from_this<DatablockPool> {
     ~DatablockPool() = default;
 
     // A block of `bytes`, its content undefined: for a kernel to fill, the one used last, which caches still hold;
-    // where copies run beside kernels, one that the queue has ended using. As long as the pool has less than
-    // `bytes_max` another is allocated for that. Errors of the device.
-    Result<BlockRef> take(std::uint64_t bytes, std::uint64_t bytes_max);
+    // where copies run beside kernels, one that the kernel need not wait for, given an `input` of its, or one that the
+    // queue has ended using. As long as the pool has less than `bytes_max` another is allocated for that. Errors of the
+    // device.
+    Result<BlockRef> take(std::uint64_t bytes, std::uint64_t bytes_max, const device::Buffer* input = nullptr);
     // For the host to fill: if it is small, or copies run beside kernels, one that the queue has ended using, so that
     // no command is needed and none waits. `bytes_max` as above.
     Result<BlockRef> take_rested(std::uint64_t bytes, std::uint64_t bytes_max);
@@ -137,6 +138,7 @@ class DatablockPool : public std::enable_shared_from_this<DatablockPool> {
     Shelf& shelf_of(std::uint64_t bytes);
     Result<BlockRef> allocate(std::uint64_t bytes);
     Result<BlockRef> latest(Shelf& shelf);
+    Block* behind(Shelf& shelf, const device::Buffer& input);
     Result<BlockRef> oldest(Shelf& shelf, std::uint64_t bytes_max);
     Result<BlockRef> lend(Block* block);
 

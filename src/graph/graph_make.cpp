@@ -40,9 +40,12 @@ bool Graph::make_exclusive(Ptask& ptask, Ptask::Binding& input) {
 }
 
 bool Graph::make_outputs(Ptask& ptask) {
+    const auto read =
+        std::find_if(ptask.inputs.begin(), ptask.inputs.end(), [](const auto& b) { return bool(b.datablock.block); });
+    const device::Buffer* const input = read != ptask.inputs.end() ? &read->datablock.block.buffer() : nullptr;
     for (Ptask::Binding& output : ptask.outputs) {
         Port& port = *output.port;
-        auto block = pool_->take(port.bytes, reserved_);
+        auto block = pool_->take(port.bytes, reserved_, input);
         if (!block) {
             fail_with(fmt::format("ptask {} has no memory for its output {}: {}", ptask.definition.name,
                                   port.definition.name, block.error().message));

@@ -95,6 +95,8 @@ Result<int> serve() {
     ::setenv("POCL_CACHE_DIR", "/nonexistent", 0);
     // Code that the driver loads at its first use would wait for the resident kernel to end.
     ::setenv("CUDA_MODULE_LOADING", "EAGER", 1);
+    // As many queues of the hardware as there can be: streams that share one wait for each other.
+    ::setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
     // While there is one thread and no filter. A worker without a compiler still serves calls and cached kernels.
     const bool serves_kernel = !identity->kernel_device.empty();
     Result<Fd> spawner = serves_kernel

@@ -9,10 +9,10 @@ namespace {
 class CudaLanesTest : public CudaDeviceTest, public testing::WithParamInterface<cuda::LanePlan> {};
 
 INSTANTIATE_TEST_SUITE_P(Plans, CudaLanesTest,
-                         testing::Values(cuda::LanePlan{.copies = 1, .kernels = 1, .fork = false, .steps = false},
-                                         cuda::LanePlan{.copies = 2, .kernels = 8, .fork = false, .steps = false},
-                                         cuda::LanePlan{.copies = 2, .kernels = 4, .fork = true, .steps = true},
-                                         cuda::LanePlan{.copies = 1, .kernels = 8, .fork = false, .steps = true}));
+                         testing::Values(cuda::LanePlan{.kernels = 1, .steps = false},
+                                         cuda::LanePlan{.copies = 2, .steps = false},
+                                         cuda::LanePlan{.copies = 2, .kernels = 4, .fork = true, .lead = 0},
+                                         cuda::LanePlan{.lead = 2}, cuda::LanePlan{}));
 
 TEST_P(CudaLanesTest, RandomCommandsKeepTheirOrder) {
     constexpr std::size_t buffers = 6;
@@ -146,6 +146,29 @@ TEST_P(CudaLanesTest, StepsThatRepeatRunAsTheirKernelsWould) {
     }
 }
 
+// Memory that copies need not wait for.
+class Pinned {
+   public:
+    explicit Pinned(std::size_t count) {
+        const auto context = cuda::primary_context();
+        void* memory = nullptr;
+        if (context && ((*context)->make_current(), (*context)->driver->cuMemHostAlloc(&memory, count, 0)) == 0) {
+            bytes_ = {static_cast<std::byte*>(memory), count};
+        }
+    }
+    Pinned(const Pinned&) = delete;
+    Pinned& operator=(const Pinned&) = delete;
+    ~Pinned() {
+        if (bytes_.data() != nullptr) {
+            (*cuda::primary_context())->driver->cuMemFreeHost(bytes_.data());
+        }
+    }
+    [[nodiscard]] std::span<std::byte> get() const { return bytes_; }
+
+   private:
+    std::span<std::byte> bytes_;
+};
+
 // Kernels that do not depend on each other run at the same time, by the device's own clock, and copies in both
 // directions beside them.
 TEST_F(CudaDeviceTest, IndependentKernelsAndCopiesOverlap) {
@@ -153,56 +176,95 @@ TEST_F(CudaDeviceTest, IndependentKernelsAndCopiesOverlap) {
     auto kernel = compile("cuda", cuda_source, "clocks", 1, 1);
     ASSERT_TRUE(kernel) << kernel.error().message;
     const Argument time{nullptr, {reinterpret_cast<const std::uint8_t*>(&kernel_ns), sizeof kernel_ns}};
-    constexpr std::size_t both = 2 * sizeof(std::uint64_t);
+    using Clocks = std::array<std::uint64_t, 2>;  // begin, end
     struct Run {
         std::unique_ptr<Buffer> block;
-        std::array<std::uint64_t, 2> clocks{};  // begin, end
+        Pinned memory{sizeof(Clocks)};
         Latch read;
+        [[nodiscard]] Clocks clocks() const {
+            Clocks clocks{};
+            std::memcpy(clocks.data(), memory.get().data(), sizeof clocks);
+            return clocks;
+        }
     };
     std::array<Run, 3> runs;
     const auto input = buffer();
     const auto output = buffer();
-    const Words in = words(5);
-    Words out(items);
+    const Words content = words(5);
+    const Pinned in(bytes);
+    const Pinned out(bytes);
+    ASSERT_EQ(in.get().size(), bytes);
+    ASSERT_EQ(out.get().size(), bytes);
+    std::memcpy(in.get().data(), content.data(), bytes);
+    std::memset(out.get().data(), 0xa5, bytes);
     Latch written;
-    Latch copied;
-    ASSERT_TRUE(queue_->write(*output, reinterpret_cast<const std::byte*>(in.data()), bytes, written));
+    ASSERT_TRUE(queue_->write(*output, in.get().data(), bytes, written));
     EXPECT_EQ(written.wait(), 0);
     for (Run& run : runs) {
-        run.block = buffer(both);
+        ASSERT_EQ(run.memory.get().size(), sizeof(Clocks));
+        run.block = buffer(sizeof(Clocks));
         const std::vector<Argument> arguments{{run.block.get(), {}}, time};
         ASSERT_TRUE(queue_->launch(**kernel, arguments, never_));
     }
     for (Run& run : runs) {
-        ASSERT_TRUE(queue_->read(*run.block, reinterpret_cast<std::byte*>(run.clocks.data()), both, run.read));
+        ASSERT_TRUE(queue_->read(*run.block, run.memory.get().data(), sizeof(Clocks), run.read));
     }
     ASSERT_TRUE(queue_->flush());
     Latch there;
-    ASSERT_TRUE(queue_->write(*input, reinterpret_cast<const std::byte*>(in.data()), bytes, there));
+    ASSERT_TRUE(queue_->write(*input, in.get().data(), bytes, there));
     ASSERT_TRUE(queue_->flush());
     EXPECT_EQ(there.wait(), 0);
     EXPECT_FALSE(runs[0].read.over()) << "a copy in ended before the kernels that were queued before it";
     for (Run& run : runs) {
         EXPECT_EQ(run.read.wait(), 0);
-        EXPECT_GE(run.clocks[1] - run.clocks[0], kernel_ns);
+        EXPECT_GE(run.clocks()[1] - run.clocks()[0], kernel_ns);
     }
     for (const Run& run : runs) {
-        EXPECT_LT(run.clocks[0], runs[0].clocks[1]) << "begins before the first has ended";
-        EXPECT_LT(runs[0].clocks[0], run.clocks[1]);
+        EXPECT_LT(run.clocks()[0], runs[0].clocks()[1]) << "begins before the first has ended";
+        EXPECT_LT(runs[0].clocks()[0], run.clocks()[1]);
     }
     // A copy out beside a kernel: what is read was there before the kernel began.
-    Run& last = runs[0];
+    const Run& last = runs[0];
     const std::vector<Argument> again{{last.block.get(), {}}, time};
     ASSERT_TRUE(queue_->launch(**kernel, again, never_));
     ASSERT_TRUE(queue_->flush());
-    ASSERT_TRUE(queue_->read(*output, reinterpret_cast<std::byte*>(out.data()), bytes, copied));
-    Latch ended;
+    Latch copied;
+    ASSERT_TRUE(queue_->read(*output, out.get().data(), bytes, copied));
     ASSERT_TRUE(queue_->flush());
     EXPECT_EQ(copied.wait(), 0);
-    EXPECT_EQ(out, in);
+    EXPECT_EQ(std::memcmp(out.get().data(), content.data(), bytes), 0);
     EXPECT_FALSE(queue_->idle(*last.block)) << "the kernel still runs";
-    ASSERT_TRUE(queue_->read(*last.block, reinterpret_cast<std::byte*>(last.clocks.data()), both, ended));
+    Latch ended;
+    ASSERT_TRUE(queue_->read(*last.block, last.memory.get().data(), sizeof(Clocks), ended));
     EXPECT_EQ(ended.wait(), 0);
+}
+
+// What only one lane still uses may be written there at once, and nowhere else.
+TEST_F(CudaDeviceTest, MemoryIsFreeToTheLaneThatUsesIt) {
+    constexpr std::uint64_t kernel_ns = 50'000'000;
+    auto kernel = compile("cuda", cuda_source, "clocks", 1, 1);
+    ASSERT_TRUE(kernel) << kernel.error().message;
+    const Argument time{nullptr, {reinterpret_cast<const std::uint8_t*>(&kernel_ns), sizeof kernel_ns}};
+    const Pinned out(bytes);
+    ASSERT_EQ(out.get().size(), bytes);
+    const auto fresh = buffer();
+    const std::array blocks{buffer(), buffer()};
+    for (const auto& block : blocks) {
+        const std::vector<Argument> arguments{{block.get(), {}}, time};
+        ASSERT_TRUE(queue_->launch(**kernel, arguments, never_));
+    }
+    ASSERT_TRUE(queue_->flush());
+    EXPECT_FALSE(queue_->idle(*blocks[0]));
+    EXPECT_TRUE(queue_->idle_behind(*blocks[0], *blocks[0]));
+    EXPECT_FALSE(queue_->idle_behind(*blocks[0], *blocks[1]));
+    EXPECT_TRUE(queue_->idle_behind(*fresh, *blocks[1]));
+    EXPECT_FALSE(queue_->idle_behind(*blocks[1], *fresh));
+    Latch read;
+    ASSERT_TRUE(queue_->read(*blocks[0], out.get().data(), bytes, read));
+    EXPECT_FALSE(queue_->idle_behind(*blocks[0], *blocks[0])) << "a copy out still reads it";
+    queue_->finish();
+    EXPECT_EQ(read.wait(), 0);
+    EXPECT_TRUE(queue_->idle_behind(*blocks[0], *blocks[1]));
 }
 
 }  // namespace

@@ -70,9 +70,26 @@ class CudaBuffer final : public Buffer {
     [[nodiscard]] std::uint64_t written_in(LaneName lane) const { return written_[lane]; }
     void note_read(LaneName lane, std::uint64_t position) const { read_[lane] = position; }
     void note_written(LaneName lane, std::uint64_t position) const { written_[lane] = position; }
-    // Whether nothing of `queue` uses it any more, and nothing of another queue has used it since.
-    [[nodiscard]] bool rests_in(const std::shared_ptr<Progress>& queue) const {
-        return progress_ == nullptr || (progress_ == queue && queue->reached(used()));
+    // Whether nothing of `queue` uses it any more, but for commands of one lane, and nothing of another queue has used
+    // it since.
+    [[nodiscard]] bool rests_in(const std::shared_ptr<Progress>& queue, LaneName but = lanes) const {
+        if (progress_ != queue || progress_ == nullptr) {
+            return progress_ == nullptr;
+        }
+        Positions open = used();
+        if (but < lanes) {
+            open[but] = 0;
+        }
+        return queue->reached(open);
+    }
+    // The lane for kernels whose command wrote it last and has not ended, or `lanes`.
+    [[nodiscard]] LaneName written_by(const std::shared_ptr<Progress>& queue) const {
+        for (LaneName lane = lane_run; progress_ == queue && lane < lanes; ++lane) {
+            if (written_[lane] > queue->ended[lane].load(std::memory_order_acquire)) {
+                return lane;
+            }
+        }
+        return lanes;
     }
 
    private:

@@ -1,4 +1,4 @@
-// The CUDA device: memory pooled, queues of three lanes, kernels from OpenCL C, CUDA C++, PTX and machine code.
+// The CUDA device: memory pooled, queues of several lanes, kernels from OpenCL C, CUDA C++, PTX and machine code.
 #pragma once
 
 #include <memory>

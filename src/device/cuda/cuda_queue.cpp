@@ -2,6 +2,7 @@
 #include "device/cuda/cuda_queue.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -75,7 +76,9 @@ CudaQueue::CudaQueue(const Context& context, const LanePlan& plan, Watcher& watc
       plan_{.copies = std::clamp<std::uint32_t>(plan.copies, 1, copy_lanes_max),
             .kernels = std::clamp<std::uint32_t>(plan.kernels, 1, run_lanes_max),
             .fork = plan.fork,
-            .steps = plan.steps},
+            .steps = plan.steps,
+            .lead = plan.lead,
+            .reuse = plan.reuse},
       watcher_(watcher),
       progress_(std::make_shared<Progress>()) {
     for (std::size_t i = 0; i < lanes; ++i) {
@@ -98,12 +101,26 @@ Result<std::unique_ptr<CudaQueue>> CudaQueue::create(const Context& context, con
     return queue;
 }
 
-// Gives the lane its stream when it is needed first.
+// Gives a lane its stream when it is needed first, and with the second lane for kernels all of those: the driver deals
+// out the hardware's queues in turn, and streams that share one wait for each other.
 Status CudaQueue::open(LaneName name) {
-    Lane& lane = *lanes_[name];
-    if (lane.stream != nullptr) {
+    if (lanes_[name]->stream != nullptr) {
         return {};
     }
+    if (name <= lane_run) {
+        return open_one(name);
+    }
+    static std::mutex in_turn;  // of all queues
+    const std::lock_guard lock(in_turn);
+    Status done;
+    for (LaneName each = lane_run + 1; each < lane_run + plan_.kernels; ++each) {
+        done = done && lanes_[each]->stream == nullptr ? open_one(each) : done;
+    }
+    return done;
+}
+
+Status CudaQueue::open_one(LaneName name) {
+    Lane& lane = *lanes_[name];
     const Driver& api = *use().driver;
     Status done = check(api.cuStreamCreateWithPriority(&lane.stream, CU_STREAM_NON_BLOCKING, 0),
                         "a stream of the device cannot be had");
@@ -348,17 +365,17 @@ Status CudaQueue::copy(Buffer& to, const Buffer& from, std::size_t bytes) {
     return {};
 }
 
-// Whether the next kernel is held back. Decided once for all until the next flush: while others keep the device busy,
-// nothing is lost by waiting for the rest of a step.
-bool CudaQueue::holds() {
+// Decides once for all until the next flush whether kernels are held back: while others keep the device busy, nothing
+// is lost by waiting for the rest of a step.
+void CudaQueue::choose_pace() {
     if (pace_ == Pace::undecided) {
         bool busy = false;
         for (LaneName name = lane_run; name < lane_run + plan_.kernels; ++name) {
             busy = busy || open_commands(name) > 0;
         }
         pace_ = busy && plan_.steps ? Pace::by_step : Pace::at_once;
+        ahead_ = 0;
     }
-    return pace_ == Pace::by_step;
 }
 
 // Which kernels of the lane's step the next one must follow.
@@ -366,6 +383,12 @@ void CudaQueue::find_earlier(LaneName name, std::span<const Argument> arguments)
     const Lane& lane = *lanes_[name];
     const std::uint64_t before = lane.queued - lane.step.size();  // the last command that is not of the step
     earlier_.clear();
+    if (!plan_.fork) {
+        if (!lane.step.empty()) {
+            earlier_.push_back(static_cast<std::uint32_t>(lane.step.size() - 1));
+        }
+        return;
+    }
     for (const Argument& argument : arguments) {
         if (argument.buffer == nullptr) {
             continue;
@@ -398,11 +421,12 @@ Status CudaQueue::run(LaneName name, CudaKernel& kernel, std::span<const Argumen
         return tl::unexpected(bound.error());
     }
     const CudaKernel::Grid grid = kernel.grid(global);
-    if (holds()) {
+    if (pace_ == Pace::by_step && (ahead_ >= plan_.lead || !lane.step.empty())) {
         find_earlier(name, arguments);
         lane.step.hold(kernel, grid, *bound, earlier_);
         return {};
     }
+    ++ahead_;
     return check(context_.driver->cuLaunchKernel(kernel.function(), grid.blocks[0], grid.blocks[1], grid.blocks[2],
                                                  grid.threads[0], grid.threads[1], grid.threads[2], 0, lane.stream,
                                                  *bound, nullptr),
@@ -423,7 +447,7 @@ Status CudaQueue::launch(Kernel& kernel, std::span<const Argument> arguments, Do
             raise(needed, writes(argument) ? buffer.used(progress_) : buffer.writers(progress_));
         }
     }
-    static_cast<void>(holds());
+    choose_pace();
     // A function has memory of its own that its launches share, so all of them are in one lane.
     const LaneName name = function != nullptr ? lane_run : lane_of(needed);
     Status ready = open(name);
@@ -503,6 +527,11 @@ Status CudaQueue::flush() {
 
 bool CudaQueue::idle(const Buffer& buffer) const {
     return mine(buffer).rests_in(progress_);
+}
+
+// What only the lane of the input still uses is free for what goes there next.
+bool CudaQueue::idle_behind(const Buffer& buffer, const Buffer& input) const {
+    return mine(buffer).rests_in(progress_, plan_.reuse && !plan_.fork ? mine(input).written_by(progress_) : lanes);
 }
 
 void CudaQueue::finish() {

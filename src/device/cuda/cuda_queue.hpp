@@ -8,10 +8,14 @@
 //
 // A kernel goes into the lane of what it depends on, so that a chain needs no events; what depends on no kernel begins
 // in the lane with the least to do. Where kernels are already under way, further ones are held back until they are
-// needed or flushed, and handed over together (step.hpp); an idle device gets each at once.
+// needed or flushed, and handed over together (step.hpp), but for the first few, which keep their lane busy meanwhile;
+// an idle device gets each at once.
 //
 // ENDS. After every copy its lane writes the copy's number into a word of host memory, which the device's watcher
 // (watcher.hpp) reads: asking the driver for each event would cost more than most copies take.
+//
+// HOST MEMORY. Copies from and to memory that is not pinned make the caller wait: the driver takes such memory over in
+// pieces. A session's arena is pinned.
 //
 // TRADE-OFF. What a kernel writes is what the launch says: one that writes to a buffer that it said it reads disturbs
 // its own graph. A command that fails while it runs spoils the context: the worker ends then (driver.hpp: lost()), and
@@ -47,6 +51,7 @@ class CudaQueue final : public Queue {
     Status wait(const Fence& fence) override;
     Status flush() override;
     [[nodiscard]] bool idle(const Buffer& buffer) const override;
+    [[nodiscard]] bool idle_behind(const Buffer& buffer, const Buffer& input) const override;
     void finish() override;
 
    private:
@@ -71,10 +76,11 @@ class CudaQueue final : public Queue {
 
     CudaQueue(const Context& context, const LanePlan& plan, Watcher& watcher);
     Status open(LaneName name);
+    Status open_one(LaneName name);
     [[nodiscard]] std::uint64_t open_commands(LaneName name) const;
     [[nodiscard]] LaneName least_busy(LaneName first, std::size_t count) const;
     [[nodiscard]] LaneName lane_of(const Positions& needed) const;
-    [[nodiscard]] bool holds();
+    void choose_pace();
     Status follow(LaneName name, const Positions& needed);
     Status record(Lane& lane);
     Status announce(LaneName name, Done* done);
@@ -93,6 +99,7 @@ class CudaQueue final : public Queue {
     std::shared_ptr<Progress> progress_;
     bool fenced_ = false;                 // lanes have waited for fences
     Pace pace_ = Pace::undecided;         // of kernels until the next flush
+    std::uint32_t ahead_ = 0;             // kernels since then that were not held back
     std::vector<std::uint32_t> earlier_;  // of a step: what the next kernel must follow
 };
 

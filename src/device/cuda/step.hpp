@@ -5,8 +5,8 @@
 //
 // MODEL. A step is the kernels held back in one lane, and which of them must follow which. When the same step comes
 // for the third time it is instantiated as a CUDA graph; from then on what is handed over is that graph, in which only
-// the parameters that differ from its last run are set: addresses, and the number of blocks. Kernels of a step that do
-// not depend on each other run side by side.
+// the parameters that differ from its last run are set: addresses, and the number of blocks. Whether kernels of a step
+// run side by side is up to the queue (lane_plan.hpp).
 //
 // TRADE-OFF. An instance belongs to a lane, since no two runs of one can overlap. A lane keeps few; steps that change
 // every time are launched kernel by kernel and instantiate nothing. Instantiating waits until nothing is resident

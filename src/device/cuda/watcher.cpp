@@ -14,7 +14,8 @@ namespace {
 constexpr std::uint32_t posts_max = 4096;   // queues at a time: graphs of one account
 constexpr std::uint32_t lanes_padded = 16;  // words of a post: its lanes' lie in one line of 64 bytes
 static_assert(lanes <= lanes_padded);
-constexpr std::uint64_t spin_ns = 100'000;      // looking without pause after something has ended or begun
+constexpr std::uint64_t spin_ns = 2'000'000;    // looking without pause after something has ended or begun
+constexpr unsigned spin_looks = 256;            // some microseconds, before the thread sees to anything else
 constexpr std::uint64_t nap_ns = 50'000;        // between two looks afterwards
 constexpr std::uint64_t doubt_ns = 10'000'000;  // without an end before the driver is asked whether all is well
 
@@ -104,6 +105,7 @@ void Watcher::expect(Post& post, LaneName lane, std::uint64_t position, const Po
         post.expected[lane].push_back({position, covers, done});
         ++post.open;
         ++expected_;
+        told_.fetch_add(1, std::memory_order_relaxed);
     }
     changed_.notify_one();
 }
@@ -156,12 +158,38 @@ void Watcher::ask_driver(const Post& post) const {
     }
 }
 
+void Watcher::list_nearest() {
+    nearest_.clear();
+    for (const auto& post : posts_) {
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+            if (!post->expected[lane].empty()) {
+                nearest_.push_back({&post->words[lane], post->expected[lane].front().position});
+            }
+        }
+    }
+}
+
+// Returns when something that is expected has ended, when more is expected, or after a while. Without the lock, so that
+// nobody who queues commands waits for it.
+void Watcher::spin() const {
+    const std::uint32_t told = told_.load(std::memory_order_relaxed);
+    for (unsigned i = 0; i < spin_looks && told_.load(std::memory_order_relaxed) == told; ++i) {
+        for (const Nearest& one : nearest_) {
+            if (has_passed(__atomic_load_n(one.word, __ATOMIC_RELAXED), one.position)) {
+                return;
+            }
+        }
+        __builtin_ia32_pause();
+    }
+}
+
 void Watcher::pause(std::unique_lock<std::mutex>& lock, std::uint64_t still_ns) {
     if (expected_ == 0) {
         changed_.wait(lock, [this] { return stopping_ || expected_ != 0; });
     } else if (still_ns < spin_ns) {
+        list_nearest();
         lock.unlock();
-        __builtin_ia32_pause();
+        spin();
         lock.lock();
     } else {
         changed_.wait_for(lock, std::chrono::nanoseconds(nap_ns));
