@@ -227,8 +227,9 @@ int yoke_arena_map(struct yoke_arena *arena, struct vm_area_struct *vma, bool st
 
 	if (vma_pages(vma) != pages)
 		return -EINVAL;
-	if (!(vma->vm_flags & VM_SHARED))
+	if (!(vma->vm_flags & VM_SHARED) || (vma->vm_flags & VM_EXEC))
 		return -EINVAL;
+	vma->vm_flags &= ~VM_MAYEXEC;
 	vma->vm_flags |= VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY;
 	error = vm_insert_pages(vma, vma->vm_start, first, &pages);
 	return error;

@@ -119,6 +119,8 @@ static int submit(struct yoke_call *call, bool polled)
 	spin_lock_irqsave(&yoke_core.lock, flags);
 	session = yoke_core.session;
 	error = yoke_session_usable(session, now_ns);
+	if (error == -EAGAIN)
+		yoke_session_poke(session, now_ns);
 	if (!error)
 		error = yoke_flights_admit(session, call);
 	if (!error && call->key)

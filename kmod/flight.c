@@ -154,6 +154,7 @@ static struct yoke_flight *begin(struct yoke_session *session, struct yoke_call 
 	flight->arena = session->arena;
 	memcpy(flight->params, call->params.bytes, sizeof(flight->params));
 	flight->in_length = 0;
+	flight->aux_length = call->aux_length;
 	flight->produced = 0;
 	if (gathers) {
 		flight->in_room = GATHER_BYTES;
@@ -233,10 +234,10 @@ void yoke_flight_fill(struct yoke_flight *flight, struct yoke_call *call)
 		sg_pcopy_to_buffer(call->aux, sg_nents(call->aux), base + flight->aux_offset, call->aux_length, 0);
 }
 
-static u8 ring_for(const struct yoke_flight *flight, const struct yoke_submission *entry)
+static u8 ring_for(const struct yoke_flight *flight)
 {
 	bool small = flight->in_length <= YOKE_EXPRESS_BYTES_MAX && flight->produced <= YOKE_EXPRESS_BYTES_MAX &&
-		     flight->out_offset - flight->aux_offset <= YOKE_EXPRESS_BYTES_MAX;
+		     flight->aux_length <= YOKE_EXPRESS_BYTES_MAX;
 
 	return small ? YOKE_RING_EXPRESS : YOKE_RING_BULK;
 }
@@ -258,7 +259,7 @@ static int issue(struct yoke_session *session, struct yoke_flight *flight, u64 n
 	};
 	struct yoke_call *call;
 
-	flight->ring = ring_for(flight, &entry);
+	flight->ring = ring_for(flight);
 	if (yoke_ring_submit(&session->ring[flight->ring], &entry, flight->params, flight, &flight->position))
 		return -EAGAIN;
 	if (flight->state == YOKE_FLIGHT_GATHERS)

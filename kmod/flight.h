@@ -52,6 +52,7 @@ struct yoke_flight {
 	u64 out_offset;
 	u64 aux_offset;
 	u32 in_length;
+	u32 aux_length;
 	u32 in_room;
 	u32 out_room;
 	u32 produced;   /* expected bytes of output */

@@ -66,15 +66,16 @@ static int status_of(const struct yoke_completion *completion)
 
 /*
  * What one more flight in the queue costs: the time since the completion before. The completion of a flight that nobody
- * was in front of includes waking the worker, which a queue pays once, so it teaches only that the worker is faster than
- * it was taken to be.
+ * was in front of includes waking the worker, which a queue pays once, so once the pace is known it teaches only that the
+ * worker is faster than it was taken to be.
  */
 static void learn_pace(struct yoke_session *session, const struct yoke_flight *flight)
 {
 	u64 now_ns = ktime_get_ns();
 	u64 took_ns = now_ns - max(session->completed_ns, flight->issued_ns);
 
-	if (flight->issued_ns < session->completed_ns || took_ns < yoke_cost_ns(session->pace, flight->in_length))
+	if (session->pace.ns_per_kib <= 1 || flight->issued_ns < session->completed_ns ||
+	    took_ns < yoke_cost_ns(session->pace, flight->in_length))
 		session->pace = yoke_cost_learn(session->pace, flight->in_length, took_ns);
 	session->completed_ns = now_ns;
 }

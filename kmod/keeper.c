@@ -32,6 +32,7 @@
 #define TAKEN_MOST 32u         /* flights between two looks at the scheduler */
 #define LOOKS_PER_CLOCK 16u    /* pauses between two looks at the rings */
 #define NEVER (~0ull)
+#define FILLING_NS NSEC_PER_MSEC /* a late call that is just being submitted is looked at again after this time */
 #define SLACK_NS (500 * NSEC_PER_USEC) /* of deadlines */
 
 static struct task_struct *keeper;
@@ -163,7 +164,7 @@ static u64 expire_list(struct yoke_session *session, struct list_head *list, u64
 			continue;
 		}
 		if (flight->filling) {
-			earliest = now_ns; /* its calls are being submitted at this moment */
+			earliest = min(earliest, now_ns + FILLING_NS);
 			continue;
 		}
 		trip(session, flight, now_ns);

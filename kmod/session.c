@@ -21,6 +21,8 @@
 #include "flight.h"
 #include "key.h"
 
+#define POKE_NS (20 * NSEC_PER_MSEC) /* the first hold of the breaker */
+
 static u64 last_generation; /* guarded by the core's lock */
 
 struct yoke_session *yoke_session_create(void)
@@ -167,14 +169,26 @@ void yoke_session_wake_orders(struct yoke_session *session)
 }
 
 /* The eventfd is the worker's, who may have filled it: that is an edge all the same. */
+static void signal_bell(struct yoke_session *session)
+{
+	if (!eventfd_signal_allowed())
+		return;
+	eventfd_signal(session->bell, 1);
+	yoke_count(YOKE_COUNT_BELLS_RUNG);
+}
+
 void yoke_session_ring_bell(struct yoke_session *session)
 {
-	if (!yoke_ring_asleep(&session->ring[YOKE_RING_EXPRESS]) && !yoke_ring_asleep(&session->ring[YOKE_RING_BULK]))
+	if (yoke_ring_asleep(&session->ring[YOKE_RING_EXPRESS]) || yoke_ring_asleep(&session->ring[YOKE_RING_BULK]))
+		signal_bell(session);
+}
+
+void yoke_session_poke(struct yoke_session *session, u64 now_ns)
+{
+	if (now_ns - session->poked_ns < POKE_NS)
 		return;
-	if (eventfd_signal_allowed()) {
-		eventfd_signal(session->bell, 1);
-		yoke_count(YOKE_COUNT_BELLS_RUNG);
-	}
+	session->poked_ns = now_ns;
+	signal_bell(session);
 }
 
 int yoke_session_bell(struct yoke_session *session)

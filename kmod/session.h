@@ -32,6 +32,7 @@ struct yoke_session {
 	wait_queue_head_t orders; /* poll(): key orders, or the end */
 	struct yoke_ring ring[YOKE_RINGS];
 	struct yoke_breaker breaker;
+	u64 poked_ns;             /* when a barred worker was last rung */
 	struct list_head gathers; /* flights by state */
 	struct list_head waits;
 	struct list_head issued;
@@ -54,6 +55,8 @@ int yoke_session_bell(struct yoke_session *session);
 void yoke_session_fault(struct yoke_session *session, const char *why);
 void yoke_session_wake_orders(struct yoke_session *session);
 void yoke_session_ring_bell(struct yoke_session *session);
+/* A call was refused since the worker is barred: rings it now and then, since a worker that sleeps beats seldom. */
+void yoke_session_poke(struct yoke_session *session, u64 now_ns);
 /* May calls be submitted? 0, -ENODEV or -EAGAIN. */
 int yoke_session_usable(struct yoke_session *session, u64 now_ns);
 

@@ -3,7 +3,8 @@
  * A worker for tests of the module: serves /dev/yoke on one thread, honestly or in one of the ways in which a worker can
  * fail or lie. It shares no code with yoke-worker but the ABI, so that a misreading in one of them shows.
  *
- * usage: test_worker MODE [COUNT]
+ * usage: test_worker MODE [COUNT [SPIN_US]]
+ * It polls for SPIN_US (50) after the last entry before it sleeps.
  *   honest     serves
  *   status     completes with a status that is none
  *   length     completes with a length one too long
@@ -43,7 +44,6 @@
 #include <uapi/yoke_ring.h>
 
 #define KEYS 256
-#define SPIN_NS 50000ull
 #define LATE_NS 200000000ull
 #define BEAT_NS 100000000ull
 
@@ -62,7 +62,7 @@ static struct {
 	struct yoke_layout layout;
 	uint64_t head[YOKE_RINGS];
 	struct key key[KEYS]; /* by number - 1 */
-	uint64_t served, beat_ns, generation;
+	uint64_t served, beat_ns, generation, spin_ns;
 } w;
 
 static atomic_int ending; /* written by a signal handler */
@@ -415,6 +415,7 @@ int main(int count, char **arguments)
 
 	w.mode = count > 1 ? arguments[1] : "honest";
 	w.count = count > 2 ? atol(arguments[2]) : 0;
+	w.spin_ns = 1000ull * (uint64_t)(count > 3 ? atol(arguments[3]) : 50);
 	sigaction(SIGTERM, &action, NULL);
 	take_device();
 	w.epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -436,7 +437,7 @@ int main(int count, char **arguments)
 		beat(now);
 		if (sweep())
 			worked_ns = now;
-		else if (now - worked_ns > SPIN_NS && !wait_for_work())
+		else if (now - worked_ns > w.spin_ns && !wait_for_work())
 			break;
 	}
 	printf("served %llu\n", (unsigned long long)w.served);

@@ -114,11 +114,11 @@ static bool settle(struct test_memory *memory)
 	for (i = 0; i < 1000; i++) {
 		struct yoke_call call;
 
-		test_describe(&call, memory, YOKE_SERVICE_ECHO, NULL, 16, false);
-		call.timeout_ns = 0;
+		test_describe(&call, memory, YOKE_SERVICE_ECHO, NULL, 2 * YOKE_EXPRESS_BYTES_MAX, false);
+		call.timeout_ns = 0; /* refused while the queue is long */
 		if (!yoke_call_wait(&call))
 			return true;
-		msleep(10);
+		msleep(20);
 	}
 	return false;
 }
