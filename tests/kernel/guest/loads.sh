@@ -48,9 +48,8 @@ read = lambda path: {line.split()[0]: [int(n) for n in line.split()[1:]] for lin
 before, after = read(sys.argv[2]), read(sys.argv[3])
 lost = {name: now[0] - before.get(name, [0])[0] for name, now in after.items()}
 print("caches that grew most:", sorted(lost.items(), key=lambda item: -item[1])[:8])
-# What programs of this machine open and start has caches of its own; the module's objects are in these.
-ours = {name: grown for name, grown in lost.items()
-        if name.startswith(("kmalloc-", "yoke", "eventfd", "kernfs", "bdev", "workqueue", "pool_workqueue", "names_cache"))}
+# The module's objects are in these, which are counted exactly; others count whole slabs, and are of programs and files.
+ours = {name: grown for name, grown in lost.items() if name.startswith(("kmalloc-", "yoke"))}
 memory = {name: [now[0], read(sys.argv[2] + ".memory")[name][0]] for name, now in read(sys.argv[3] + ".memory").items()}
 print("KiB after and before:", memory)
 guilty = {name: grown for name, grown in ours.items() if grown >= rounds}
