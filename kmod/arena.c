@@ -149,11 +149,11 @@ static void recover(struct work_struct *work)
 	struct yoke_arena *arena;
 
 	for (;;) {
-		spin_lock_bh(&arenas_lock);
+		spin_lock_irq(&arenas_lock);
 		arena = list_first_entry_or_null(&retired, struct yoke_arena, link);
 		if (arena)
 			list_del_init(&arena->link);
-		spin_unlock_bh(&arenas_lock);
+		spin_unlock_irq(&arenas_lock);
 		if (!arena)
 			return;
 		if (spares >= SPARES) {
@@ -161,16 +161,16 @@ static void recover(struct work_struct *work)
 			continue;
 		}
 		if (!renew(arena)) {
-			spin_lock_bh(&arenas_lock);
+			spin_lock_irq(&arenas_lock);
 			list_add_tail(&arena->link, &retired);
-			spin_unlock_bh(&arenas_lock);
+			spin_unlock_irq(&arenas_lock);
 			schedule_delayed_work(&recover_work, RECOVER_AGAIN);
 			return;
 		}
-		spin_lock_bh(&arenas_lock);
+		spin_lock_irq(&arenas_lock);
 		list_add_tail(&arena->link, &spare);
 		spares++;
-		spin_unlock_bh(&arenas_lock);
+		spin_unlock_irq(&arenas_lock);
 	}
 }
 

@@ -3,6 +3,7 @@
  * What people and programs can read in /sys/class/misc/yoke, without rights and without a worker:
  *   state        none, serving, or barred: the worker has missed a deadline and not been heard of since
  *   generation   of the serving worker; 0: none
+ *   worker       its process id; 0: none
  *   in_flight    entries that the worker has
  *   last_error   the last error in one sentence
  *   counters/    one number each; counters.h says what
@@ -44,6 +45,18 @@ static ssize_t generation_show(struct device *device, struct device_attribute *a
 }
 static DEVICE_ATTR_RO(generation);
 
+static ssize_t worker_show(struct device *device, struct device_attribute *attribute, char *text)
+{
+	pid_t worker = 0;
+
+	spin_lock_irq(&yoke_core.lock);
+	if (yoke_core.session)
+		worker = yoke_core.session->worker;
+	spin_unlock_irq(&yoke_core.lock);
+	return sysfs_emit(text, "%d\n", worker);
+}
+static DEVICE_ATTR_RO(worker);
+
 static ssize_t in_flight_show(struct device *device, struct device_attribute *attribute, char *text)
 {
 	u32 in_flight = 0;
@@ -68,6 +81,7 @@ static DEVICE_ATTR_RO(last_error);
 static struct attribute *general[] = {
 	&dev_attr_state.attr,
 	&dev_attr_generation.attr,
+	&dev_attr_worker.attr,
 	&dev_attr_in_flight.attr,
 	&dev_attr_last_error.attr,
 	NULL,

@@ -18,6 +18,8 @@
 
 #include <linux/yoke.h>
 
+#define HOP_DECAY_LOG2 12
+
 union model {
 	struct yoke_cost cost;
 	u64 word;
@@ -47,28 +49,39 @@ void yoke_choice_learn_cpu(u16 service, u32 bytes, u64 took_ns)
 	WRITE_ONCE(cpu_model[service], model.word);
 }
 
-/* What the worker published, plus what is queued in front of a call of @bytes; ~0: it does not know. */
-static u64 worker_ns(u16 service, u32 bytes)
+/*
+ * What a call of @bytes takes with the worker: what it published, for what is queued in front as well, and the hop as it
+ * was measured; ~0: the worker does not know. When that is longer than @least_ns, the hop is taken to be a little shorter
+ * next time: one bad measurement is tried again after some thousand calls.
+ */
+static u64 worker_ns(u16 service, u32 bytes, u64 least_ns)
 {
-	u64 queued = 0;
+	struct yoke_session *session;
 	union model model = {};
 	unsigned long flags;
+	u64 expected = ~0ull;
 
 	spin_lock_irqsave(&yoke_core.lock, flags);
-	if (yoke_core.session) {
-		const struct yoke_status_page *status_untrusted = yoke_arena_status(yoke_core.session->arena);
+	session = yoke_core.session;
+	if (session) {
+		const struct yoke_status_page *status_untrusted = yoke_arena_status(session->arena);
 
 		model.word = READ_ONCE(*(const u64 *)&status_untrusted->cost[service]);
-		queued = yoke_core.session->backlog_bytes;
+		/* No overflow: 30 bits of bytes, 32 of rate. */
+		expected = yoke_cost_ns(model.cost, min_t(u64, session->backlog_bytes + bytes, YOKE_CALL_BYTES_MAX));
+		if (expected != ~0ull) {
+			expected += session->hop_ns;
+			if (expected > least_ns)
+				session->hop_ns -= session->hop_ns >> HOP_DECAY_LOG2;
+		}
 	}
 	spin_unlock_irqrestore(&yoke_core.lock, flags);
-	/* Both are bounded: 1024 flights of at most 2^30 bytes, and 32 bits of rate. */
-	return yoke_cost_ns(model.cost, min_t(u64, queued + bytes, YOKE_CALL_BYTES_MAX));
+	return expected;
 }
 
 u64 yoke_choice_expected_ns(const struct yoke_call *call)
 {
-	u64 expected = worker_ns(call->service, call->in_length);
+	u64 expected = worker_ns(call->service, call->in_length, ~0ull);
 
 	return expected == ~0ull ? 0 : 2 * expected;
 }
@@ -77,6 +90,7 @@ bool yoke_worthwhile(u16 service, u32 bytes)
 {
 	int threshold = yoke_threshold();
 	union model cpu;
+	u64 cpu_ns;
 
 	if (service >= YOKE_SERVICES_MAX)
 		return false;
@@ -85,7 +99,8 @@ bool yoke_worthwhile(u16 service, u32 bytes)
 	if (threshold >= 0)
 		return bytes >= threshold;
 	cpu.word = READ_ONCE(cpu_model[service]);
+	cpu_ns = yoke_cost_ns(cpu.cost, bytes);
 	/* Until the CPU was measured it does the work, and is measured by it. */
-	return cpu.cost.ns_per_kib && worker_ns(service, bytes) < yoke_cost_ns(cpu.cost, bytes);
+	return cpu.cost.ns_per_kib && worker_ns(service, bytes, cpu_ns) < cpu_ns;
 }
 EXPORT_SYMBOL_GPL(yoke_worthwhile);

@@ -134,7 +134,7 @@ static int give_memory(struct yoke_flight *flight, struct yoke_call *call)
 static bool wants_company(const struct yoke_session *session, const struct yoke_call *call, bool polled)
 {
 	return !polled && !call->in_buffer && !call->out_buffer && call->in_length <= JOIN_BYTES_MAX &&
-	       session->issued_count >= PIPELINE && yoke_plan_joins(call);
+	       session->backlog >= PIPELINE && yoke_plan_joins(call);
 }
 
 static struct yoke_flight *begin(struct yoke_session *session, struct yoke_call *call, u32 produced, bool polled)
@@ -242,7 +242,7 @@ static u8 ring_for(const struct yoke_flight *flight)
 	return small ? YOKE_RING_EXPRESS : YOKE_RING_BULK;
 }
 
-/* -EAGAIN: no slot. */
+/* -EAGAIN: no slot; -EPROTO: see yoke_ring_submit(). */
 static int issue(struct yoke_session *session, struct yoke_flight *flight, u64 now_ns)
 {
 	struct yoke_submission entry = {
@@ -258,10 +258,12 @@ static int issue(struct yoke_session *session, struct yoke_flight *flight, u64 n
 		.aux_offset = flight->aux_offset,
 	};
 	struct yoke_call *call;
+	int error;
 
 	flight->ring = ring_for(flight);
-	if (yoke_ring_submit(&session->ring[flight->ring], &entry, flight->params, flight, &flight->position))
-		return -EAGAIN;
+	error = yoke_ring_submit(&session->ring[flight->ring], &entry, flight->params, flight, &flight->position);
+	if (error)
+		return error;
 	if (flight->state == YOKE_FLIGHT_GATHERS)
 		yoke_flight_close(flight);
 	flight->state = YOKE_FLIGHT_ISSUED;
@@ -278,33 +280,46 @@ static int issue(struct yoke_session *session, struct yoke_flight *flight, u64 n
 	return 0;
 }
 
-/* True if it left the list that it was in. */
-static bool try_issue(struct yoke_session *session, struct yoke_flight *flight, u64 now_ns)
+/* 0: it left the list that it was in. -EAGAIN: it stays. -EPROTO: the session must end. */
+static int try_issue(struct yoke_session *session, struct yoke_flight *flight, u64 now_ns)
 {
 	if (flight->filling)
-		return false;
+		return -EAGAIN;
 	if (flight->key && flight->key->state == YOKE_KEY_REFUSED) {
 		yoke_flight_fail(flight, -ENOKEY);
-		return true;
+		return 0;
 	}
 	if (flight->key && flight->key->state != YOKE_KEY_READY)
-		return false;
-	return !issue(session, flight, now_ns);
+		return -EAGAIN;
+	return issue(session, flight, now_ns);
+}
+
+/* Returns -EPROTO when the session must end, else 0; sets @issued. */
+static int advance_list(struct yoke_session *session, struct list_head *list, bool all, u64 now_ns, bool *issued)
+{
+	struct yoke_flight *flight, *next;
+
+	list_for_each_entry_safe(flight, next, list, link) {
+		int error;
+
+		if (!all && session->issued_count >= PIPELINE && flight->in_length < GATHER_BYTES)
+			break;
+		error = try_issue(session, flight, now_ns);
+		if (error == -EPROTO)
+			return error;
+		*issued |= !error;
+	}
+	return 0;
 }
 
 void yoke_flights_advance(struct yoke_session *session, u64 now_ns)
 {
-	struct yoke_flight *flight, *next;
 	bool issued = false;
 
-	list_for_each_entry_safe(flight, next, &session->waits, link)
-		issued |= try_issue(session, flight, now_ns);
-	list_for_each_entry_safe(flight, next, &session->gathers, link) {
-		if (session->issued_count >= PIPELINE && flight->in_length < GATHER_BYTES)
-			break;
-		issued |= try_issue(session, flight, now_ns);
-	}
-	if (issued)
+	if (advance_list(session, &session->waits, true, now_ns, &issued) ||
+	    advance_list(session, &session->gathers, false, now_ns, &issued))
+		yoke_session_fault(session, "a completion that nobody has asked for");
+	else if (issued)
 		yoke_session_ring_bell(session);
 }
 

@@ -79,7 +79,7 @@ struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_c
 				     u64 now_ns);
 /* The input of @call is in place, or could not be. False: the session is gone, the call is out of the flight. */
 bool yoke_flight_filled(struct yoke_session *session, struct yoke_flight *flight, struct yoke_call *call, u64 now_ns);
-/* Issues what waited for its turn, a key or a slot. */
+/* Issues what waited for its turn, a key or a slot. May find that the session must end. */
 void yoke_flights_advance(struct yoke_session *session, u64 now_ns);
 /* The completion is there: takes and checks it. False: there is none. The flight is then in no list, its status set. */
 bool yoke_flight_take(struct yoke_session *session, struct yoke_flight *flight);

@@ -66,16 +66,18 @@ static int status_of(const struct yoke_completion *completion)
 
 /*
  * What one more flight in the queue costs: the time since the completion before. The completion of a flight that nobody
- * was in front of includes waking the worker, which a queue pays once, so once the pace is known it teaches only that the
- * worker is faster than it was taken to be.
+ * was in front of includes waking the worker, which a queue pays once: it teaches the cost of the hop, but of the pace,
+ * once that is known, only that the worker is faster than it was taken to be.
  */
-static void learn_pace(struct yoke_session *session, const struct yoke_flight *flight)
+static void learn_pace(struct yoke_session *session, const struct yoke_flight *flight, u64 run_untrusted_ns)
 {
+	bool alone = flight->issued_ns >= session->completed_ns;
 	u64 now_ns = ktime_get_ns();
 	u64 took_ns = now_ns - max(session->completed_ns, flight->issued_ns);
 
-	if (session->pace.ns_per_kib <= 1 || flight->issued_ns < session->completed_ns ||
-	    took_ns < yoke_cost_ns(session->pace, flight->in_length))
+	if (alone)
+		session->hop_ns = yoke_cost_approach(session->hop_ns, took_ns - min(run_untrusted_ns, took_ns));
+	if (!alone || session->pace.ns_per_kib <= 1 || took_ns < yoke_cost_ns(session->pace, flight->in_length))
 		session->pace = yoke_cost_learn(session->pace, flight->in_length, took_ns);
 	session->completed_ns = now_ns;
 }
@@ -91,7 +93,7 @@ bool yoke_flight_take(struct yoke_session *session, struct yoke_flight *flight)
 		yoke_count(YOKE_COUNT_LATE);
 	else
 		session->issued_count--;
-	learn_pace(session, flight);
+	learn_pace(session, flight, completion_untrusted.run_ns);
 	yoke_flight_off_backlog(flight);
 	list_del_init(&flight->link);
 	flight->state = YOKE_FLIGHT_TAKEN;

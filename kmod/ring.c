@@ -54,6 +54,13 @@ static bool taken(const struct yoke_ring *ring, u64 position)
 	       yoke_load_acquire32(&ring->running_untrusted[slot_of(position)]) == tag_of(position);
 }
 
+bool yoke_ring_peek(const struct yoke_ring *ring, u64 position)
+{
+	const struct yoke_line *line = &ring->completion[slot_of(position)];
+
+	return yoke_load_acquire64(&line->quarter[3].high) >> 32 == tag_of(position);
+}
+
 int yoke_ring_submit(struct yoke_ring *ring, const struct yoke_submission *submission, const void *params,
 		     struct yoke_flight *flight, u64 *position)
 {
@@ -67,6 +74,8 @@ int yoke_ring_submit(struct yoke_ring *ring, const struct yoke_submission *submi
 
 		if (ring->slot[slot].written != NEVER && !taken(ring, ring->slot[slot].written))
 			return -EAGAIN;
+		if (yoke_ring_peek(ring, ring->next))
+			return -EPROTO;
 		ring->slot[slot].written = ring->next;
 		if (ring->slot[slot].flight) {
 			yoke_line_write(&ring->submission[slot], &skip, tag);
@@ -81,13 +90,6 @@ int yoke_ring_submit(struct yoke_ring *ring, const struct yoke_submission *submi
 		*position = ring->next++;
 		return 0;
 	}
-}
-
-bool yoke_ring_peek(const struct yoke_ring *ring, u64 position)
-{
-	const struct yoke_line *line = &ring->completion[slot_of(position)];
-
-	return yoke_load_acquire64(&line->quarter[3].high) >> 32 == tag_of(position);
 }
 
 bool yoke_ring_take(struct yoke_ring *ring, u64 position, struct yoke_completion *completion_untrusted)

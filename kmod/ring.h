@@ -35,7 +35,8 @@ void yoke_ring_init(struct yoke_ring *ring, const struct yoke_arena *arena, unsi
 
 /*
  * Writes an entry for @flight, with its parameter line if YOKE_FLAG_PARAMS is set. The caller looks at
- * yoke_ring_asleep() afterwards. -EAGAIN: no slot can be used until a completion has been taken.
+ * yoke_ring_asleep() afterwards. -EAGAIN: no slot can be used until a completion has been taken. -EPROTO: a completion of
+ * this position is there already, which nobody has asked for.
  */
 int yoke_ring_submit(struct yoke_ring *ring, const struct yoke_submission *submission, const void *params,
 		     struct yoke_flight *flight, u64 *position);

@@ -89,6 +89,9 @@ static bool ring_passes_over_busy_slots(struct yoke_arena *arena, struct yoke_ri
 	EXPECT(!yoke_ring_peek(ring, 1) && !yoke_ring_take(ring, 1, &completion));
 	play_worker(arena, 1, 1);
 	EXPECT(yoke_ring_peek(ring, 1) && yoke_ring_take(ring, 1, &completion) && completion.out_length == 1);
+	play_worker(arena, 1, 2); /* before it was asked */
+	EXPECT(yoke_ring_submit(ring, &entry, NULL, flight, &position) == -EPROTO);
+	play_worker(arena, 1, 1);
 	EXPECT(!yoke_ring_submit(ring, &entry, NULL, flight, &position));
 	EXPECT(position == YOKE_SLOTS + 1); /* slot 0 is busy: passed over */
 	EXPECT(!yoke_ring_take(ring, position, &completion)); /* the old completion is none of the new position */

@@ -10,6 +10,7 @@
 #include <linux/eventfd.h>
 #include <linux/ktime.h>
 #include <linux/poll.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include <uapi/yoke_ring.h>
@@ -21,6 +22,7 @@
 #include "flight.h"
 #include "key.h"
 
+#define HOP_NS (10 * NSEC_PER_USEC)  /* until it was measured: two cache lines and a wake-up */
 #define POKE_NS (20 * NSEC_PER_MSEC) /* the first hold of the breaker */
 
 static u64 last_generation; /* guarded by the core's lock */
@@ -36,6 +38,8 @@ struct yoke_session *yoke_session_create(void)
 		kfree(session);
 		return NULL;
 	}
+	session->worker = task_tgid_nr(current);
+	session->hop_ns = HOP_NS;
 	init_waitqueue_head(&session->orders);
 	INIT_LIST_HEAD(&session->gathers);
 	INIT_LIST_HEAD(&session->waits);

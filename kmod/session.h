@@ -29,6 +29,7 @@ struct yoke_session {
 	struct yoke_arena *arena;
 	struct eventfd_ctx *bell;
 	u64 generation;
+	pid_t worker; /* who opened the device */
 	wait_queue_head_t orders; /* poll(): key orders, or the end */
 	struct yoke_ring ring[YOKE_RINGS];
 	struct yoke_breaker breaker;
@@ -41,6 +42,7 @@ struct yoke_session {
 	u64 backlog_bytes;
 	struct yoke_cost pace;    /* how fast the worker was seen to complete, whatever it says */
 	u64 completed_ns;         /* when it last did */
+	u32 hop_ns;               /* what a call that nobody is in front of takes besides its execution */
 };
 
 struct yoke_session *yoke_session_create(void);

@@ -139,9 +139,7 @@ void yoke_call_init(struct yoke_call *call);
 /**
  * yoke_available() - is there a worker to submit to?
  *
- * A hint: it may change at any time.
- *
- * Return: true while a worker serves and answers.
+ * Return: true while a worker serves and answers; a hint, since that may change at any time.
  */
 bool yoke_available(void);
 
