@@ -168,7 +168,7 @@ bool yoke_cancel(struct yoke_call *call)
 	yoke_flight_leave(session, call);
 	if (last) {
 		yoke_ring_cancel(&session->ring[flight->ring], flight->position);
-		yoke_session_ring_bell(session);
+		yoke_session_ring_bell(session, BIT(flight->ring));
 	}
 	call->status = -ECANCELED;
 	list_add_tail(&call->link, &yoke_core.ending);

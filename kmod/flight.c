@@ -294,8 +294,8 @@ static int try_issue(struct yoke_session *session, struct yoke_flight *flight, u
 	return issue(session, flight, now_ns);
 }
 
-/* Returns -EPROTO when the session must end, else 0; sets @issued. */
-static int advance_list(struct yoke_session *session, struct list_head *list, bool all, u64 now_ns, bool *issued)
+/* Returns -EPROTO when the session must end, else 0; @issued: the rings that got an entry, a bit each. */
+static int advance_list(struct yoke_session *session, struct list_head *list, bool all, u64 now_ns, u32 *issued)
 {
 	struct yoke_flight *flight, *next;
 
@@ -307,20 +307,21 @@ static int advance_list(struct yoke_session *session, struct list_head *list, bo
 		error = try_issue(session, flight, now_ns);
 		if (error == -EPROTO)
 			return error;
-		*issued |= !error;
+		if (!error)
+			*issued |= BIT(flight->ring);
 	}
 	return 0;
 }
 
 void yoke_flights_advance(struct yoke_session *session, u64 now_ns)
 {
-	bool issued = false;
+	u32 issued = 0;
 
 	if (advance_list(session, &session->waits, true, now_ns, &issued) ||
 	    advance_list(session, &session->gathers, false, now_ns, &issued))
 		yoke_session_fault(session, "a completion that nobody has asked for");
-	else if (issued)
-		yoke_session_ring_bell(session);
+	else
+		yoke_session_ring_bell(session, issued);
 }
 
 bool yoke_flight_filled(struct yoke_session *session, struct yoke_flight *flight, struct yoke_call *call, u64 now_ns)

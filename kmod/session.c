@@ -181,9 +181,10 @@ static void signal_bell(struct yoke_session *session)
 	yoke_count(YOKE_COUNT_BELLS_RUNG);
 }
 
-void yoke_session_ring_bell(struct yoke_session *session)
+void yoke_session_ring_bell(struct yoke_session *session, u32 rings)
 {
-	if (yoke_ring_asleep(&session->ring[YOKE_RING_EXPRESS]) || yoke_ring_asleep(&session->ring[YOKE_RING_BULK]))
+	if ((rings & BIT(YOKE_RING_EXPRESS) && yoke_ring_asleep(&session->ring[YOKE_RING_EXPRESS])) ||
+	    (rings & BIT(YOKE_RING_BULK) && yoke_ring_asleep(&session->ring[YOKE_RING_BULK])))
 		signal_bell(session);
 }
 

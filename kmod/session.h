@@ -56,7 +56,8 @@ int yoke_session_bell(struct yoke_session *session);
 /* Under the core's lock: */
 void yoke_session_fault(struct yoke_session *session, const char *why);
 void yoke_session_wake_orders(struct yoke_session *session);
-void yoke_session_ring_bell(struct yoke_session *session);
+/* @rings: those that the worker must look at, BIT(enum yoke_ring_id) each; rings if it sleeps on one of them. */
+void yoke_session_ring_bell(struct yoke_session *session, u32 rings);
 /* A call was refused since the worker is barred: rings it now and then, since a worker that sleeps beats seldom. */
 void yoke_session_poke(struct yoke_session *session, u64 now_ns);
 /* May calls be submitted? 0, -ENODEV or -EAGAIN. */
