@@ -208,7 +208,8 @@ struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_c
 			return flight;
 		flight->usual_deadline_ns = now_ns + yoke_deadline_ns();
 		flight->deadline_ns = call->timeout_ns ? now_ns + call->timeout_ns : flight->usual_deadline_ns;
-		yoke_keeper_expects(flight->deadline_ns);
+		if (!polled)
+			yoke_keeper_expects(flight->deadline_ns);
 	}
 	call->flight = flight;
 	call->at_in = flight->in_length;

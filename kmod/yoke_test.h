@@ -23,6 +23,10 @@ struct test_memory {
 	struct test_area aux;
 };
 
+/* Areas of @bytes each, filled at random. False: no memory; free it all the same. */
+bool test_memory_make(struct test_memory *memory, size_t bytes);
+void test_memory_free(struct test_memory *memory);
+
 /* Adds a line to the report. */
 __printf(1, 2) void test_report(const char *format, ...);
 /* Reports a failure; evaluates to false. */
@@ -55,6 +59,7 @@ struct test_case {
 extern const struct test_case test_calls[];   /* with a worker that serves */
 extern const struct test_case test_alone[];   /* without any */
 extern const struct test_case test_lied[];    /* with one that lies or stops: results are right all the same */
+extern const struct test_case test_stress[];  /* with honest workers that are killed and replaced */
 /* These measure, each one way of calling: what system calls it took is the difference of the module's counters. */
 extern const struct test_case test_spinning[];
 extern const struct test_case test_waiting[];

@@ -7,6 +7,7 @@
  *   run      the worker's execution
  *   deliver  from seen to delivered (the output is copied here)
  */
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
@@ -99,6 +100,7 @@ static bool measure(struct test_memory *memory, const char *way, u16 service, st
 		status = make(call);
 		if (status == -EAGAIN || status == -ENOBUFS || (!status && call->where == YOKE_WHERE_CALLER)) {
 			by_cpu++;
+			usleep_range(200, 400); /* else all rounds are over before the worker is free again */
 		} else if (status) {
 			kfree(call);
 			EXPECT_IS(status, 0);

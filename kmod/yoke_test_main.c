@@ -3,7 +3,8 @@
  * yoke_test.ko: runs tests when it is told to, so that a script can start, kill and replace workers in between.
  *
  * /sys/kernel/debug/yoke_test/run      write `calls` (a worker serves), `alone` (none does), `lied` (one that lies or
- *                                      stops), or what to measure: `spinning`, `waiting`, `callback`, `cpu`.
+ *                                      stops), `stress` (honest ones that may be killed and replaced), or what to
+ *                                      measure: `spinning`, `waiting`, `callback`, `cpu`.
  *                                      EIO: a test failed; EINVAL: none of these
  * /sys/kernel/debug/yoke_test/report   what the last run said, a line for each test: ok NAME, FAILED NAME ..., figures
  */
@@ -26,13 +27,16 @@ static struct dentry *folder;
 static DEFINE_MUTEX(running);
 static char *report;
 static size_t report_length;
+static DEFINE_SPINLOCK(report_lock); /* threads of a test report as well */
 
 void test_report(const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
+	spin_lock(&report_lock);
 	report_length += vscnprintf(report + report_length, REPORT_BYTES - report_length, format, arguments);
+	spin_unlock(&report_lock);
 	va_end(arguments);
 }
 
@@ -48,9 +52,9 @@ static void free_area(struct test_area *area)
 	kvfree(area->sg);
 }
 
-static bool make_area(struct test_area *area)
+static bool make_area(struct test_area *area, size_t bytes)
 {
-	unsigned int pages = TEST_BYTES_MAX / PAGE_SIZE + 1;
+	unsigned int pages = DIV_ROUND_UP(bytes, PAGE_SIZE);
 	unsigned int i;
 
 	area->bytes = vmalloc(pages * PAGE_SIZE);
@@ -66,7 +70,13 @@ static bool make_area(struct test_area *area)
 	return true;
 }
 
-static void free_memory(struct test_memory *memory)
+bool test_memory_make(struct test_memory *memory, size_t bytes)
+{
+	return make_area(&memory->in, bytes) && make_area(&memory->out, bytes) && make_area(&memory->expected, bytes) &&
+	       make_area(&memory->aux, bytes);
+}
+
+void test_memory_free(struct test_memory *memory)
 {
 	free_area(&memory->in);
 	free_area(&memory->out);
@@ -96,7 +106,7 @@ static const struct test_case *cases_of(const char *name)
 	} groups[] = {
 		{ "calls", test_calls },       { "alone", test_alone },     { "lied", test_lied },
 		{ "spinning", test_spinning }, { "waiting", test_waiting }, { "callback", test_callback },
-		{ "cpu", test_cpu },
+		{ "cpu", test_cpu },           { "stress", test_stress },
 	};
 	unsigned int i;
 
@@ -121,11 +131,11 @@ static ssize_t run_write(struct file *file, const char __user *text, size_t coun
 		return -EINVAL;
 	mutex_lock(&running);
 	report_length = 0;
-	if (!make_area(&memory.in) || !make_area(&memory.out) || !make_area(&memory.expected) || !make_area(&memory.aux))
+	if (!test_memory_make(&memory, TEST_BYTES_MAX + PAGE_SIZE))
 		result = -ENOMEM;
 	else if (!run_cases(cases, &memory))
 		result = -EIO;
-	free_memory(&memory);
+	test_memory_free(&memory);
 	mutex_unlock(&running);
 	return result;
 }

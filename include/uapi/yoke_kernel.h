@@ -67,7 +67,8 @@
  *
  * HEARTBEAT. status.heartbeat_ns (CLOCK_MONOTONIC, ns), at least every YOKE_KERNEL_HEARTBEAT_NS. A heartbeat from the
  * future counts as none. When a request misses its deadline, the kernel stops submitting until it sees a heartbeat that
- * is younger than the miss; each miss in a row doubles how long it waits at least.
+ * is younger than the miss; each miss in a row doubles how long it waits at least. Meanwhile it rings the bell now and
+ * then, so that a worker that sleeps beats at once.
  *
  * DEATH, LEAVING, MISBEHAVIOUR. When the last reference to the file is gone (a death: the mappings go first), or with
  * LEAVE, the kernel retires the arena: it completes what is in flight with its own code or a typed error and gives the
@@ -90,7 +91,10 @@
 #define YOKE_KERNEL_DEVICE "/dev/yoke"
 #define YOKE_KERNEL_VERSION 1u
 
-/* Offsets for mmap(). Mappings are whole (the length that the layout says), shared, and of one arena each. */
+/*
+ * Offsets for mmap(). Mappings are whole (the length that the layout says), shared, not executable: else EINVAL.
+ * ENOTCONN: not attached, or left. They stay until the worker unmaps them, also after LEAVE or a fault.
+ */
 #define YOKE_KERNEL_MAP_ARENA 0ull
 #define YOKE_KERNEL_MAP_STATUS (1ull << 40) /* behind the largest arena */
 
