@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <yoke/yoke.h>
+
 #include <csignal>
 #include <filesystem>
 #include <fstream>

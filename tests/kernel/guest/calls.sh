@@ -6,11 +6,11 @@ must insmod "$modules/yoke.ko"
 must insmod "$modules/yoke_test.ko"
 say "without a worker"
 run_test alone
+parameter deadline_ms 5000 # from the start: a miss while this machine is busy would bar the worker
 start_yoked
 eventually 60 served
 eventually 60 tested
 say "with the worker"
-parameter deadline_ms 5000
 run_test calls
 
 say "what a call of 4 KiB costs"

@@ -4,13 +4,13 @@
 
 must modprobe uinput
 must modprobe evdev
-play_film 20
+play_film 26
 export YOKE_LOG=info
 
 # The first frame compiles some thirty kernels, which takes an emulated processor minutes; they are kept for other runs.
 say "kernels"
 head -c $frame_bytes $film >/tmp/frame
-header=$("$bin/catdepth" --synthetic 95001 --count 1 | head -n 1)
+header=$("$bin/catdepth" --synthetic 95003 --count 1 | head -n 1)
 { echo "$header"; cat /tmp/frame; } | "$bin/xform" 2>>/tmp/stages.log | "$bin/detect" 2>>/tmp/stages.log | "$bin/hidinput" --print || die "the pipeline"
 
 say "camera to pointer"
@@ -27,18 +27,22 @@ same "events that the film's frames give once more" "$(md5sum </tmp/events)" "$(
 python3 - <<'END' || die "the pointer did something else than it was told"
 # What hidinput tells as text in thousandths, the device has in steps of 1/65535; the kernel passes on what changes.
 told, got = [], []
+presses = {"told": 0, "got": 0}
 for line in open("/tmp/told"):
     words = line.split()
+    presses["told"] += words[-1] == "press"
     if "move" in words:
         told.append(tuple(float(word) for word in words[words.index("move") + 1:][:2]))
 place = [None, None]
 for line in open("/tmp/moves"):
     kind, code, value = map(int, line.split())
+    presses["got"] += (kind, code, value) == (1, 272, 1)  # EV_KEY, BTN_LEFT
     if kind == 3:
         place[code] = value / 65535
     if kind == 0 and place != [None, None] and (not got or got[-1] != tuple(place)):
         got.append(tuple(place))
-print(len(told), "moves told,", len(got), "places of the pointer")
+print(len(told), "moves told,", len(got), "places of the pointer,", presses)
+assert presses["told"] == presses["got"], presses
 assert len(got) >= 2, got
 near = lambda a, b: all(x is None or abs(x - y) < 0.0011 for x, y in zip(a, b))
 at = 0

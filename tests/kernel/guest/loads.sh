@@ -36,11 +36,17 @@ snapshot() {
         sleep 1
     done
     for cache in /sys/kernel/slab/*; do echo 1 >"$cache/shrink"; done
-    tail -n +3 /proc/slabinfo | awk '{ print $1, $2, $4 }' >"$1"
+    # By who allocated them, less what keeps the files of this machine's root.
+    for cache in /sys/kernel/debug/slab/kmalloc-*; do
+        awk -v name="${cache##*/}" '/^ +[0-9]+ / && !/\[(9p|9pnet|netfs|fscache|overlay)\]/ { n += $1 } END { print name, n + 0 }' \
+            "$cache/alloc_traces"
+    done >"$1"
+    awk '/^yoke/ { print $1, $2 }' /proc/slabinfo >>"$1"
     awk '/^MemFree|^Percpu|^VmallocUsed/ { print $1, $2 }' /proc/meminfo >"$1.memory"
 }
 # compare ROUNDS BEFORE AFTER
 compare() {
+    [ "$(wc -l <"$2")" -gt 10 ] || die "no caches were counted"
     python3 - "$@" <<'END' || die "something is lost"
 import sys
 rounds = int(sys.argv[1])
@@ -48,12 +54,9 @@ read = lambda path: {line.split()[0]: [int(n) for n in line.split()[1:]] for lin
 before, after = read(sys.argv[2]), read(sys.argv[3])
 lost = {name: now[0] - before.get(name, [0])[0] for name, now in after.items()}
 print("caches that grew most:", sorted(lost.items(), key=lambda item: -item[1])[:8])
-# What programs of this machine open and start has caches of its own; the module's objects are in these.
-ours = {name: grown for name, grown in lost.items()
-        if name.startswith(("kmalloc-", "yoke", "eventfd", "kernfs", "bdev", "workqueue", "pool_workqueue", "names_cache"))}
 memory = {name: [now[0], read(sys.argv[2] + ".memory")[name][0]] for name, now in read(sys.argv[3] + ".memory").items()}
 print("KiB after and before:", memory)
-guilty = {name: grown for name, grown in ours.items() if grown >= rounds}
+guilty = {name: grown for name, grown in lost.items() if grown >= rounds}
 used = memory["MemFree:"][1] - memory["MemFree:"][0]
 if guilty or used >= 16 << 10:  # an arena: programs move free memory up and down by a few MiB
     sys.exit(f"in {rounds} rounds: {guilty}, {used} KiB")
