@@ -13,6 +13,8 @@
 #include <fstream>
 #include <iterator>
 
+#include <yoke/yoke.h>
+
 #include "daemon/secret.hpp"
 #include "support/instance.hpp"
 #include "support/process_tree.hpp"
