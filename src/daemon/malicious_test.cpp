@@ -6,8 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <yoke/yoke.h>
-
 #include <csignal>
 #include <filesystem>
 #include <fstream>
