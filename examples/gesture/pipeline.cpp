@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::size_t tile = 8;  // TILE and GROUP of detect.cl
 constexpr std::size_t group = 256;
-constexpr std::int32_t circle_pixels = 127;  // larger circles are not told apart
-constexpr std::int32_t finger_pixels = 48;   // nor wider fingers
+constexpr std::int32_t circle_pixels = 127;        // larger circles are not told apart
+constexpr std::int32_t finger_pixels = 48;         // nor wider fingers
 constexpr std::size_t indexed_pixels = 1U << 20U;  // with the INDEX_BITS of detect.cl; a bit more for larger pictures
 
 Argument in(const char* buffer) {
