@@ -35,8 +35,6 @@ snapshot() {
         echo 3 >/proc/sys/vm/drop_caches
         sleep 1
     done
-    for cache in /sys/kernel/slab/*; do echo 1 >"$cache/shrink"; done
-    sleep 2 # what this itself opened is freed a moment later
     # By who allocated them, less what keeps the files of this machine's root.
     for cache in /sys/kernel/debug/slab/kmalloc-*; do
         awk -v name="${cache##*/}" '/^ +[0-9]+ / && !/\[(9p|9pnet|netfs|fscache|overlay)\]/ { n += $1 } END { print name, n + 0 }' \
