@@ -37,13 +37,16 @@ strace|counts system calls in tests
 procps|looks for processes left behind
 util-linux|setarch for the sanitizer builds
 coreutils|sha256sum as a reference
+'
+
+packages_to_check_kernel='
 qemu-system-x86|virtual machine for the tests of the kernel module
 linux-headers-amd64|builds the kernel module
-kmod|finds what the kernel's modules need (depmod)
+kmod|finds what the modules of the kernel need (depmod)
 busybox-static|first process of that machine
 cpio|its initial memory disk
-v4l-utils|plays a film to the kernel's virtual camera
+v4l-utils|plays a film to the virtual camera of the kernel
 dmsetup|encrypts a disk in that machine
 e2fsprogs|puts files on it
-kcapi-tools|the kernel's ciphers, called from programs
+kcapi-tools|ciphers of the kernel, called from programs
 '
