@@ -18,7 +18,8 @@
 
 namespace gesture {
 
-inline constexpr std::size_t pixels_max = std::size_t{1} << 21U;  // detect.cl keeps an index of a pixel in 21 bits at most
+inline constexpr std::size_t pixels_max = std::size_t{1}
+                                          << 21U;  // detect.cl keeps an index of a pixel in 21 bits at most
 
 inline void set_camera(yoke::Stage& stage, const Camera& camera) {
     stage.set("unit", camera.metres_per_unit);
