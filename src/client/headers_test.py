@@ -25,6 +25,24 @@ typedef unsigned long long __u64;
 typedef int __s32;
 #define offsetof(type, member) __builtin_offsetof(type, member)
 """,
+    "linux/compiler.h": """
+#define READ_ONCE(word) (*(const volatile __typeof__(word) *)&(word))
+#define WRITE_ONCE(word, value) (*(volatile __typeof__(word) *)&(word) = (value))
+""",
+    "asm/barrier.h": """
+#define virt_mb() __sync_synchronize()
+#define virt_rmb() __sync_synchronize()
+#define virt_wmb() __sync_synchronize()
+#define virt_load_acquire(word) __atomic_load_n(word, __ATOMIC_ACQUIRE)
+#define virt_store_release(word, value) __atomic_store_n(word, value, __ATOMIC_RELEASE)
+""",
+    "linux/ioctl.h": """
+#define _IO(type, number) ((type) << 8 | (number))
+#define _IOR(type, number, argument) (_IO(type, number) | (unsigned)sizeof(argument) << 16)
+#define _IOW(type, number, argument) _IOR(type, number, argument)
+#define _IOWR(type, number, argument) _IOR(type, number, argument)
+""",
+    "linux/string.h": "void *memcpy(void *, const void *, __SIZE_TYPE__);\n",
     "linux/build_bug.h": "#define static_assert(condition) _Static_assert(condition, #condition)\n",
 }
 KERNEL_FLAGS = ["-xc", "-std=gnu11", "-D__KERNEL__", "-nostdinc", "-ffreestanding", "-Wall", "-Wextra", "-Werror",

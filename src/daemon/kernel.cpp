@@ -20,6 +20,9 @@ void Broker::serve_kernel() {
     if (ending_ || options_.private_instance) {
         return;
     }
+    if (!kernel_wants_worker() && !accounts_.contains(YOKE_ACCOUNT_KERNEL)) {
+        return;  // where no device node is, nobody is told of such an account
+    }
     const auto user = kernel_user();
     Account& account = account_of(YOKE_ACCOUNT_KERNEL);
     if (account.worker) {
