@@ -91,6 +91,7 @@ void StageOutlet::try_to_join() {
         sent_ = 0;
         taken_.reset();
         emptied_ = false;
+        said_left_ = false;
         leave_ = Leave::no;
         tell("joined", "");
     }
@@ -107,7 +108,13 @@ StageOutlet::Leave StageOutlet::reason_to_leave() {
             taken_ = message->count;
             leave_ = Leave::reader;
         } else if (message->word == PactWord::empty) {
-            emptied_ = true;
+            // Unasked, it is the word of a reader that took this end for gone: what it has not taken goes through the
+            // pipe.
+            if (!said_left_) {
+                taken_ = message->count;
+                leave_ = Leave::reader;
+            }
+            emptied_ = said_left_;
         }
     }
     if (pact_->gone() || pipe_hung_up()) {
@@ -251,6 +258,7 @@ Status StageOutlet::end() {
         return {};
     }
     if (reason_to_leave() != Leave::reader) {
+        said_left_ = true;
         pact_->send({PactWord::left, attempt_, sent_});
         // What a pipe would have held, the reader may take later.
         const auto pipe_holds = static_cast<std::uint64_t>(std::max(0, ::fcntl(fd_, F_GETPIPE_SZ)));

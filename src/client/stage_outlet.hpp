@@ -52,6 +52,7 @@ class StageOutlet : public StageJoint {
     Leave leave_ = Leave::no;
     std::uint64_t sent_ = 0;              // into the present channel
     std::optional<std::uint64_t> taken_;  // of them, as the reader said when it left
+    bool said_left_ = false;              // at the end of the stream, still in the channel
     bool emptied_ = false;                // the reader has taken all
     std::uint64_t next_attempt_ns_ = 0;
     std::uint64_t backoff_ns_ = 0;
