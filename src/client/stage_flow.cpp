@@ -151,8 +151,9 @@ void StageFlow::submit_come() {
     }
 }
 
-// Comes back to the pipe when the reader wants or has to.
-Status StageFlow::attend_outlet() {
+// Comes back to the pipe when the reader wants or has to. Records that have left the stage meanwhile make room for new
+// ones, so this counts as something that has happened: with nothing in flight, nothing else would wake the stage.
+Status StageFlow::attend_outlet(bool& any) {
     leaving_ = moves_out() && outlet_.must_leave();
     if (!leaving_) {
         return {};
@@ -170,6 +171,7 @@ Status StageFlow::attend_outlet() {
         return {};
     }
     leaving_ = false;
+    any = true;
     return outlet_.attend();
 }
 
@@ -221,6 +223,7 @@ Status StageFlow::attend_inlet(bool& any) {
     if (!inlet_.joined()) {
         if (entered_ == submitted_ && !input_ended_) {
             inlet_.settle();
+            any = any || inlet_.joined();
         }
         return {};
     }
@@ -252,7 +255,7 @@ Status StageFlow::advance(bool& any) {
     if (auto done = attend_inlet(any); !done || trouble_ != 0) {
         return done;
     }
-    if (auto done = attend_outlet(); !done || trouble_ != 0) {
+    if (auto done = attend_outlet(any); !done || trouble_ != 0) {
         return done;
     }
     submit_come();

@@ -59,7 +59,7 @@ class StageFlow {
     Status advance(bool& any);
     Status write_come(bool& any);
     void submit_come();
-    Status attend_outlet();
+    Status attend_outlet(bool& any);
     Status attend_inlet(bool& any);
     Status end_channel(StageInlet::Verdict verdict, bool& any);
     Status read_record();
