@@ -98,7 +98,9 @@ enum yoke_opcode {
 #define YOKE_FLAG_END (1u << 2)     /* push: end of stream; the input may be empty */
 #define YOKE_FLAG_PEEK (1u << 3)    /* pull: leaves the datablock where it is */
 #define YOKE_FLAG_DRAIN (1u << 4)   /* pull: drops all datablocks that wait; detail says how many */
-#define YOKE_FLAGS_ALL (YOKE_FLAG_PARAMS | YOKE_FLAG_DECRYPT | YOKE_FLAG_END | YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN)
+#define YOKE_FLAG_NOWAIT (1u << 5)  /* push, pull, move: -ETIME where it would wait for room or a datablock */
+#define YOKE_FLAGS_ALL                                                                                              \
+	(YOKE_FLAG_PARAMS | YOKE_FLAG_DECRYPT | YOKE_FLAG_END | YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN | YOKE_FLAG_NOWAIT)
 
 /* Service ids. Never reused. */
 enum yoke_service {

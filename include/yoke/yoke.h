@@ -372,7 +372,8 @@ int yoke_check_graph(const char *path, char *message, size_t message_bytes);
  * Push and pull of datablocks in arena memory; same rules as yoke_call_sync, but for a worker's death: they are not repeated.
  * -ERESTART says, once per death, that the graph was opened again and has begun in its initial state (result->detail:
  * datablocks that this session had pushed and not pulled); -EIO that it could not be opened again. -ENOENT: no channel of
- * this session. flags: YOKE_FLAG_END.
+ * this session. flags: YOKE_FLAG_END; YOKE_FLAG_NOWAIT: -ETIME where there is no room, which the worker says itself,
+ * while a short deadline may also pass before a busy worker has looked.
  */
 int yoke_push(yoke_session *session, uint32_t channel, const void *data, size_t length, uint8_t flags,
               uint64_t timeout_ns, struct yoke_result *result);
@@ -390,7 +391,7 @@ struct yoke_push_options {
 	uint64_t extent[3];  /* variable port: extents, at most the template's; all 0: from the length, in whole rows if possible */
 	uint64_t timeout_ns; /* from now; 0: none */
 	uint32_t signals;    /* YOKE_SIGNALS_PUSHABLE: control signals that go with the datablock */
-	uint32_t flags;      /* YOKE_FLAG_END */
+	uint32_t flags;      /* YOKE_FLAG_END, YOKE_FLAG_NOWAIT */
 };
 
 /* As yoke_push. @options may be NULL. -EINVAL: a signal that cannot be pushed. */
@@ -400,7 +401,8 @@ int yoke_submit_push_with(yoke_session *session, uint32_t channel, const void *d
 			  const struct yoke_push_options *options, yoke_callback callback, void *user, yoke_ticket *ticket);
 /*
  * As yoke_pull. @flags: YOKE_FLAG_PEEK leaves the datablock where it is; YOKE_FLAG_DRAIN drops all datablocks that wait,
- * without waiting for one, and result->detail says how many (@data may be NULL). -EINVAL: both.
+ * without waiting for one, and result->detail says how many (@data may be NULL). -EINVAL: both. YOKE_FLAG_NOWAIT: -ETIME
+ * where there is no datablock.
  */
 int yoke_pull_with(yoke_session *session, uint32_t channel, void *data, size_t length, uint32_t flags, uint64_t timeout_ns,
 		   struct yoke_result *result);

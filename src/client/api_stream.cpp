@@ -58,9 +58,10 @@ int check_datablock(Session& session, const void* data, std::size_t length) {
 }
 
 int check_push(Session& session, const void* data, std::size_t length, const yoke_push_options& options) {
-    if ((options.flags & ~YOKE_FLAG_END) != 0) {
-        return session.refuse(
-            {EINVAL, fmt::format("flags {:#x} are not known to push; it takes YOKE_FLAG_END", options.flags)});
+    if ((options.flags & ~(YOKE_FLAG_END | YOKE_FLAG_NOWAIT)) != 0) {
+        return session.refuse({EINVAL, fmt::format("flags {:#x} are not known to push; it takes YOKE_FLAG_END and "
+                                                   "YOKE_FLAG_NOWAIT",
+                                                   options.flags)});
     }
     if ((options.signals & ~static_cast<std::uint32_t>(YOKE_SIGNALS_PUSHABLE)) != 0) {
         return session.refuse({EINVAL, fmt::format("signals {:#x} cannot be pushed; YOKE_SIGNALS_PUSHABLE can, and the "
@@ -71,9 +72,10 @@ int check_push(Session& session, const void* data, std::size_t length, const yok
 }
 
 int check_pull(Session& session, const void* data, std::size_t length, std::uint32_t flags) {
-    if ((flags & ~(YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN)) != 0 || flags == (YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN)) {
+    constexpr std::uint32_t both = YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN;
+    if ((flags & ~(both | YOKE_FLAG_NOWAIT)) != 0 || (flags & both) == both) {
         return session.refuse({EINVAL, fmt::format("flags {:#x} are not known to pull; it takes YOKE_FLAG_PEEK or "
-                                                   "YOKE_FLAG_DRAIN",
+                                                   "YOKE_FLAG_DRAIN, and YOKE_FLAG_NOWAIT",
                                                    flags)});
     }
     return check_datablock(session, data, length);

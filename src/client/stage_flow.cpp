@@ -10,7 +10,6 @@
 namespace yoke::client {
 namespace {
 
-constexpr std::uint64_t none_left_ns = 20'000'000;     // a datablock that is in a channel comes sooner
 constexpr std::uint64_t look_at_input_ns = 2'000'000;  // how often a quiet pipe is looked at beside transfers
 
 }  // namespace
@@ -72,14 +71,14 @@ void StageFlow::start_pull(Slot& slot) {
     });
 }
 
-void StageFlow::start_move(Transfer& transfer, std::uint32_t from, std::uint32_t to, std::uint64_t timeout_ns) {
+void StageFlow::start_move(Transfer& transfer, std::uint32_t from, std::uint32_t to, std::uint8_t flags) {
     start(transfer, true, [&](yoke_callback call, void* user, yoke_ticket* ticket) {
         Job job;
         job.opcode = YOKE_OP_MOVE;
         job.channel = from;
         job.to = to;
         job.prepared.place = YOKE_PLACE_WORKER;
-        job.prepared.deadline_ns = deadline_of(timeout_ns);
+        job.flags = flags;
         return session_of(session_)->submit_stream(job, call, user, *ticket);
     });
 }
@@ -189,7 +188,7 @@ Status StageFlow::end_channel(StageInlet::Verdict verdict, bool& any) {
     any = true;
     if (verdict == StageInlet::Verdict::abandoned) {
         Transfer& last = slot(submitted_).enter;
-        start_move(last, inlet_.channel(), channels_.in, none_left_ns);
+        start_move(last, inlet_.channel(), channels_.in, YOKE_FLAG_NOWAIT);
         await(last);
         if (last.came_through()) {
             inlet_.took();

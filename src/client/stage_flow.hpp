@@ -67,7 +67,7 @@ class StageFlow {
     void start(Transfer& transfer, bool moved, Submit&& submit);
     void start_push(Slot& slot);
     void start_pull(Slot& slot);
-    void start_move(Transfer& transfer, std::uint32_t from, std::uint32_t to, std::uint64_t timeout_ns);
+    void start_move(Transfer& transfer, std::uint32_t from, std::uint32_t to, std::uint8_t flags);
     std::uint64_t cancel(std::uint64_t from, std::uint64_t to, Transfer Slot::*which);
     void await(const Transfer& transfer);
     void wait();

@@ -14,7 +14,6 @@
 namespace yoke::client {
 namespace {
 
-constexpr std::uint64_t none_left_ns = 20'000'000;  // a datablock that is in the channel comes sooner
 constexpr int patience_ms = 50;           // of who reads plain bytes, and has to look at other things now and then
 constexpr std::size_t page_bytes = 4096;  // a pipe counts in pages, not all of them full
 
@@ -125,7 +124,7 @@ Result<bool> StageInlet::received(int status, std::size_t length) {
 // The last records of a writer that is gone. False: there are none.
 Result<bool> StageInlet::take_last() {
     std::size_t length = 0;
-    const int status = pull(none_left_ns, length);
+    const int status = pull(length);
     auto taken = received(status, length);
     if (taken && !*taken) {
         if (auto left = leave_empty_channel(); !left) {
@@ -235,7 +234,7 @@ void StageInlet::put_back() {
     }
     const bool lengths = known()->stream.variable && !raw_;
     std::size_t length = 0;
-    while ((!sent_ || taken_ < *sent_) && pull(none_left_ns, length) == 0) {
+    while ((!sent_ || taken_ < *sent_) && pull(length) == 0) {
         ++taken_;
         std::vector<std::byte> bytes;
         if (lengths) {

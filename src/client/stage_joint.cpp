@@ -170,9 +170,9 @@ void StageJoint::forget_pact() {
     hopeless_ = false;
 }
 
-int StageJoint::pull(std::uint64_t timeout_ns, std::size_t& length) {
+int StageJoint::pull(std::size_t& length) {
     yoke_result result{};
-    const int status = yoke_pull(session_, channel_, memory_, record_bytes_, timeout_ns, &result);
+    const int status = yoke_pull_with(session_, channel_, memory_, record_bytes_, YOKE_FLAG_NOWAIT, 0, &result);
     length = result.out_length;
     return status;
 }

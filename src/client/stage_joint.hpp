@@ -63,8 +63,8 @@ class StageJoint {
     void forget_pact();
     // Whether yoked has parted the two stages.
     [[nodiscard]] bool parted() const { return claim_ && pact_ && claim_->parted(pact_->pair()); }
-    // A pull into the joint's own memory, at most `timeout_ns` (0: for ever). -ETIME: no datablock came.
-    int pull(std::uint64_t timeout_ns, std::size_t& length);
+    // A pull into the joint's own memory that does not wait. -ETIME: there is no datablock.
+    int pull(std::size_t& length);
     [[nodiscard]] Error lost() const;
     [[nodiscard]] std::size_t bytes_in_pipe() const;
     // Of the pipe's other end: nobody has it open any more.

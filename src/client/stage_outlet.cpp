@@ -14,9 +14,8 @@ namespace {
 constexpr std::uint64_t progress_ns = 100'000'000;  // DESIGN: as long the reader may leave the pipe as it is
 constexpr std::uint64_t backoff_first_ns = 20'000'000;
 constexpr std::uint64_t backoff_max_ns = 2'000'000'000;
-constexpr std::uint64_t none_left_ns = 20'000'000;  // a datablock that is in the channel comes sooner
-constexpr int look_ms = 2;                          // how often the level of the pipe is looked at
-constexpr std::size_t length_bytes = 8;             // before a variable record
+constexpr int look_ms = 2;               // how often the level of the pipe is looked at
+constexpr std::size_t length_bytes = 8;  // before a variable record
 
 }  // namespace
 
@@ -180,7 +179,7 @@ Status StageOutlet::take_back() {
     std::size_t bytes = 0;
     while (!taken_ || sent_ > *taken_ + records.size()) {
         std::size_t length = 0;
-        const int status = pull(none_left_ns, length);
+        const int status = pull(length);
         if (status == -ETIME && !taken_ && confirm()) {
             break;
         }

@@ -16,7 +16,7 @@ namespace yoke::client {
 // A call, push, pull or move as it was asked for.
 struct Job {
     std::uint8_t opcode = YOKE_OP_CALL;
-    std::uint8_t flags = 0;     // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK, YOKE_FLAG_DRAIN
+    std::uint8_t flags = 0;     // YOKE_FLAG_NOWAIT; push: END; pull: PEEK, DRAIN
     std::uint32_t channel = 0;  // push, pull; move: source
     std::uint32_t to = 0;       // move: destination
     bool quiet = false;         // a function's (function.hpp): leaves the news of a restart to the caller's next one

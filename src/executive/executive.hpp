@@ -38,7 +38,7 @@ struct Ticket {
 struct StreamEntry {
     Ticket ticket;
     std::uint8_t op = YOKE_OP_NONE;         // YOKE_OP_PUSH, PULL or MOVE
-    std::uint8_t flags = 0;                 // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK or YOKE_FLAG_DRAIN
+    std::uint8_t flags = 0;                 // YOKE_FLAG_NOWAIT; push: END; pull: PEEK or DRAIN
     std::uint8_t signals = 0;               // push: YOKE_SIGNALS_PUSHABLE
     std::uint32_t channel = 0;              // id as the client gave it: the sink checks that this session may use it
     std::uint32_t to = 0;                   // move: id of the destination, as the client gave it

@@ -83,9 +83,9 @@ Verdict check_ranges(const yoke_submission& s, const service::Plan& plan, unsign
 // Each opcode has flags of its own; looking at a datablock and dropping it exclude each other.
 Verdict check_stream_flags(const ring::Entry& entry) {
     const yoke_submission& s = entry.submission;
-    const unsigned allowed = s.opcode == YOKE_OP_PUSH   ? YOKE_FLAG_END | YOKE_FLAG_PARAMS
-                             : s.opcode == YOKE_OP_PULL ? YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN
-                                                        : 0U;
+    const unsigned allowed = s.opcode == YOKE_OP_PUSH   ? YOKE_FLAG_NOWAIT | YOKE_FLAG_END | YOKE_FLAG_PARAMS
+                             : s.opcode == YOKE_OP_PULL ? YOKE_FLAG_NOWAIT | YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN
+                                                        : YOKE_FLAG_NOWAIT;
     constexpr unsigned both = YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN;
     if ((s.flags & ~allowed) != 0 || (s.flags & both) == both) {
         return refuse(YOKE_EINVAL, YOKE_MEMBER_FLAGS);

@@ -41,7 +41,7 @@ void Graph::push(Channel& channel, const Transfer& transfer) noexcept {
     if (!may(transfer.session, may_push)) {
         return complete(transfer, YOKE_EACCES, YOKE_MEMBER_OBJECT);
     }
-    if ((transfer.flags & ~YOKE_FLAG_END) != 0) {
+    if ((transfer.flags & ~(YOKE_FLAG_END | YOKE_FLAG_NOWAIT)) != 0) {
         return complete(transfer, YOKE_EINVAL, YOKE_MEMBER_FLAGS);
     }
     if ((transfer.signals & ~YOKE_SIGNALS_PUSHABLE) != 0) {
@@ -79,7 +79,7 @@ void Graph::pull(Channel& channel, const Transfer& transfer) noexcept {
     if (!may(transfer.session, may_pull)) {
         return complete(transfer, YOKE_EACCES, YOKE_MEMBER_OBJECT);
     }
-    if ((transfer.flags & ~(YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN)) != 0 ||
+    if ((transfer.flags & ~(YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN | YOKE_FLAG_NOWAIT)) != 0 ||
         (drain && (transfer.flags & YOKE_FLAG_PEEK) != 0)) {
         return complete(transfer, YOKE_EINVAL, YOKE_MEMBER_FLAGS);
     }
@@ -113,7 +113,8 @@ void Graph::pull(Channel& channel, const Transfer& transfer) noexcept {
 
 void Graph::wait_in(Fifo<Waiting>& line, const Transfer& transfer) {
     const std::uint64_t now = now_ns();
-    if (transfer.deadline_ns != 0 && transfer.deadline_ns <= now) {
+    const bool late = transfer.deadline_ns != 0 && transfer.deadline_ns <= now;
+    if (late || (transfer.flags & YOKE_FLAG_NOWAIT) != 0) {
         return complete(transfer, YOKE_ETIME);
     }
     line.push({transfer, now});

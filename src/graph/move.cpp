@@ -36,6 +36,9 @@ void MoveLine::changed() noexcept {
         const int status = std::exchange(end_current_, 0);
         if (!over && status == 0) {
             waiting_.push_front(current_);
+            lock.unlock();
+            end([](const Transfer& transfer) { return (transfer.flags & YOKE_FLAG_NOWAIT) != 0; }, YOKE_ETIME);
+            lock.lock();
         } else if (!over) {
             lock.unlock();
             complete(current_, status);

@@ -131,6 +131,25 @@ TEST_F(MoveTest, WaitsForRoomAndForDatablocks) {
     EXPECT_EQ(second->wait().status, 0);
 }
 
+TEST_F(MoveTest, WithoutWaitingEndsWhereItWouldWait) {
+    const auto [in, out] = runtime_.open_chain("/a", 1, items, 1, 1);
+    const auto pipe = open_pipe("/pipe-1", 1, 1);
+    const auto now = [&, out = out] { return runtime_.move(out, pipe, 1, 0, 0, YOKE_FLAG_NOWAIT)->wait().status; };
+    EXPECT_EQ(now(), -YOKE_ETIME) << "no datablock";
+    const auto first = runtime_.move(out, pipe);
+    EXPECT_EQ(now(), -YOKE_ETIME) << "others wait already";
+    EXPECT_EQ(runtime_.push(in, iota(items, 1))->wait().status, 0);
+    EXPECT_EQ(first->wait().status, 0);
+    EXPECT_EQ(runtime_.push(in, iota(items, 2))->wait().status, 0);
+    EXPECT_EQ(runtime_.pull_with(out, items, YOKE_FLAG_PEEK)->wait().status, 0);
+    EXPECT_EQ(now(), -YOKE_ETIME) << "no room";
+    EXPECT_EQ(runtime_.pull(pipe, items)->wait().status, 0);
+    EXPECT_EQ(now(), 0);
+    const auto last = runtime_.pull(pipe, items);
+    EXPECT_EQ(last->wait().status, 0);
+    EXPECT_EQ(last->values, iota(items, 3));
+}
+
 TEST_F(MoveTest, DeadlineCancelAndForget) {
     const auto [in, out] = runtime_.open_chain("/a", 1, items, 1, 1);
     const auto pipe = open_pipe("/pipe-1", 1, 1);

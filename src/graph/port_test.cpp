@@ -558,6 +558,8 @@ TEST_F(PortTest, LooksWithoutTakingAndDrains) {
     EXPECT_EQ(drain->wait().detail, 2U);
     push(in, 9);
     expect_pull(out, all(10));
+    EXPECT_EQ(runtime_.pull_with(out, items, YOKE_FLAG_NOWAIT)->wait().status, -YOKE_ETIME);
+    EXPECT_EQ(runtime_.pull_with(out, items, YOKE_FLAG_NOWAIT | YOKE_FLAG_PEEK)->wait().status, -YOKE_ETIME);
     EXPECT_EQ(runtime_.pull_with(out, items, YOKE_FLAG_PEEK | YOKE_FLAG_DRAIN)->wait().status, -YOKE_EINVAL);
     EXPECT_EQ(runtime_.pull_with(out, items, YOKE_FLAG_END)->wait().status, -YOKE_EINVAL);
 }

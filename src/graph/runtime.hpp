@@ -44,7 +44,7 @@ struct Transfer {
     std::uint32_t channel = 0;
     std::uint32_t session = 0;              // who asks
     std::uint64_t key = 0;                  // for cancel() and the sink: unique among the session's transfers in flight
-    std::uint8_t flags = 0;                 // push: YOKE_FLAG_END; pull: YOKE_FLAG_PEEK, YOKE_FLAG_DRAIN
+    std::uint8_t flags = 0;                 // YOKE_FLAG_NOWAIT; push: END; pull: PEEK, DRAIN
     std::uint8_t signals = 0;               // push: YOKE_SIGNALS_PUSHABLE
     std::uint32_t to = 0;                   // move: destination
     std::array<std::uint64_t, 3> extent{};  // push: zeros: from the length

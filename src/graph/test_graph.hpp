@@ -165,10 +165,11 @@ class TestRuntime {
     }
 
     std::shared_ptr<Flight> move(std::uint32_t from, std::uint32_t to, std::uint32_t session = 1,
-                                 std::uint64_t deadline = 0, std::uint64_t key = 0) {
+                                 std::uint64_t deadline = 0, std::uint64_t key = 0, std::uint8_t flags = 0) {
         auto flight = keep(std::make_shared<Flight>());
         Transfer t = transfer(*flight, from, 0, deadline, session, key);
         t.to = to;
+        t.flags = flags;
         runtime_->move(t);
         return flight;
     }
