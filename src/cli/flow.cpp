@@ -58,6 +58,7 @@ Flow::Flow(std::vector<Lane> lanes) {
 
 Flow::~Flow() = default;
 
+// Bytes of arena that the transfers take.
 std::uint64_t Flow::data_bytes() const {
     std::uint64_t bytes = 0;
     for (const auto& state : states_) {
@@ -66,8 +67,8 @@ std::uint64_t Flow::data_bytes() const {
     return bytes;
 }
 
-Done Flow::open_channels(yoke_session* session) {
-    session_ = session;
+// Makes the channels known to the session.
+Done Flow::open_channels() {
     for (const auto& state : states_) {
         Lane& lane = state->lane;
         yoke_channel channel{};
@@ -76,9 +77,9 @@ Done Flow::open_channels(yoke_session* session) {
         channel.destination_when = lane.destination_when.empty() ? nullptr : lane.destination_when.c_str();
         channel.capacity = lane.capacity;
         channel.flags = lane.back ? YOKE_CHANNEL_BACK : 0;
-        const int error = yoke_open_channel_as(session, lane.name.c_str(), &channel, &lane.channel);
+        const int error = yoke_open_channel_as(session_, lane.name.c_str(), &channel, &lane.channel);
         if (error != 0) {
-            return fail_library(session, error);
+            return fail_library(session_, error);
         }
     }
     return {};
@@ -101,10 +102,25 @@ bool Flow::ended() const {
     return std::all_of(states_.begin(), states_.end(), [](const auto& state) { return state->done; });
 }
 
-Done Flow::run() {
+Done Flow::run(const std::string& socket) {
+    SessionNeeds needs;
+    needs.socket = socket;
+    needs.data_bytes = data_bytes();
+    const auto session = open_session(needs);
+    if (!session) {
+        return tl::unexpected<Failure>(session.error());
+    }
+    session_ = session->get();
+    if (auto done = open_channels(); !done) {
+        return done;
+    }
     if (auto done = allocate_all(); !done) {
         return done;
     }
+    return transfer_all();
+}
+
+Done Flow::transfer_all() {
     while (!ended()) {
         if (interrupted()) {
             return interrupted_failure();

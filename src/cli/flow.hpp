@@ -40,12 +40,9 @@ class Flow {
     Flow(const Flow&) = delete;
     Flow& operator=(const Flow&) = delete;
 
-    // Bytes of arena that run() will allocate.
-    [[nodiscard]] std::uint64_t data_bytes() const;
-    // Makes the channels, which exist, known to @session, over which run() will transfer.
-    Done open_channels(yoke_session* session);
-    // Until every input is pushed and every output has ended. Outputs are put in place at the end.
-    Done run();
+    // Until every input is pushed and every output has ended, over a session of its own, whose arena fits the
+    // datablocks. The channels exist. Outputs are put in place at the end.
+    Done run(const std::string& socket);
     [[nodiscard]] std::uint64_t pushed() const { return pushed_; }  // datablocks
     [[nodiscard]] std::uint64_t pulled() const { return pulled_; }
 
@@ -53,6 +50,9 @@ class Flow {
     struct Transfer;
     struct State;
 
+    [[nodiscard]] std::uint64_t data_bytes() const;
+    Done open_channels();
+    Done transfer_all();
     Done allocate_all();
     Done advance_push(State& state);
     Done advance_pull(State& state);

@@ -158,20 +158,9 @@ Done wait_for_interrupt(const std::string& socket, const std::string& graph) {
     return interrupted_failure();
 }
 
-// Transfers go over a session of their own, whose arena fits the datablocks: those are known only now.
 Done run_flow(const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes) {
     Flow flow(std::move(lanes));
-    SessionNeeds needs;
-    needs.socket = options.socket;
-    needs.data_bytes = flow.data_bytes();
-    const auto session = open_session(needs);
-    if (!session) {
-        return tl::unexpected<Failure>(session.error());
-    }
-    if (auto done = flow.open_channels(session->get()); !done) {
-        return done;
-    }
-    if (auto done = flow.run(); !done) {
+    if (auto done = flow.run(options.socket); !done) {
         return done;
     }
     if (options.json) {

@@ -7,7 +7,6 @@
 #include "cli/flow.hpp"
 #include "cli/graph_name.hpp"
 #include "cli/outer_channel.hpp"
-#include "cli/session.hpp"
 
 namespace yoke::cli {
 namespace {
@@ -43,17 +42,7 @@ Done transfer(const TransferOptions& options, Lane lane, const OuterChannel& cha
     std::vector<Lane> lanes;
     lanes.push_back(std::move(lane));
     Flow flow(std::move(lanes));
-    SessionNeeds needs;
-    needs.socket = options.socket;
-    needs.data_bytes = flow.data_bytes();
-    const auto session = open_session(needs);
-    if (!session) {
-        return tl::unexpected<Failure>(session.error());
-    }
-    if (auto done = flow.open_channels(session->get()); !done) {
-        return done;
-    }
-    if (auto done = flow.run(); !done) {
+    if (auto done = flow.run(options.socket); !done) {
         return done;
     }
     if (options.json) {
