@@ -7,11 +7,15 @@
 //     sink                            a line for each record: its number in the stream, its length, its checksum
 //     fork AFTER                      a copy that after so many records has a child write one, and waits for it
 //     complain AFTER                  a copy that then writes as much as a record to the standard error
+//     halves                          the first record by hand, the others by a kernel that adds one
+//     bytes COUNT LENGTH [PAUSE_US]   plain bytes: COUNT times LENGTH of them, and each time none after that
+//     sip COUNT ROOM                  takes COUNT plain bytes, at most ROOM at a time, then ends
 #include <yoke/stage.hpp>
 
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -84,6 +88,57 @@ void copy(const std::string& word, std::uint32_t number) {
     }
 }
 
+void halves() {
+    yoke::Stage stage;
+    const yoke_stream stream = stage.input();
+    stage.output(stream);
+    Bytes record(bytes_of(stream));
+    if (const auto length = stage.read(record)) {
+        stage.write(std::span(record).first(*length));
+    }
+    yoke_kernel kernel{};
+    kernel.source =
+        "kernel void f(global const uchar *in, global uchar *out) {"
+        "    out[get_global_id(0)] = in[get_global_id(0)] + 1; }";
+    kernel.source_name = "f.cl";
+    kernel.function = "f";
+    stage.kernel(kernel, {"in", "out"});
+    stage.run();
+}
+
+yoke::Stage plain(std::uint32_t end) {
+    yoke_stage_options options{};
+    options.flags = YOKE_STAGE_BYTES | end;
+    return yoke::Stage(options);
+}
+
+void bytes(std::uint32_t count, std::size_t length, std::uint64_t pause_us) {
+    yoke::Stage stage = plain(YOKE_STAGE_SOURCE);
+    for (std::uint32_t k = 0; k < count; ++k) {
+        stage.write(Bytes(length, std::byte{'x'}));
+        stage.write({});
+        std::this_thread::sleep_for(std::chrono::microseconds(pause_us));
+    }
+}
+
+void sip(std::size_t count, std::size_t room) {
+    yoke::Stage stage = plain(YOKE_STAGE_SINK);
+    Bytes bytes(room);
+    while (count > 0) {
+        try {
+            const auto length = stage.read(std::span(bytes).first(std::min(count, room)));
+            if (!length) {
+                return;
+            }
+            count -= *length;
+        } catch (const yoke::error& failure) {
+            if (failure.code() != EAGAIN) {
+                throw;
+            }
+        }
+    }
+}
+
 void sink() {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);  // so that a test sees how far it has come
     yoke::Stage stage = yoke::Stage::sink();
@@ -107,6 +162,12 @@ int main(int count, char** arguments) {
                    word == "variable");
         } else if (word == "sink") {
             sink();
+        } else if (word == "halves") {
+            halves();
+        } else if (word == "bytes") {
+            bytes(number(arguments, count, 2, 1), number(arguments, count, 3, 1), number(arguments, count, 4, 0));
+        } else if (word == "sip") {
+            sip(number(arguments, count, 2, 1), number(arguments, count, 3, 1));
         } else if (word == "copy" || word == "fork" || word == "complain" || word == "take") {
             copy(word, number(arguments, count, 2, 0));
         } else {

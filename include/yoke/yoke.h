@@ -373,7 +373,9 @@ int yoke_check_graph(const char *path, char *message, size_t message_bytes);
  * -ERESTART says, once per death, that the graph was opened again and has begun in its initial state (result->detail:
  * datablocks that this session had pushed and not pulled); -EIO that it could not be opened again. -ENOENT: no channel of
  * this session. flags: YOKE_FLAG_END; YOKE_FLAG_NOWAIT: -ETIME where there is no room, which the worker says itself,
- * while a short deadline may also pass before a busy worker has looked.
+ * while a short deadline may also pass before a busy worker has looked. The worker keeps the deadline, and a call that it
+ * ends with -ETIME has moved nothing; where it says nothing for two seconds more, the call ends with -ETIME all the same, and
+ * whether the datablock was moved is not known.
  */
 int yoke_push(yoke_session *session, uint32_t channel, const void *data, size_t length, uint8_t flags,
               uint64_t timeout_ns, struct yoke_result *result);

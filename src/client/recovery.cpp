@@ -19,7 +19,9 @@ namespace yoke::client {
 namespace {
 
 constexpr std::uint64_t second_ns = 1'000'000'000;
-constexpr std::uint64_t relink_timeout_ns = 5 * second_ns;   // yoked starts a worker in well under one
+constexpr std::uint64_t dying_ns = 10 * second_ns;          // a worker's sockets close before its pidfd fires; a device
+                                                            // of its may take seconds in between
+constexpr std::uint64_t relink_timeout_ns = 5 * second_ns;  // yoked starts a worker in well under one
 constexpr std::uint64_t reopen_timeout_ns = 30 * second_ns;  // kernels are compiled again, or read from the cache
 constexpr std::uint64_t retry_min_ns = second_ns / 10;
 constexpr std::uint64_t retry_max_ns = 5 * second_ns;
@@ -48,8 +50,7 @@ void Session::check_worker(std::uint64_t until_ns) {
     if (link_.status_page().fault != 0) {
         refuse_service();
     } else if (link_.hung_up()) {
-        // A worker that ends closes its sockets before its pidfd fires.
-        if (link_.worker_gone(now_ns() + second_ns)) {
+        if (link_.worker_gone(now_ns() + dying_ns)) {
             lose();
             reach_worker(until_ns);
         } else {
@@ -188,7 +189,7 @@ Status Session::try_relink(std::uint64_t until_ns) {
     flights_->restart(view());
     waiter_.emplace(view());
     auto sent = keys_.send_all(link_, until_ns);
-    if (!sent && !link_.worker_gone(now_ns() + second_ns)) {
+    if (!sent && !link_.worker_gone(now_ns() + dying_ns)) {
         // This worker has the arena now, so it cannot be handed to another one while it lives.
         state_ = State::refused;
         return fail(EPROTO, "the new worker does not take the session's keys: {}", sent.error().message);
@@ -272,7 +273,7 @@ Result<control::Message> Session::ask_graph(const control::Json& body, std::uint
             return kept ? std::move(answer) : tl::unexpected(kept.error());
         }
         const int code = answer.error().code;
-        if (attempt != 0 || (code != ECONNRESET && code != EPIPE) || !link_.worker_gone(now_ns() + second_ns)) {
+        if (attempt != 0 || (code != ECONNRESET && code != EPIPE) || !link_.worker_gone(now_ns() + dying_ns)) {
             return answer;
         }
         check_worker(deadline_ns);

@@ -3,6 +3,7 @@
 #include "ring/layout.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -82,15 +83,27 @@ Result<std::unique_ptr<Session>> Session::open_local(const yoke_options& options
     return session;
 }
 
-Result<std::unique_ptr<Session>> Session::open_linked(const yoke_options& options, std::uint32_t mark) {
-    const std::uint64_t deadline_ns = now_ns() + open_timeout_ns;
-    auto broker = connect_to_broker(options.socket != nullptr ? options.socket : "", Autostart::yes);
-    if (!broker) {
-        return tl::unexpected(broker.error());
-    }
+// A worker that dies meanwhile is no reason to fail: yoked starts the next.
+Result<Link> Session::open_link(const yoke_options& options) {
     const LinkOptions wanted{
         .arena_bytes = options.arena_bytes, .express_slots = options.express_slots, .bulk_slots = options.bulk_slots};
-    auto link = Link::open(*broker, wanted, 0, deadline_ns);
+    const std::uint64_t deadline_ns = now_ns() + open_timeout_ns;
+    for (;;) {
+        auto broker = connect_to_broker(options.socket != nullptr ? options.socket : "", Autostart::yes);
+        if (!broker) {
+            return tl::unexpected(broker.error());
+        }
+        auto link = Link::open(*broker, wanted, 0, deadline_ns);
+        const bool died = !link && (link.error().code == ECONNRESET || link.error().code == EPIPE);
+        if (!died || now_ns() >= deadline_ns) {
+            return link;
+        }
+        ::usleep(5'000);
+    }
+}
+
+Result<std::unique_ptr<Session>> Session::open_linked(const yoke_options& options, std::uint32_t mark) {
+    auto link = open_link(options);
     if (!link) {
         return tl::unexpected(link.error());
     }

@@ -85,6 +85,7 @@ class Session {
 
     Session(const yoke_options& options, std::uint32_t mark, Allocator allocator, std::uint32_t tickets);
     static Result<std::unique_ptr<Session>> open_local(const yoke_options& options, std::uint32_t mark);
+    static Result<Link> open_link(const yoke_options& options);
     static Result<std::unique_ptr<Session>> open_linked(const yoke_options& options, std::uint32_t mark);
     [[nodiscard]] ring::ClientView view() const;
     [[nodiscard]] bool in_use(const Range& range) const;

@@ -157,7 +157,9 @@ Status StageFlow::attend_outlet(bool& any) {
     if (!leaving_) {
         return {};
     }
-    if (outlet_.reader_goes()) {
+    // Results that are being pulled to be written by hand are written, into the pipe by then.
+    const bool moving = finished_ < outgoing_ && slot(finished_).come.moved;
+    if (moving && outlet_.reader_goes()) {
         const std::uint64_t through = cancel(finished_, outgoing_, &Slot::come);
         for (std::uint64_t moved = 0; moved < through; ++moved) {
             outlet_.moved();
@@ -190,6 +192,9 @@ Status StageFlow::end_channel(StageInlet::Verdict verdict, bool& any) {
         Transfer& last = slot(submitted_).enter;
         start_move(last, inlet_.channel(), channels_.in, YOKE_FLAG_NOWAIT);
         await(last);
+        if (trouble_ != 0) {
+            return {};
+        }
         if (last.came_through()) {
             inlet_.took();
             ++entered_;
@@ -312,10 +317,15 @@ Status StageFlow::run_to_end() {
 }
 
 Status StageFlow::run() {
+    // Records may have been read or written by hand before, through channels of other sessions.
     if (inlet_.joined() && inlet_.session() != session_) {
-        inlet_.end();  // records were read by hand before
+        inlet_.end();
     }
-    auto done = run_to_end();
+    inlet_.use(session_);
+    auto done = outlet_.change_session(session_);
+    if (done) {
+        done = run_to_end();
+    }
     // Nothing is in flight when the ends are given back.
     const bool moved_in = entered_ < submitted_ && slot(entered_).enter.moved;
     const bool moved_out = finished_ < outgoing_ && slot(finished_).come.moved;

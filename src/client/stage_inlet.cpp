@@ -10,6 +10,7 @@
 
 #include "base/clock.hpp"
 #include "base/fd.hpp"
+#include "base/log.hpp"
 
 namespace yoke::client {
 namespace {
@@ -77,13 +78,13 @@ StageInlet::Verdict StageInlet::look() {
     // The order matters: who is gone has said before all that it will say, and has sent all that it will send.
     const bool alone = pact_->gone() || (pipe_hung_up() && bytes_in_pipe() == 0);
     hear();
-    if (sent_) {
-        return taken_ >= *sent_ ? Verdict::exhausted : Verdict::goes_on;
+    if (sent_ && taken_ >= *sent_) {
+        return Verdict::exhausted;
     }
     if (alone) {
         return Verdict::abandoned;
     }
-    if (!strangers_said_ && bytes_in_pipe() != 0) {
+    if (!sent_ && !strangers_said_ && bytes_in_pipe() != 0) {
         strangers_said_ = true;
         pact_->send({PactWord::leave, attempt_, taken_});
     }
@@ -94,12 +95,14 @@ void StageInlet::leave_channel() {
     pact_->send({PactWord::empty, attempt_, taken_});
     detach();
     if (pact_->gone()) {
-        draining_ = 0;
         forget_pact();
     }
 }
 
 Status StageInlet::leave_empty_channel() {
+    if (sent_ && taken_ < *sent_) {
+        return tl::unexpected(lost());
+    }
     if (auto there = confirm(); !there) {
         return there;
     }
@@ -117,7 +120,7 @@ Result<bool> StageInlet::received(int status, std::size_t length) {
     }
     took();
     held_ = room().first(std::min(length, record_bytes_));
-    holds_ = true;
+    holds_ = !raw_ || !held_.empty();  // of plain bytes, none are no sign of an end
     return true;
 }
 
@@ -226,12 +229,24 @@ Result<std::optional<std::size_t>> StageInlet::read(std::span<std::byte> room_gi
     }
 }
 
-// The writer is gone, too: through a pipe the rest would still be there for its next reader.
-void StageInlet::put_back() {
+// Writes into the pipe that this end reads. False: it cannot hold as much.
+bool StageInlet::write_back(std::span<const std::byte> bytes) {
     const Fd back(::open(("/proc/self/fd/" + std::to_string(fd_)).c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
     if (!back) {
-        return;
+        return false;
     }
+    // A write that would block would block for ever, so the pipe must hold it; half of a record helps nobody.
+    const std::size_t needed = bytes_in_pipe() + bytes.size() + page_bytes;
+    const int holds = ::fcntl(back.get(), F_GETPIPE_SZ);
+    if ((holds < 0 || needed > static_cast<std::size_t>(holds)) &&
+        ::fcntl(back.get(), F_SETPIPE_SZ, static_cast<int>(std::min<std::size_t>(needed, INT32_MAX))) < 0) {
+        return false;
+    }
+    return ::write(back.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
+}
+
+// The writer is gone, too: through a pipe the rest would still be there for its next reader.
+void StageInlet::put_back() {
     const bool lengths = known()->stream.variable && !raw_;
     std::size_t length = 0;
     while ((!sent_ || taken_ < *sent_) && pull(length) == 0) {
@@ -243,14 +258,7 @@ void StageInlet::put_back() {
             bytes.assign(prefix.begin(), prefix.end());
         }
         bytes.insert(bytes.end(), room().begin(), room().begin() + static_cast<std::ptrdiff_t>(length));
-        // A write that would block would block for ever, so the pipe must hold it; half of a record helps nobody.
-        const std::size_t needed = bytes_in_pipe() + bytes.size() + page_bytes;
-        const int holds = ::fcntl(back.get(), F_GETPIPE_SZ);
-        if ((holds < 0 || needed > static_cast<std::size_t>(holds)) &&
-            ::fcntl(back.get(), F_SETPIPE_SZ, static_cast<int>(std::min<std::size_t>(needed, INT32_MAX))) < 0) {
-            return;
-        }
-        if (::write(back.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
+        if (!write_back(bytes)) {
             return;
         }
     }
@@ -260,10 +268,14 @@ void StageInlet::end() {
     if (!joined()) {
         return;
     }
+    // What was not read of plain bytes; the writer puts the pieces after it behind it.
+    if (raw_ && holds_ && !write_back(held_)) {
+        log_warning(Topic::client, "bytes that a stage has not read are lost: the pipe cannot hold them",
+                    {{"bytes", held_.size()}});
+    }
     const bool alone = pact_->gone();
     hear();
-    pact_->send({PactWord::leaving, attempt_, taken_});
-    if (alone) {
+    if (!pact_->send({PactWord::leaving, attempt_, taken_}) || alone) {
         put_back();
     }
     detach();

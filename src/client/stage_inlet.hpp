@@ -57,10 +57,10 @@ class StageInlet : public StageJoint {
     std::size_t hand_over(std::span<std::byte> room);
     void hear();
     void put_back();
+    bool write_back(std::span<const std::byte> bytes);
 
     StageReader pipe_;
     bool raw_;
-    std::uint32_t draining_ = 0;         // attempt for which the writer has paused
     std::uint64_t taken_ = 0;            // out of the present channel
     std::optional<std::uint64_t> sent_;  // into it, as the writer said when it left
     bool strangers_said_ = false;

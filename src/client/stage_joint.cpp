@@ -32,8 +32,14 @@ void StageJoint::claim(const ClaimOptions& options) {
 }
 
 void StageJoint::use(yoke_session* session) {
-    if (session_ == nullptr) {
-        session_ = session;
+    if (joined() || session_ == session) {
+        return;
+    }
+    memory_ = nullptr;  // goes with the session
+    own_.reset();
+    session_ = session;
+    if (pact_) {
+        prepare_or_despair();
     }
 }
 
@@ -71,12 +77,8 @@ bool StageJoint::meet() {
             if (auto introduced = claim_->take_introduced()) {
                 pact_.emplace(std::move(*introduced));
                 attempt_ = 0;
-                hopeless_ = false;
                 // Now, since a worker may have to be started, which takes longer than the other end waits.
-                if (auto done = prepare(); !done) {
-                    hopeless_ = true;
-                    tell("pipe", done.error().message);
-                }
+                prepare_or_despair();
             }
         }
         if (!claim_->socket() && !pact_) {
@@ -84,6 +86,14 @@ bool StageJoint::meet() {
         }
     }
     return pact_.has_value();
+}
+
+void StageJoint::prepare_or_despair() {
+    auto done = prepare();
+    hopeless_ = !done;
+    if (!done) {
+        tell("pipe", done.error().message);
+    }
 }
 
 // A session and memory for a record.
@@ -168,6 +178,7 @@ void StageJoint::detach() {
 void StageJoint::forget_pact() {
     pact_.reset();
     hopeless_ = false;
+    draining_ = 0;
 }
 
 int StageJoint::pull(std::size_t& length) {

@@ -36,7 +36,8 @@ class StageJoint {
 
     // The stream is known: claims the pipe, if it is one.
     void claim(const ClaimOptions& options);
-    // The session in which channels are to be opened; without it the joint opens one of its own.
+    // The session in which channels are to be opened; without it the joint opens one of its own. A channel that is open
+    // stays in the session that it was opened in.
     void use(yoke_session* session);
     // Whether records go through the channel.
     [[nodiscard]] bool joined() const { return channel_ != 0; }
@@ -76,10 +77,12 @@ class StageJoint {
     const int fd_;
     std::optional<StagePact> pact_;
     std::uint32_t attempt_ = 0;
-    bool hopeless_ = false;  // this pair cannot join
+    bool hopeless_ = false;       // this pair cannot join
+    std::uint32_t draining_ = 0;  // reader: attempt for which this pair's writer has paused
     std::size_t record_bytes_ = 0;
 
    private:
+    void prepare_or_despair();
     Status prepare();
     Result<bool> open_channel();
     [[nodiscard]] std::uint64_t deaths() const;

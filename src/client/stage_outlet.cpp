@@ -88,6 +88,7 @@ void StageOutlet::try_to_join() {
     pact_->send({ready ? PactWord::joined : PactWord::resumed, attempt_, 0});
     if (ready) {
         sent_ = 0;
+        sent_bytes_ = 0;
         taken_.reset();
         emptied_ = false;
         said_left_ = false;
@@ -96,7 +97,7 @@ void StageOutlet::try_to_join() {
     }
 }
 
-StageOutlet::Leave StageOutlet::reason_to_leave() {
+void StageOutlet::hear() {
     while (const auto message = pact_->receive()) {
         if (message->attempt != attempt_) {
             continue;
@@ -109,13 +110,17 @@ StageOutlet::Leave StageOutlet::reason_to_leave() {
         } else if (message->word == PactWord::empty) {
             // Unasked, it is the word of a reader that took this end for gone: what it has not taken goes through the
             // pipe.
-            if (!said_left_) {
+            emptied_ = said_left_ && message->count >= sent_;
+            if (!emptied_) {
                 taken_ = message->count;
                 leave_ = Leave::reader;
             }
-            emptied_ = said_left_;
         }
     }
+}
+
+StageOutlet::Leave StageOutlet::reason_to_leave() {
+    hear();
     if (pact_->gone() || pipe_hung_up()) {
         leave_ = Leave::reader;
     }
@@ -159,12 +164,29 @@ Status StageOutlet::settle() {
     return must_leave() ? attend() : Status();
 }
 
+Status StageOutlet::change_session(yoke_session* session) {
+    if (joined() && this->session() != session) {
+        if (auto done = attend(); !done) {
+            return done;
+        }
+    }
+    if (joined() && this->session() != session) {
+        go_back("the stage goes on in another session");
+    }
+    use(session);
+    return {};
+}
+
+// The reader still takes what is in the channel, and then what is in the pipe.
+void StageOutlet::go_back(const std::string& why) {
+    pact_->send({PactWord::left, attempt_, sent_});
+    detach();
+    postpone(why);
+}
+
 Status StageOutlet::leave(Leave reason) {
     if (reason == Leave::stranger) {
-        // The reader still takes what is in the channel, and then what is in the pipe.
-        pact_->send({PactWord::left, attempt_, sent_});
-        detach();
-        postpone("somebody else writes into the pipe, or a third stage has claimed it");
+        go_back("somebody else writes into the pipe, or a third stage has claimed it");
         return {};
     }
     auto done = take_back();
@@ -223,10 +245,14 @@ Status StageOutlet::push(std::span<const std::byte> record, bool in_arena, bool&
     }
     taken = result.status == 0;
     sent_ += taken ? 1 : 0;
+    sent_bytes_ += taken ? record.size() : 0;
     return taken || result.status == -ECANCELED ? Status() : tl::unexpected(lost());
 }
 
 Status StageOutlet::write(std::span<const std::byte> record, bool in_arena) {
+    if (raw_ && record.empty()) {
+        return {};  // as write() to a pipe
+    }
     if (auto done = raw_ ? Status() : pipe_.check(record.size()); !done) {
         return done;
     }
@@ -260,12 +286,14 @@ Status StageOutlet::end() {
         said_left_ = true;
         pact_->send({PactWord::left, attempt_, sent_});
         // What a pipe would have held, the reader may take later.
-        const auto pipe_holds = static_cast<std::uint64_t>(std::max(0, ::fcntl(fd_, F_GETPIPE_SZ)));
-        const bool patient = sent_ > pipe_holds / std::max<std::size_t>(record_bytes_, 1);
+        const bool patient = sent_bytes_ > static_cast<std::uint64_t>(std::max(0, ::fcntl(fd_, F_GETPIPE_SZ)));
         const std::uint64_t deadline_ns = now_ns() + progress_ns;
         while (reason_to_leave() != Leave::reader && !emptied_ && (patient || now_ns() < deadline_ns)) {
             pact_->wait(static_cast<int>(progress_ns / 4'000'000));
         }
+        // A reader that leaves from here on finds out that it is alone. One that has left just now has said so.
+        pact_->close();
+        hear();
     }
     Status done;
     if (leave_ == Leave::reader && !emptied_) {

@@ -31,7 +31,12 @@ class StageOutlet : public StageJoint {
     // The same as settle(), for a stage that has nothing to write at the moment: joins nobody.
     Status attend();
     // A datablock has been moved into the channel.
-    void moved() { ++sent_; }
+    void moved() {
+        ++sent_;
+        sent_bytes_ += record_bytes_;
+    }
+    // As use(); leaves a channel that is in another session. It can be joined again.
+    Status change_session(yoke_session* session);
     // No more records: waits until the reader has taken those in the channel.
     Status end();
 
@@ -40,8 +45,10 @@ class StageOutlet : public StageJoint {
 
     void try_to_join();
     bool await_drained();
+    void hear();
     Leave reason_to_leave();
     Status leave(Leave reason);
+    void go_back(const std::string& why);
     Status take_back();
     Status push(std::span<const std::byte> record, bool in_arena, bool& taken);
     Status write_plain(std::span<const std::byte> record);
@@ -51,6 +58,7 @@ class StageOutlet : public StageJoint {
     bool raw_;
     Leave leave_ = Leave::no;
     std::uint64_t sent_ = 0;              // into the present channel
+    std::uint64_t sent_bytes_ = 0;        // the same
     std::optional<std::uint64_t> taken_;  // of them, as the reader said when it left
     bool said_left_ = false;              // at the end of the stream, still in the channel
     bool emptied_ = false;                // the reader has taken all

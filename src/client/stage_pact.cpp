@@ -10,6 +10,11 @@
 #include <cstring>
 
 namespace yoke::client {
+namespace {
+
+constexpr int heard_max = 1024;  // messages without a pause: the socket holds fewer
+
+}  // namespace
 
 std::optional<PactMessage> StagePact::receive() {
     // One byte more, so that a longer message is seen to be one.
@@ -22,24 +27,31 @@ std::optional<PactMessage> StagePact::receive() {
             std::memcpy(&message_untrusted, bytes.data(), sizeof(message_untrusted));
             const auto word = static_cast<std::uint32_t>(message_untrusted.word);
             broken_ = word < static_cast<std::uint32_t>(PactWord::paused) ||
-                      word > static_cast<std::uint32_t>(PactWord::empty);
+                      word > static_cast<std::uint32_t>(PactWord::empty) || ++heard_ > heard_max;
             return broken_ ? std::nullopt : std::optional(message_untrusted);
         }
         if (count > 0) {
             broken_ = true;
         }
         if (count == 0 || (count < 0 && errno != ECONNRESET && errno != EINTR)) {
+            heard_ = 0;
             return std::nullopt;
         }
     }
     return std::nullopt;
 }
 
-void StagePact::send(const PactMessage& message) {
-    if (::send(socket_.get(), &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT) !=
+bool StagePact::send(const PactMessage& message) {
+    if (::send(socket_.get(), &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT) ==
         static_cast<ssize_t>(sizeof(message))) {
-        broken_ = broken_ || (errno != EPIPE && errno != ECONNRESET);
+        return true;
     }
+    broken_ = broken_ || (errno != EPIPE && errno != ECONNRESET);
+    return false;
+}
+
+void StagePact::close() const {
+    ::shutdown(socket_.get(), SHUT_RDWR);
 }
 
 bool StagePact::gone() const {

@@ -3,7 +3,8 @@
 // Both know when the other is gone: the socket hangs up, or the process ends (a child of fork may keep the socket open,
 // but not the process alive). Attempts to join are numbered by the writer; each has a channel of its own, so that
 // nothing of one can be taken for another's. The other stage belongs to the same account and may still be of another
-// version or out of its mind: a message that is none ends the pact, and the pipe is used.
+// version or out of its mind: a message that is none, or more of them than anybody has to say, ends the pact, and the
+// pipe is used.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +41,10 @@ class StagePact {
 
     // The next message that has come; nothing: there is none. Messages that are none break the pact.
     std::optional<PactMessage> receive();
-    // A pact that cannot be spoken over is broken.
-    void send(const PactMessage& message);
+    // False: the other stage has closed its end. A pact that cannot be spoken over is broken.
+    bool send(const PactMessage& message);
+    // From here on nothing can be sent, from either side; what was sent before can still be received.
+    void close() const;
     // The other stage has closed its end or ended; what it said before can still be received.
     [[nodiscard]] bool gone() const;
     // Waits until there may be something to receive, at most `timeout_ms`.
@@ -56,6 +59,7 @@ class StagePact {
     Fd socket_;
     Fd process_;
     bool broken_ = false;
+    int heard_ = 0;  // messages since there was none
 };
 
 }  // namespace yoke::client

@@ -10,8 +10,8 @@ namespace yoke::client {
 namespace {
 
 // A push or pull that the worker ends at its deadline moves no datablock; one that the client gives up may. So the
-// worker gets a little longer to answer those.
-constexpr std::uint64_t stream_grace_ns = 100'000'000;
+// worker gets longer to answer those: as long as no machine that works is busy.
+constexpr std::uint64_t stream_grace_ns = 2'000'000'000;
 
 std::uint64_t deadline_for(const Job& job) {
     if (job.prepared.deadline_ns == 0 || job.opcode == YOKE_OP_CALL) {
