@@ -50,6 +50,30 @@ TEST_F(Pact, MessagesComeInOrderAndStillAfterTheEnd) {
     pact->send({PactWord::paused, 2, 0});  // no signal, no harm
 }
 
+TEST_F(Pact, AfterItIsClosedWhatWasSaidIsHeardAndNothingCanBeSaid) {
+    const PactMessage message{PactWord::leaving, 1, 3};
+    say(&message, sizeof(message));
+    pact->close();
+    const auto heard = pact->receive();
+    ASSERT_TRUE(heard);
+    EXPECT_EQ(heard->count, 3U);
+    EXPECT_FALSE(pact->send({PactWord::left, 1, 3}));
+    EXPECT_EQ(::send(far.get(), &message, sizeof(message), MSG_NOSIGNAL), -1);
+    EXPECT_EQ(errno, EPIPE);
+}
+
+TEST_F(Pact, MaliciousFloodsEndIt) {
+    const PactMessage message{PactWord::paused, 1, 0};
+    int heard = 0;
+    // As fast as it is heard, so that there is always one more.
+    do {
+        say(&message, sizeof(message));
+        say(&message, sizeof(message));
+    } while (pact->receive() && pact->receive() && ++heard < 100'000);
+    EXPECT_LT(heard, 100'000);
+    EXPECT_TRUE(pact->gone());
+}
+
 TEST_F(Pact, AnEndedProcessIsGoneThoughItsSocketIsOpen) {
     const pid_t child = ::fork();
     if (child == 0) {
