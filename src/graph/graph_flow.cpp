@@ -2,12 +2,15 @@
 // ptasks do with datablocks in graph_run.cpp.
 #include <algorithm>
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 #include "graph/graph.hpp"
 
 namespace yoke::graph {
 
 Graph::Locked::~Locked() {
+    graph_.advance();
+    graph_.flush();
     std::vector<std::shared_ptr<Watcher>> woken;
     woken.swap(graph_.woken_);
     lock_.unlock();
@@ -29,12 +32,21 @@ bool Graph::has_room(const Channel& channel) {
 }
 
 // Whether a datablock can be pushed: a client's function gives to all channels of its port.
-bool Graph::pushable(const Channel& channel) const {
+bool Graph::pushable(const Channel& channel) {
     if (channel.source == nullptr) {
         return !channel.full();
     }
     return std::all_of(channel.source->out.begin(), channel.source->out.end(),
                        [](const Channel* out) { return has_room(*out); });
+}
+
+// Whether nobody takes what is pushed any more: of a client's function, from no channel of its port.
+bool Graph::unread(const Channel& channel) {
+    if (channel.source == nullptr) {
+        return channel.closed;
+    }
+    return std::all_of(channel.source->out.begin(), channel.source->out.end(),
+                       [](const Channel* out) { return out->closed; });
 }
 
 // Puts a datablock into a channel and tells whoever waits for one.
@@ -51,7 +63,6 @@ void Graph::arrive(Channel& channel, Datablock datablock) {
 
 // Whether the channel has a datablock that its destination's predicate lets pass; drops those that it doesn't.
 bool Graph::offers(Channel& channel) {
-    bool dropped = false;
     while (!channel.datablocks.empty()) {
         Datablock& first = channel.datablocks.front();
         first.passed = first.passed || channel.destination_gate.pass(first.signals);
@@ -60,24 +71,47 @@ bool Graph::offers(Channel& channel) {
         }
         channel.datablocks.pop();
         ++channel.counters.discarded;
-        dropped = true;
-        take_waiting_pushes(channel);
-    }
-    if (dropped) {
-        look_at(channel.source);
-        wake(channel);
+        made_room(channel);
     }
     return false;
+}
+
+// The same for who does not stand in line: what is dropped makes room, so that another may come at once.
+bool Graph::offers_at_once(Channel& channel) {
+    if (!channel.pulls.empty()) {
+        return false;
+    }
+    while (!offers(channel)) {
+        if (changed_.empty() && stirred_.empty()) {
+            return false;
+        }
+        advance();
+    }
+    return true;
 }
 
 // Takes the first datablock out; there is one that has passed.
 Datablock Graph::pop(Channel& channel) {
     Datablock datablock = channel.datablocks.pop();
     datablock.passed = false;
-    look_at(channel.source);
-    wake(channel);
-    take_waiting_pushes(channel);
+    made_room(channel);
     return datablock;
+}
+
+// A place has become free. A client's function gives to all channels of its port at once, so that who waits at one of
+// them may have waited for room in another.
+void Graph::made_room(Channel& channel) {
+    look_at(channel.source);
+    if (channel.source != nullptr && channel.outer_source) {
+        for (Channel* const out : channel.source->out) {
+            wake(*out);
+        }
+    } else {
+        wake(channel);
+    }
+    if (channel.ended && channel.datablocks.empty()) {
+        look_at(channel.destination);
+    }
 }
 
 // Has the queue wait for another graph's, where the datablock comes from one.
@@ -122,11 +156,18 @@ void Graph::look_at(const Port* port) {
     }
 }
 
+// Whoever waits at the channel looks again.
 void Graph::wake(Channel& channel) {
-    for (auto& watcher : channel.watchers) {
-        woken_.push_back(std::move(watcher));
+    for (const auto& watcher : channel.watchers) {
+        if (auto there = watcher.lock()) {
+            woken_.push_back(std::move(there));
+        }
     }
     channel.watchers.clear();
+    if (!channel.listed && !(channel.pushes.empty() && channel.pulls.empty())) {
+        channel.listed = true;
+        stirred_.push_back(&channel);
+    }
 }
 
 void Graph::close(Channel& channel) {
@@ -135,16 +176,13 @@ void Graph::close(Channel& channel) {
         channel.datablocks.pop();
         ++channel.counters.discarded;
     }
-    complete_all(channel.pushes, YOKE_EPIPE);
-    look_at(channel.source);
-    wake(channel);
+    made_room(channel);
 }
 
 void Graph::end_stream(Channel& channel) {
     channel.ended = true;
     look_at(channel.destination);
     wake(channel);
-    serve_waiting_pulls(channel);
 }
 
 // Ends what is pushed from outside: one channel, or all of a port of a client's function.
@@ -167,8 +205,40 @@ void Graph::end_outer(Channel& channel) {
     }
 }
 
-void Graph::take_waiting_pushes(Channel& channel) {
-    while (!channel.pushes.empty() && !channel.ended) {
+// The time, read once and only if it is asked for.
+class Graph::Now {
+   public:
+    // Whether a transfer that waits has waited longer than it wanted to: who asked may be gone already.
+    bool overdue(const Waiting& waiting) {
+        if (waiting.transfer.deadline_ns == 0) {
+            return false;
+        }
+        now_ns_ = now_ns_ == 0 ? now_ns() : now_ns_;
+        return waiting.transfer.deadline_ns <= now_ns_;
+    }
+
+   private:
+    std::uint64_t now_ns_ = 0;
+};
+
+// Serves those who wait at channels where something has changed, and by that perhaps changes others.
+void Graph::serve_waiting() {
+    Now now;
+    while (!stirred_.empty()) {
+        Channel& channel = *stirred_.back();
+        stirred_.pop_back();
+        channel.listed = false;
+        take_waiting_pushes(channel, now);
+        serve_waiting_pulls(channel, now);
+    }
+}
+
+void Graph::take_waiting_pushes(Channel& channel, Now& now) {
+    while (!channel.pushes.empty() && !channel.ended && !unread(channel)) {
+        if (now.overdue(channel.pushes.front())) {
+            complete(channel.pushes.pop().transfer, YOKE_ETIME);
+            continue;
+        }
         const Transfer& first = channel.pushes.front().transfer;
         const bool only_end = first.length == 0 && (first.flags & YOKE_FLAG_END) != 0;
         if (!only_end && !pushable(channel)) {
@@ -176,16 +246,24 @@ void Graph::take_waiting_pushes(Channel& channel) {
         }
         accept(channel, channel.pushes.pop());
     }
-    if (channel.ended) {
+    if (!channel.pushes.empty() && (channel.ended || unread(channel))) {
         complete_all(channel.pushes, YOKE_EPIPE);
+        look_at(channel.destination);  // which may be drained by that
     }
 }
 
-void Graph::serve_waiting_pulls(Channel& channel) {
-    while (!channel.pulls.empty() && offers(channel)) {
+void Graph::serve_waiting_pulls(Channel& channel, Now& now) {
+    while (!channel.pulls.empty()) {
+        if (now.overdue(channel.pulls.front())) {
+            complete(channel.pulls.pop().transfer, YOKE_ETIME);
+            continue;
+        }
+        if (!offers(channel)) {
+            break;
+        }
         serve(channel, channel.pulls.pop());
     }
-    if (channel.drained()) {
+    if (channel.over()) {
         complete_all(channel.pulls, YOKE_ENODATA);
     }
 }
@@ -256,17 +334,13 @@ void Graph::end_waiting(Predicate predicate, int status) {
             for (std::size_t i = 0; i < line->size();) {
                 if (predicate((*line)[i].transfer)) {
                     complete(line->take(i).transfer, status);
+                    wake(*channel);  // an end of stream may have stood behind what is gone
                 } else {
                     ++i;
                 }
             }
         }
-        if (channel->outer_source) {
-            take_waiting_pushes(*channel);  // an end of stream may have stood behind what is gone
-        }
     }
-    advance();
-    flush();
 }
 
 void Graph::cancel(std::uint32_t session, std::uint64_t key) noexcept {
