@@ -182,17 +182,19 @@ class Graph {
     void close(Channel& channel);
     void end_stream(Channel& channel);
     void end_outer(Channel& channel);
-    class Now;
-    void serve_waiting();
-    void take_waiting_pushes(Channel& channel, Now& now);
-    void serve_waiting_pulls(Channel& channel, Now& now);
     void fail_with(std::string message);
     [[nodiscard]] std::string error_text() const;
     void drop_all(int status);
     void flush();
     bool settle(Datablock& datablock);
     void leave_fence(const Datablock& datablock);
+
+    // graph_waiting.cpp, under the lock: transfers in the lines of channels
+    class Now;
     void wait_in(Fifo<Waiting>& line, const Transfer& transfer);
+    void serve_waiting();
+    void take_waiting_pushes(Channel& channel, Now& now);
+    void serve_waiting_pulls(Channel& channel, Now& now);
     template <typename Predicate>
     void end_waiting(Predicate predicate, int status);
 

@@ -106,18 +106,6 @@ void Graph::pull(Channel& channel, const Transfer& transfer) noexcept {
     serve(channel, {transfer, now_ns()});
 }
 
-void Graph::wait_in(Fifo<Waiting>& line, const Transfer& transfer) {
-    const std::uint64_t now = now_ns();
-    const bool late = transfer.deadline_ns != 0 && transfer.deadline_ns <= now;
-    if (late || (transfer.flags & YOKE_FLAG_NOWAIT) != 0) {
-        return complete(transfer, YOKE_ETIME);
-    }
-    line.push({transfer, now});
-    if (transfer.deadline_ns != 0) {
-        host_.deadline(transfer.deadline_ns);
-    }
-}
-
 // Takes a push, for which there is room, into its channel.
 void Graph::accept(Channel& channel, const Waiting& push) {
     const Transfer& transfer = push.transfer;
