@@ -352,6 +352,7 @@ int yoke_graph_why(yoke_session *session, const char *name, char **json);
  * Opens or creates a pipe: a channel that belongs to no graph and to every session that has opened it; the last of them
  * takes it along. @name is in the namespace of graphs ("/pipe-1-2"); @variable: datablocks may be shorter than the template;
  * @capacity in datablocks, 0: default 8. All push into it and pull from it. -EEXIST: there is one with another template.
+ * -EAGAIN: the last of its sessions is closing it; open it again.
  */
 int yoke_open_pipe(yoke_session *session, const char *name, const struct yoke_template *form, int variable, uint32_t capacity,
 		   uint32_t *id);

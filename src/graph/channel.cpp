@@ -2,7 +2,18 @@
 // a passage when the device is done.
 #include "graph/channel.hpp"
 
+#include <algorithm>
+
 namespace yoke::graph {
+
+void Channel::leave(const std::shared_ptr<Watcher>& watcher) {
+    std::erase_if(watchers, [](const std::weak_ptr<Watcher>& there) { return there.expired(); });
+    const bool known = std::any_of(watchers.begin(), watchers.end(),
+                                   [&](const std::weak_ptr<Watcher>& there) { return there.lock() == watcher; });
+    if (!known) {
+        watchers.push_back(watcher);
+    }
+}
 
 yoke_completion completion_of(int status, std::uint64_t detail) {
     yoke_completion completion{};

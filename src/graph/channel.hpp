@@ -4,7 +4,7 @@
 // dropped. A channel that is ended and empty is drained: its reader has seen all.
 //
 // TRANSFERS. Pushes and pulls that cannot be served wait in line. A move waits elsewhere (move.hpp) and has left its
-// watcher, which is woken at any change and looks again.
+// watcher, which is woken at any change and looks again. A watcher that has gone meanwhile is not kept alive.
 #pragma once
 
 #include <cstdint>
@@ -61,13 +61,17 @@ struct Channel {
     Fifo<Datablock> datablocks;
     Fifo<Waiting> pushes;
     Fifo<Waiting> pulls;
-    std::vector<std::shared_ptr<Watcher>> watchers;
+    std::vector<std::weak_ptr<Watcher>> watchers;  // each once
+    bool listed = false;                           // among those whose lines Graph::advance() looks at
     bool ended = false;
     bool closed = false;
     ChannelCounters counters;
 
     [[nodiscard]] bool full() const { return datablocks.size() >= definition.capacity; }
     [[nodiscard]] bool drained() const { return ended && datablocks.empty() && pushes.empty(); }
+    // Nothing will ever come out any more.
+    [[nodiscard]] bool over() const { return closed || drained(); }
+    void leave(const std::shared_ptr<Watcher>& watcher);
 };
 
 // A completion without any data.

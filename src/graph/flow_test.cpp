@@ -192,11 +192,13 @@ TEST_F(FlowTest, AStreamIsAsLongAsItsShortestInput) {
     EXPECT_EQ(pull->wait().status, 0);
     EXPECT_EQ(pull->wait().signal, YOKE_SIGNAL_BEGIN | YOKE_SIGNAL_END);
     EXPECT_EQ(pull->values[2], 102 + 2);
-    EXPECT_EQ(pushes[5]->wait().status, -YOKE_EPIPE) << "it waited, and nobody will read it";
+    for (const std::size_t waited : {4U, 5U}) {
+        EXPECT_EQ(pushes[waited]->wait().status, -YOKE_EPIPE) << "it waited, and nobody will read it";
+    }
     EXPECT_EQ(runtime_.push(*b, iota(items, 0))->wait().status, -YOKE_EPIPE);
     const auto channel = runtime_.find("channels", "/g/b");
-    EXPECT_EQ(channel["pushed"].get<int>(), 5);
-    EXPECT_EQ(channel["discarded"].get<int>(), 4);
+    EXPECT_EQ(channel["pushed"].get<int>(), 4);
+    EXPECT_EQ(channel["discarded"].get<int>(), 3);
     EXPECT_EQ(runtime_->datablocks(), 0U);
 }
 

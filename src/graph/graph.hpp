@@ -6,7 +6,9 @@
 // with or without the lock held, which is why it must not call the runtime.
 //
 // FLOW. advance() is the whole scheduler: it looks at the ptasks whose neighbourhood has changed, launches those that
-// are ready and passes their outputs on at once. It runs on the thread that pushed or pulled. Nothing is decided when
+// are ready and passes their outputs on at once, and serves those who wait at channels that have changed. Whatever
+// changes something only lists who may go on; advance() runs whenever the lock is let go, on the thread that pushed or
+// pulled, so that nobody is forgotten and nothing calls itself. Nothing is decided when
 // the device ends a command, except that a transfer completes; so a chain of ptasks runs without the host in between.
 // Only numbers that the runtime needs (meta.hpp) come back to the host.
 //
@@ -75,8 +77,7 @@ class Graph {
     [[nodiscard]] std::uint32_t creator() const { return setup_.creator; }
     [[nodiscard]] bool persists() const { return setup_.persist; }
     [[nodiscard]] bool is_pipe() const { return setup_.pipe; }
-    // Whether `session` may do what `bits` of a mode stand for. EACCES.
-    [[nodiscard]] bool may(std::uint32_t session, std::uint32_t bits) const;
+    // Whether `session` may do what `bits` of a mode stand for; not for pipes. EACCES.
     [[nodiscard]] Status allows(std::uint32_t session, std::uint32_t bits, std::string_view what) const;
 
     Result<Opened> open_port(const control::PortDefinition& definition);
@@ -87,8 +88,11 @@ class Graph {
     // Of a pipe: its only channel, opened or joined by `session`.
     Result<Opened> open_pipe(std::uint32_t session, const PipeDefinition& definition, std::uint32_t id,
                              Channel*& channel);
-    // The session has left a pipe. True: it was the last.
-    bool leave_pipe(std::uint32_t session);
+    // A session leaves a pipe. After the last nobody joins it any more (EAGAIN), and it is to be removed.
+    enum class Leaving : std::uint8_t { no_member, others_stay, last };
+    Leaving leave_pipe(std::uint32_t session);
+    // The same for who has not come to join the pipe that it made. False: others have.
+    bool abandon_pipe();
     Status run();
     // Ends what waits, waits for the device, frees the memory. Nothing goes on afterwards.
     void terminate();
@@ -127,7 +131,7 @@ class Graph {
    private:
     enum class State : std::uint8_t { built, running, ended, failed, terminated };
 
-    // Holds the lock; wakes the watchers when it has let it go.
+    // Holds the lock. Before it lets it go, all goes on that can; afterwards it wakes the watchers.
     class Locked {
        public:
         explicit Locked(Graph& graph) : graph_(graph), lock_(graph.mutex_) {}
@@ -141,6 +145,7 @@ class Graph {
     };
 
     // graph_build.cpp, under the lock
+    [[nodiscard]] bool may(std::uint32_t session, std::uint32_t bits) const;
     [[nodiscard]] Status changeable(const std::string& object) const;
     [[nodiscard]] Status room_for(const std::string& object) const;
     Result<std::vector<Port*>> ports_of(const control::PtaskDefinition& definition);
@@ -161,28 +166,35 @@ class Graph {
     // graph_flow.cpp, under the lock: channels
     [[nodiscard]] int outer_status() const;
     [[nodiscard]] static bool has_room(const Channel& channel);
-    [[nodiscard]] bool pushable(const Channel& channel) const;
+    [[nodiscard]] static bool pushable(const Channel& channel);
+    [[nodiscard]] static bool unread(const Channel& channel);
     void accept(Channel& channel, const Waiting& push);
     bool copy_in(Channel& channel, const Waiting& push, const Datablock& datablock);
     void arrive(Channel& channel, Datablock datablock);
     bool serve(Channel& channel, const Waiting& pull);
     [[nodiscard]] bool offers(Channel& channel);
+    [[nodiscard]] bool offers_at_once(Channel& channel);
     Datablock pop(Channel& channel);
     void look_at(const Port* port);
     void look_at(Ptask& ptask);
+    void made_room(Channel& channel);
     void wake(Channel& channel);
     void close(Channel& channel);
     void end_stream(Channel& channel);
     void end_outer(Channel& channel);
-    void take_waiting_pushes(Channel& channel);
-    void serve_waiting_pulls(Channel& channel);
     void fail_with(std::string message);
     [[nodiscard]] std::string error_text() const;
     void drop_all(int status);
     void flush();
     bool settle(Datablock& datablock);
     void leave_fence(const Datablock& datablock);
+
+    // graph_waiting.cpp, under the lock: transfers in the lines of channels
+    class Now;
     void wait_in(Fifo<Waiting>& line, const Transfer& transfer);
+    void serve_waiting();
+    void take_waiting_pushes(Channel& channel, Now& now);
+    void serve_waiting_pulls(Channel& channel, Now& now);
     template <typename Predicate>
     void end_waiting(Predicate predicate, int status);
 
@@ -192,6 +204,7 @@ class Graph {
     [[nodiscard]] bool ready(Ptask& ptask);
     [[nodiscard]] bool input_ready(const Ptask& ptask, Port& port, bool& fresh);
     [[nodiscard]] bool output_ready(const Ptask& ptask, const Port& port) const;
+    [[nodiscard]] static bool unwanted(const Ptask& ptask);
     [[nodiscard]] bool exhausted(Ptask& ptask);
     [[nodiscard]] bool starves(const Ptask& ptask, Port& port);
     void read_meta(Port& port);
@@ -210,7 +223,6 @@ class Graph {
     [[nodiscard]] std::uint64_t look_at_runs(std::uint64_t now);
     void await_queue();
     void give_outputs(Ptask& ptask, std::uint8_t signals);
-    void refill(Ptask& ptask);
     void emit(Port& port, const Datablock& datablock);
     std::uint32_t begin_iterations(Ptask& ptask, std::uint8_t& signals);
     void pass_by(Ptask& ptask, std::uint8_t signals);
@@ -239,7 +251,10 @@ class Graph {
     std::map<std::string, std::unique_ptr<Ptask>> ptasks_;
     std::map<std::string, std::unique_ptr<Channel>> channels_;
     std::set<std::uint32_t> members_;  // of a pipe: sessions
+    bool abandoned_ = false;           // a pipe that its last member has left
     std::vector<Ptask*> changed_;      // for advance()
+    std::vector<Channel*> stirred_;    // where somebody waits who may go on: for advance()
+    bool ending_ = false;              // a ptask has ended, and those behind it are yet to learn it
     std::vector<Port*> metas_;         // whose number is being fetched
     std::vector<std::shared_ptr<Watcher>> woken_;
     struct WatchedRun {

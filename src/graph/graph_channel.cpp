@@ -179,6 +179,9 @@ Result<Opened> Graph::open_pipe(std::uint32_t session, const PipeDefinition& pip
                     limits_.capacity_max);
     }
     const std::lock_guard lock(mutex_);
+    if (abandoned_) {
+        return fail(EAGAIN, "pipe {} was closed while it was opened; try again", pipe.name);
+    }
     if (!channels_.empty()) {
         Channel& there = *channels_.begin()->second;
         if (!control::same_form(there.form, pipe.form) || there.variable != pipe.variable) {
@@ -213,9 +216,19 @@ Result<Opened> Graph::open_pipe(std::uint32_t session, const PipeDefinition& pip
     return Opened{true, id, {}};
 }
 
-bool Graph::leave_pipe(std::uint32_t session) {
+Graph::Leaving Graph::leave_pipe(std::uint32_t session) {
     const std::lock_guard lock(mutex_);
-    return members_.erase(session) != 0 && members_.empty();
+    if (members_.erase(session) == 0) {
+        return Leaving::no_member;
+    }
+    abandoned_ = members_.empty();
+    return abandoned_ ? Leaving::last : Leaving::others_stay;
+}
+
+bool Graph::abandon_pipe() {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = members_.empty();
+    return abandoned_;
 }
 
 }  // namespace yoke::graph

@@ -1,5 +1,5 @@
-// Graph: datablocks in channels, and the ends of streams. Transfers at outer ends are in graph_transfer.cpp, what
-// ptasks do with datablocks in graph_run.cpp.
+// Graph: datablocks in channels, and the ends of streams. Transfers at outer ends are in graph_transfer.cpp and
+// graph_waiting.cpp, what ptasks do with datablocks in graph_run.cpp.
 #include <algorithm>
 
 #include "base/log.hpp"
@@ -8,6 +8,8 @@
 namespace yoke::graph {
 
 Graph::Locked::~Locked() {
+    graph_.advance();
+    graph_.flush();
     std::vector<std::shared_ptr<Watcher>> woken;
     woken.swap(graph_.woken_);
     lock_.unlock();
@@ -29,12 +31,21 @@ bool Graph::has_room(const Channel& channel) {
 }
 
 // Whether a datablock can be pushed: a client's function gives to all channels of its port.
-bool Graph::pushable(const Channel& channel) const {
+bool Graph::pushable(const Channel& channel) {
     if (channel.source == nullptr) {
         return !channel.full();
     }
     return std::all_of(channel.source->out.begin(), channel.source->out.end(),
                        [](const Channel* out) { return has_room(*out); });
+}
+
+// Whether nobody takes what is pushed any more: of a client's function, from no channel of its port.
+bool Graph::unread(const Channel& channel) {
+    if (channel.source == nullptr) {
+        return channel.closed;
+    }
+    return std::all_of(channel.source->out.begin(), channel.source->out.end(),
+                       [](const Channel* out) { return out->closed; });
 }
 
 // Puts a datablock into a channel and tells whoever waits for one.
@@ -51,7 +62,6 @@ void Graph::arrive(Channel& channel, Datablock datablock) {
 
 // Whether the channel has a datablock that its destination's predicate lets pass; drops those that it doesn't.
 bool Graph::offers(Channel& channel) {
-    bool dropped = false;
     while (!channel.datablocks.empty()) {
         Datablock& first = channel.datablocks.front();
         first.passed = first.passed || channel.destination_gate.pass(first.signals);
@@ -60,24 +70,47 @@ bool Graph::offers(Channel& channel) {
         }
         channel.datablocks.pop();
         ++channel.counters.discarded;
-        dropped = true;
-        take_waiting_pushes(channel);
-    }
-    if (dropped) {
-        look_at(channel.source);
-        wake(channel);
+        made_room(channel);
     }
     return false;
+}
+
+// The same for who does not stand in line: what is dropped makes room, so that another may come at once.
+bool Graph::offers_at_once(Channel& channel) {
+    if (!channel.pulls.empty()) {
+        return false;
+    }
+    while (!offers(channel)) {
+        if (changed_.empty() && stirred_.empty()) {
+            return false;
+        }
+        advance();
+    }
+    return true;
 }
 
 // Takes the first datablock out; there is one that has passed.
 Datablock Graph::pop(Channel& channel) {
     Datablock datablock = channel.datablocks.pop();
     datablock.passed = false;
-    look_at(channel.source);
-    wake(channel);
-    take_waiting_pushes(channel);
+    made_room(channel);
     return datablock;
+}
+
+// A place has become free. A client's function gives to all channels of its port at once, so that who waits at one of
+// them may have waited for room in another.
+void Graph::made_room(Channel& channel) {
+    look_at(channel.source);
+    if (channel.source != nullptr && channel.outer_source) {
+        for (Channel* const out : channel.source->out) {
+            wake(*out);
+        }
+    } else {
+        wake(channel);
+    }
+    if (channel.ended && channel.datablocks.empty()) {
+        look_at(channel.destination);
+    }
 }
 
 // Has the queue wait for another graph's, where the datablock comes from one.
@@ -122,11 +155,18 @@ void Graph::look_at(const Port* port) {
     }
 }
 
+// Whoever waits at the channel looks again.
 void Graph::wake(Channel& channel) {
-    for (auto& watcher : channel.watchers) {
-        woken_.push_back(std::move(watcher));
+    for (const auto& watcher : channel.watchers) {
+        if (auto there = watcher.lock()) {
+            woken_.push_back(std::move(there));
+        }
     }
     channel.watchers.clear();
+    if (!channel.listed && !(channel.pushes.empty() && channel.pulls.empty())) {
+        channel.listed = true;
+        stirred_.push_back(&channel);
+    }
 }
 
 void Graph::close(Channel& channel) {
@@ -135,16 +175,13 @@ void Graph::close(Channel& channel) {
         channel.datablocks.pop();
         ++channel.counters.discarded;
     }
-    complete_all(channel.pushes, YOKE_EPIPE);
-    look_at(channel.source);
-    wake(channel);
+    made_room(channel);
 }
 
 void Graph::end_stream(Channel& channel) {
     channel.ended = true;
     look_at(channel.destination);
     wake(channel);
-    serve_waiting_pulls(channel);
 }
 
 // Ends what is pushed from outside: one channel, or all of a port of a client's function.
@@ -164,29 +201,6 @@ void Graph::end_outer(Channel& channel) {
         std::all_of(ptask.outputs.begin(), ptask.outputs.end(), [&](const auto& b) { return over(b.port); });
     if (all && !ptask.ended) {
         end(ptask);
-    }
-}
-
-void Graph::take_waiting_pushes(Channel& channel) {
-    while (!channel.pushes.empty() && !channel.ended) {
-        const Transfer& first = channel.pushes.front().transfer;
-        const bool only_end = first.length == 0 && (first.flags & YOKE_FLAG_END) != 0;
-        if (!only_end && !pushable(channel)) {
-            break;
-        }
-        accept(channel, channel.pushes.pop());
-    }
-    if (channel.ended) {
-        complete_all(channel.pushes, YOKE_EPIPE);
-    }
-}
-
-void Graph::serve_waiting_pulls(Channel& channel) {
-    while (!channel.pulls.empty() && offers(channel)) {
-        serve(channel, channel.pulls.pop());
-    }
-    if (channel.drained()) {
-        complete_all(channel.pulls, YOKE_ENODATA);
     }
 }
 
@@ -249,40 +263,6 @@ void Graph::launch_failed(const Ptask& ptask, int status) noexcept {
     }
 }
 
-template <typename Predicate>
-void Graph::end_waiting(Predicate predicate, int status) {
-    for (const auto& [name, channel] : channels_) {
-        for (Fifo<Waiting>* const line : {&channel->pushes, &channel->pulls}) {
-            for (std::size_t i = 0; i < line->size();) {
-                if (predicate((*line)[i].transfer)) {
-                    complete(line->take(i).transfer, status);
-                } else {
-                    ++i;
-                }
-            }
-        }
-        if (channel->outer_source) {
-            take_waiting_pushes(*channel);  // an end of stream may have stood behind what is gone
-        }
-    }
-    advance();
-    flush();
-}
-
-void Graph::cancel(std::uint32_t session, std::uint64_t key) noexcept {
-    const Locked lock(*this);
-    end_waiting([&](const Transfer& transfer) { return transfer.session == session && transfer.key == key; },
-                YOKE_ECANCELED);
-}
-
-void Graph::forget(std::uint32_t session) noexcept {
-    {
-        const Locked lock(*this);
-        end_waiting([&](const Transfer& transfer) { return transfer.session == session; }, YOKE_ECANCELED);
-    }
-    passages_.wait_for(session);
-}
-
 // Why the graph has failed, also when the device has told it and tick() has not come yet.
 std::string Graph::error_text() const {
     const Ptask* const culprit = culprit_.load();
@@ -291,30 +271,6 @@ std::string Graph::error_text() const {
     }
     return fmt::format("ptask {} failed on the device: {}", culprit->definition.name,
                        std::strerror(-culprit_status_.load()));
-}
-
-std::uint64_t Graph::tick(std::uint64_t now) noexcept {
-    constexpr std::uint64_t no_deadline = UINT64_MAX;
-    const Locked lock(*this);
-    if (state_ == State::terminated) {
-        return no_deadline;
-    }
-    if (culprit_.load() != nullptr) {
-        fail_with(error_text());
-    }
-    go_on_with_meta();
-    std::uint64_t next = look_at_runs(now);
-    end_waiting([&](const Transfer& transfer) { return transfer.deadline_ns != 0 && transfer.deadline_ns <= now; },
-                YOKE_ETIME);
-    for (const auto& [name, channel] : channels_) {
-        for (const Fifo<Waiting>* const line : {&channel->pushes, &channel->pulls}) {
-            for (std::size_t i = 0; i < line->size(); ++i) {
-                const std::uint64_t deadline = (*line)[i].transfer.deadline_ns;
-                next = deadline != 0 ? std::min(next, deadline) : next;
-            }
-        }
-    }
-    return next;
 }
 
 void Graph::terminate() {

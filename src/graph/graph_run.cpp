@@ -36,9 +36,17 @@ bool Graph::reads_only(Ptask& ptask) {
 }
 
 // Launches what is ready until nothing is, the highest priority first, then what changed last: a datablock goes on to
-// the next ptask before the next datablock is looked at.
+// the next ptask before the next datablock is looked at. Those who wait outside are served after each launch; but where
+// a ptask has ended, those behind it end first, so that the pull of their last datablock tells the end.
 void Graph::advance() {
-    while (!changed_.empty()) {
+    for (;;) {
+        if (!ending_ || changed_.empty()) {
+            ending_ = false;
+            serve_waiting();
+        }
+        if (changed_.empty()) {
+            return;
+        }
         std::size_t best = changed_.size() - 1;
         for (std::size_t i = changed_.size() - 1; i-- > 0;) {
             best = changed_[i]->priority > changed_[best]->priority ? i : best;
@@ -47,12 +55,16 @@ void Graph::advance() {
         const bool can = state_ == State::running && !ptask.ended && !ptask.client();
         if (can && ready(ptask)) {
             launch(ptask);
+            if (!failed_.load(std::memory_order_relaxed) && exhausted(ptask)) {
+                end(ptask);
+            }
             continue;
         }
         // Looking may have changed the list behind it.
         changed_.erase(std::find(changed_.begin(), changed_.end(), &ptask));
         ptask.listed = false;
-        const bool over = can ? exhausted(ptask) : state_ == State::running && !ptask.ended && reads_only(ptask);
+        const bool over =
+            can ? exhausted(ptask) : state_ == State::running && !ptask.ended && (unwanted(ptask) || reads_only(ptask));
         if (over && !failed_.load(std::memory_order_relaxed)) {
             end(ptask);
         }
@@ -141,7 +153,8 @@ bool Graph::starves(const Ptask& ptask, Port& port) {
     return !(port.has_current && (port.definition.sticky || port.definition.hold));
 }
 
-bool Graph::exhausted(Ptask& ptask) {
+// Whether nobody takes its outputs any more.
+bool Graph::unwanted(const Ptask& ptask) {
     bool any_output = false;
     bool all_closed = true;
     for (const auto* const bindings : {&ptask.inputs, &ptask.outputs, &ptask.descriptors}) {
@@ -153,7 +166,11 @@ bool Graph::exhausted(Ptask& ptask) {
             }
         }
     }
-    if (any_output && all_closed) {
+    return any_output && all_closed;
+}
+
+bool Graph::exhausted(Ptask& ptask) {
+    if (unwanted(ptask)) {
         return true;
     }
     if (std::any_of(ptask.inputs.begin(), ptask.inputs.end(), [&](auto& b) { return starves(ptask, *b.port); })) {
@@ -249,8 +266,7 @@ void Graph::launch(Ptask& ptask) {
             return;
         }
         if (times == 0 && !ptask.loop->repeats_itself()) {
-            pass_by(ptask, signals);
-            return refill(ptask);
+            return pass_by(ptask, signals);
         }
     }
     if (!skip) {
@@ -270,7 +286,6 @@ void Graph::launch(Ptask& ptask) {
     ++ptask.runs;
     give_outputs(ptask, signals);
     end_of_loop_run(ptask);
-    refill(ptask);
 }
 
 bool Graph::take_inputs(Ptask& ptask) {
@@ -421,32 +436,9 @@ void Graph::give_outputs(Ptask& ptask, std::uint8_t signals) {
     }
 }
 
-// What follows a run: those behind look, and what waits for an output gets it.
-void Graph::refill(Ptask& ptask) {
-    if (failed_.load(std::memory_order_relaxed)) {
-        return;
-    }
-    if (exhausted(ptask)) {
-        return end(ptask);  // before its last datablock is pulled, so that the pull tells the end
-    }
-    for (const auto* const bindings : {&ptask.inputs, &ptask.outputs, &ptask.descriptors}) {
-        for (const Ptask::Binding& binding : *bindings) {
-            for (Channel* const channel : binding.port->out) {
-                serve_waiting_pulls(*channel);
-            }
-        }
-    }
-    if (ptask.loop) {
-        for (const Port* const port : ptask.loop->carried) {
-            for (Channel* const channel : port->back->source->out) {
-                serve_waiting_pulls(*channel);
-            }
-        }
-    }
-}
-
 void Graph::end(Ptask& ptask) {
     ptask.ended = true;
+    ending_ = true;
     for (const auto* const bindings : {&ptask.inputs, &ptask.outputs, &ptask.descriptors}) {
         for (const Ptask::Binding& binding : *bindings) {
             Port& port = *binding.port;

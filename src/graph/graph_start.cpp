@@ -91,8 +91,6 @@ Status Graph::run() {
     for (const auto& [name, ptask] : ptasks_) {
         look_at(*ptask);
     }
-    advance();
-    flush();
     return {};
 }
 

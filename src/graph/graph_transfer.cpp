@@ -59,15 +59,13 @@ void Graph::push(Channel& channel, const Transfer& transfer) noexcept {
     if (const int status = outer_status(); status != YOKE_OK) {
         return complete(transfer, status);
     }
-    if (channel.ended || channel.closed) {
+    if (channel.ended || unread(channel)) {
         return complete(transfer, YOKE_EPIPE);
     }
     if (!channel.pushes.empty() || (!only_end && !pushable(channel))) {
         return wait_in(channel.pushes, transfer);
     }
     accept(channel, {transfer, now_ns()});
-    advance();
-    flush();
 }
 
 void Graph::pull(Channel& channel, const Transfer& transfer) noexcept {
@@ -95,32 +93,17 @@ void Graph::pull(Channel& channel, const Transfer& transfer) noexcept {
             pop(channel);
             ++channel.counters.discarded;
             ++dropped;
+            serve_waiting();  // what waits to be pushed waits, too
         }
-        complete(transfer, YOKE_OK, dropped);
-        advance();
-        return flush();
+        return complete(transfer, YOKE_OK, dropped);
     }
-    if (!channel.pulls.empty() || !offers(channel)) {
-        if (channel.drained()) {
+    if (!offers_at_once(channel)) {
+        if (channel.over()) {
             return complete(transfer, YOKE_ENODATA);
         }
         return wait_in(channel.pulls, transfer);
     }
     serve(channel, {transfer, now_ns()});
-    advance();
-    flush();
-}
-
-void Graph::wait_in(Fifo<Waiting>& line, const Transfer& transfer) {
-    const std::uint64_t now = now_ns();
-    const bool late = transfer.deadline_ns != 0 && transfer.deadline_ns <= now;
-    if (late || (transfer.flags & YOKE_FLAG_NOWAIT) != 0) {
-        return complete(transfer, YOKE_ETIME);
-    }
-    line.push({transfer, now});
-    if (transfer.deadline_ns != 0) {
-        host_.deadline(transfer.deadline_ns);
-    }
 }
 
 // Takes a push, for which there is room, into its channel.
@@ -157,7 +140,6 @@ void Graph::accept(Channel& channel, const Waiting& push) {
     if (last) {
         end_outer(channel);
     }
-    serve_waiting_pulls(channel);
 }
 
 // Copies what is pushed to the device. False: the transfer has ended with an error.
@@ -243,11 +225,11 @@ Graph::Step Graph::check_room(Channel& channel, std::uint32_t session,
     if (const int status = outer_status(); status != YOKE_OK) {
         return {false, status};
     }
-    if (channel.ended || channel.closed) {
+    if (channel.ended || unread(channel)) {
         return {false, YOKE_EPIPE};
     }
     if (!channel.pushes.empty() || !pushable(channel)) {
-        channel.watchers.push_back(watcher);
+        channel.leave(watcher);
         return {true, 0};
     }
     return {};
@@ -265,11 +247,11 @@ Graph::Step Graph::take(Channel& channel, std::uint32_t session, const std::shar
     if (const int status = outer_status(); status != YOKE_OK) {
         return {false, status};
     }
-    if (!channel.pulls.empty() || !offers(channel)) {
-        if (channel.drained()) {
+    if (!offers_at_once(channel)) {
+        if (channel.over()) {
             return {false, YOKE_ENODATA};
         }
-        channel.watchers.push_back(watcher);
+        channel.leave(watcher);
         return {true, 0};
     }
     datablock = pop(channel);
@@ -289,8 +271,6 @@ Graph::Step Graph::take(Channel& channel, std::uint32_t session, const std::shar
     if (datablock.block && datablock.block.home() == pool_.get()) {
         pool_->send_abroad(datablock.block);
     }
-    advance();
-    flush();
     return {};
 }
 
@@ -299,7 +279,7 @@ int Graph::deliver(Channel& channel, Datablock datablock, bool last) noexcept {
     if (const int status = outer_status(); status != YOKE_OK) {
         return status;
     }
-    if (channel.ended || channel.closed) {
+    if (channel.ended || unread(channel)) {
         return YOKE_EPIPE;
     }
     if (datablock.bytes > channel.bytes || (!channel.variable && datablock.block && datablock.bytes != channel.bytes)) {
@@ -313,9 +293,6 @@ int Graph::deliver(Channel& channel, Datablock datablock, bool last) noexcept {
     if (last) {
         end_outer(channel);
     }
-    serve_waiting_pulls(channel);
-    advance();
-    flush();
     return YOKE_OK;
 }
 
@@ -325,8 +302,6 @@ void Graph::end_from_outside(Channel& channel) noexcept {
         return;
     }
     end_outer(channel);
-    advance();
-    flush();
 }
 
 }  // namespace yoke::graph

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "control/template.hpp"
 #include "graph/graph.hpp"
 
@@ -13,7 +14,7 @@ namespace yoke::graph {
 void MoveLine::add(const Transfer& transfer) {
     {
         const std::lock_guard lock(mutex_);
-        waiting_.push_back(transfer);
+        waiting_.push_back({transfer, running_ || !waiting_.empty()});
     }
     changed();
 }
@@ -31,17 +32,21 @@ void MoveLine::changed() noexcept {
         waiting_.pop_front();
         end_current_ = 0;
         lock.unlock();
-        const bool over = step(current_);
+        // Who asked may have given up at the deadline, before tick() has come.
+        const bool late = current_.waited && current_.transfer.deadline_ns != 0 && current_.overdue(now_ns());
+        const bool over = !late && step(current_.transfer);
         lock.lock();
-        const int status = std::exchange(end_current_, 0);
+        int status = std::exchange(end_current_, 0);
+        status = late && status == 0 ? YOKE_ETIME : status;
         if (!over && status == 0) {
+            current_.waited = true;
             waiting_.push_front(current_);
             lock.unlock();
             end([](const Transfer& transfer) { return (transfer.flags & YOKE_FLAG_NOWAIT) != 0; }, YOKE_ETIME);
             lock.lock();
         } else if (!over) {
             lock.unlock();
-            complete(current_, status);
+            complete(current_.transfer, status);
             lock.lock();
         }
         again_ = again_ || over || status != 0;
@@ -52,7 +57,7 @@ void MoveLine::changed() noexcept {
 
 void MoveLine::wait_for(std::uint32_t session) {
     std::unique_lock lock(mutex_);
-    stepped_.wait(lock, [&] { return !running_ || current_.session != session; });
+    stepped_.wait(lock, [&] { return !running_ || current_.transfer.session != session; });
 }
 
 // False: it has to wait.
@@ -106,19 +111,22 @@ void MoveLine::end(const std::function<bool(const Transfer&)>& predicate, int st
     std::vector<Transfer> ended;
     {
         const std::lock_guard lock(mutex_);
-        if (running_ && predicate(current_)) {
+        if (running_ && predicate(current_.transfer)) {
             end_current_ = status;
         }
-        std::erase_if(waiting_, [&](const Transfer& transfer) {
-            const bool chosen = predicate(transfer);
+        std::erase_if(waiting_, [&](const Move& move) {
+            const bool chosen = predicate(move.transfer);
             if (chosen) {
-                ended.push_back(transfer);
+                ended.push_back(move.transfer);
             }
             return chosen;
         });
     }
     for (const Transfer& transfer : ended) {
         complete(transfer, status);
+    }
+    if (!ended.empty()) {
+        changed();  // what stood behind them may want less
     }
 }
 
@@ -127,8 +135,8 @@ std::uint64_t MoveLine::tick(std::uint64_t now) {
         YOKE_ETIME);
     std::uint64_t next = UINT64_MAX;
     const std::lock_guard lock(mutex_);
-    for (const Transfer& transfer : waiting_) {
-        next = transfer.deadline_ns != 0 ? std::min(next, transfer.deadline_ns) : next;
+    for (const Move& move : waiting_) {
+        next = move.transfer.deadline_ns != 0 ? std::min(next, move.transfer.deadline_ns) : next;
     }
     return next;
 }

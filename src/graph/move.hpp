@@ -2,9 +2,9 @@
 //
 // MODEL. Moves out of one channel are served one after the other, so that order is kept. A step takes no two graphs'
 // locks at once: it asks the destination for room, takes from the source, and delivers; where something is missing, it
-// leaves itself as a watcher there and is woken. Between asking and delivering others may have filled the room; then
-// the destination holds one datablock more than its capacity for a while, which costs no memory, since it has it
-// already.
+// leaves itself as a watcher there and is woken. A move that ends without its turn wakes it, too: the next one may want
+// less. Between asking and delivering others may have filled the room; then the destination holds one datablock more
+// than its capacity for a while, which costs no memory, since it has it already.
 #pragma once
 
 #include <condition_variable>
@@ -45,14 +45,22 @@ class MoveLine final : public Watcher, public std::enable_shared_from_this<MoveL
     [[nodiscard]] bool idle() const;
 
    private:
+    struct Move {
+        Transfer transfer;
+        bool waited = false;  // it was not served when it came
+        [[nodiscard]] bool overdue(std::uint64_t now) const {
+            return transfer.deadline_ns != 0 && transfer.deadline_ns <= now;
+        }
+    };
+
     bool step(const Transfer& transfer);
 
     const Find find_;
     mutable std::mutex mutex_;  // of all below
     std::condition_variable stepped_;
-    std::deque<Transfer> waiting_;
+    std::deque<Move> waiting_;
     bool running_ = false;  // a thread takes steps, without the lock
-    Transfer current_;      // what for
+    Move current_;          // what for
     int end_current_ = 0;   // with what it shall end if it must wait
     bool again_ = false;    // something has changed meanwhile
 };

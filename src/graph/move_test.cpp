@@ -1,4 +1,5 @@
 // Pipes, and moves of datablocks between graphs: order, ends, deaths, and that nothing is copied.
+#include <atomic>
 #include <thread>
 
 #include "graph/test_builder.hpp"
@@ -60,6 +61,57 @@ TEST_F(MoveTest, APipeOutlivesOneOfItsSessions) {
     runtime_->forget(reader);
     EXPECT_TRUE(runtime_->inventory()["graphs"].empty());
     EXPECT_EQ(runtime_->datablocks(), 0U);
+}
+
+// Who has opened a pipe has it until he closes it, whoever else comes and goes.
+TEST_F(MoveTest, APipeIsOpenedAndClosedFromManyThreads) {
+    constexpr int rounds = 300;
+    std::atomic<int> opened{0};
+    std::vector<std::thread> threads;
+    for (const std::uint32_t session : {1U, 2U, 3U}) {
+        threads.emplace_back([&, session] {
+            for (int i = 0; i < rounds; ++i) {
+                const auto pipe = runtime_->open_pipe(session, {"/pipe-1", {"i32", {items, 1, 1}, 0}, false, 4});
+                if (!pipe) {
+                    EXPECT_EQ(pipe.error().code, EAGAIN) << pipe.error().message;
+                    continue;
+                }
+                ++opened;
+                EXPECT_EQ(runtime_.pull_with(pipe->channel, items, YOKE_FLAG_NOWAIT, session)->wait().status,
+                          -YOKE_ETIME);
+                const auto closed = runtime_->close_pipe(session, "/pipe-1");
+                EXPECT_TRUE(closed) << closed.error().message;
+            }
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    EXPECT_GT(opened, 0);
+    EXPECT_TRUE(runtime_->inventory()["graphs"].empty());
+}
+
+// A pipe that could not be opened takes nobody along who has opened it in the meantime, and its name is free again.
+TEST_F(MoveTest, OpeningAPipeWronglyLeavesItToOthers) {
+    constexpr int rounds = 200;
+    std::atomic<bool> over{false};
+    std::thread wrong([&] {
+        while (!over) {
+            EXPECT_FALSE(runtime_->open_pipe(9, {"/pipe-1", {"i32", {0, 1, 1}, 0}, false, 4}));
+        }
+    });
+    for (int i = 0; i < rounds; ++i) {
+        const auto pipe = runtime_->open_pipe(1, {"/pipe-1", {"i32", {items, 1, 1}, 0}, false, 4});
+        if (!pipe) {
+            EXPECT_EQ(pipe.error().code, EAGAIN) << pipe.error().message;
+            continue;
+        }
+        EXPECT_EQ(runtime_.pull_with(pipe->channel, items, YOKE_FLAG_NOWAIT)->wait().status, -YOKE_ETIME);
+        EXPECT_TRUE(runtime_->close_pipe(1, "/pipe-1"));
+    }
+    over = true;
+    wrong.join();
+    EXPECT_TRUE(runtime_->inventory()["graphs"].empty());
 }
 
 TEST_F(MoveTest, NamesOfPipesAndGraphsAreOne) {

@@ -133,8 +133,12 @@ struct Runtime::Impl final : GraphHost {
         return true;
     }
 
+    struct Added {
+        std::shared_ptr<Graph> graph;
+        bool created = false;
+    };
     // Opens a graph or a pipe, unless there is one of that name.
-    Result<Opened> add(GraphSetup setup);
+    Result<Added> add(GraphSetup setup);
 
     static Result<std::shared_ptr<Graph>> allowed(const std::shared_ptr<Graph>& graph, std::uint32_t session,
                                                   std::uint32_t bits, std::string_view what) {
@@ -172,7 +176,6 @@ struct Runtime::Impl final : GraphHost {
         return find(control::graph_of(name));
     }
 
-    // False: it was removed meanwhile.
     // The line of moves out of a channel.
     std::shared_ptr<MoveLine> line_of(std::uint32_t channel) {
         const std::lock_guard lock(lines_mutex);
@@ -198,6 +201,7 @@ struct Runtime::Impl final : GraphHost {
         std::erase_if(lines, [&](const auto& entry) { return !find(entry.first).graph && entry.second->idle(); });
     }
 
+    // False: it was removed meanwhile.
     bool remove(const std::shared_ptr<Graph>& graph) {
         {
             const std::unique_lock lock(mutex);
@@ -281,11 +285,11 @@ void Runtime::lend_keys(KeyLender lender) {
     impl_->lender = std::move(lender);
 }
 
-Result<Opened> Runtime::Impl::add(GraphSetup setup) {
+Result<Runtime::Impl::Added> Runtime::Impl::add(GraphSetup setup) {
     const std::string name = setup.name;
     const std::uint32_t session = setup.creator;
-    if (find(name)) {
-        return Opened{};
+    if (auto there = find(name)) {
+        return Added{std::move(*there), false};
     }
     auto queue = device.create_queue();
     if (!queue) {
@@ -293,8 +297,8 @@ Result<Opened> Runtime::Impl::add(GraphSetup setup) {
     }
     auto graph = std::make_shared<Graph>(std::move(setup), device, std::move(*queue), budget, limits, *this);
     const std::unique_lock lock(mutex);
-    if (graphs.contains(name)) {
-        return Opened{};
+    if (const auto there = graphs.find(name); there != graphs.end()) {
+        return Added{there->second, false};
     }
     if (leaving.contains(session)) {
         return fail(ECANCELED, "graph {} is not opened, since the session that asked for it has ended", name);
@@ -303,8 +307,8 @@ Result<Opened> Runtime::Impl::add(GraphSetup setup) {
         return fail(ENOBUFS, "cannot open graph {}: the account has {} graphs already, which is the limit", name,
                     limits.graphs);
     }
-    graphs.emplace(name, std::move(graph));
-    return Opened{true, 0, {}};
+    graphs.emplace(name, graph);
+    return Added{std::move(graph), true};
 }
 
 Result<Opened> Runtime::open_graph(std::uint32_t session, const std::string& name, bool persist, std::uint32_t mode) {
@@ -315,17 +319,17 @@ Result<Opened> Runtime::open_graph(std::uint32_t session, const std::string& nam
         return fail(EINVAL, "graph {} cannot have mode {:o}; give permission bits, at most 0777", name, mode);
     }
     auto added = impl_->add({name, session, persist, mode, false});
-    if (!added || added->created) {
-        return added;
+    if (!added) {
+        return tl::unexpected(added.error());
     }
-    auto there = impl_->find(name);
-    if (there && (*there)->is_pipe()) {
+    const Graph& graph = *added->graph;
+    if (graph.is_pipe()) {
         return fail(EEXIST, "{} exists and is a pipe; choose another name for the graph", name);
     }
-    if (there && persist && !(*there)->persists()) {
+    if (persist && !graph.persists()) {
         return fail(EEXIST, "graph {} exists and does not persist; terminate it first", name);
     }
-    return added;
+    return Opened{added->created, 0, {}};
 }
 
 Result<Opened> Runtime::open_port(std::uint32_t session, const control::PortDefinition& port) {
@@ -415,24 +419,21 @@ Result<Opened> Runtime::open_pipe(std::uint32_t session, const PipeDefinition& p
     }
     auto added = impl_->add({pipe.name, session, false, 0, true});
     if (!added) {
-        return added;
+        return tl::unexpected(added.error());
     }
-    auto graph = impl_->find(pipe.name);
-    if (!graph) {
-        return tl::unexpected(graph.error());
-    }
-    if (!(*graph)->is_pipe()) {
+    const auto& graph = added->graph;
+    if (!graph->is_pipe()) {
         return fail(EEXIST, "{} exists and is a graph; choose another name for the pipe", pipe.name);
     }
     Channel* object = nullptr;
-    auto opened = (*graph)->open_pipe(session, pipe, impl_->next_channel.fetch_add(1), object);
+    auto opened = graph->open_pipe(session, pipe, impl_->next_channel.fetch_add(1), object);
     if (!opened) {
-        if (added->created) {
-            impl_->remove(*graph);
+        if (added->created && graph->abandon_pipe()) {
+            impl_->remove(graph);
         }
         return opened;
     }
-    if (!impl_->publish(*graph, opened->channel, object)) {
+    if (!impl_->publish(graph, opened->channel, object)) {
         return fail(EAGAIN, "pipe {} was closed while it was opened; try again", pipe.name);
     }
     return opened;
@@ -440,10 +441,11 @@ Result<Opened> Runtime::open_pipe(std::uint32_t session, const PipeDefinition& p
 
 Status Runtime::close_pipe(std::uint32_t session, const std::string& name) {
     auto graph = impl_->find(name);
-    if (!graph || !(*graph)->is_pipe() || !(*graph)->may(session, 0)) {
+    const auto leaving = graph && (*graph)->is_pipe() ? (*graph)->leave_pipe(session) : Graph::Leaving::no_member;
+    if (leaving == Graph::Leaving::no_member) {
         return fail(ENOENT, "this session has no pipe {}", in_quotes(name));
     }
-    if ((*graph)->leave_pipe(session)) {
+    if (leaving == Graph::Leaving::last) {
         impl_->remove(*graph);
     }
     return {};
@@ -495,7 +497,7 @@ void Runtime::forget(std::uint32_t session) noexcept {
         line->wait_for(session);
     }
     for (const auto& graph : impl_->all()) {
-        const bool last = graph->is_pipe() && graph->leave_pipe(session);
+        const bool last = graph->is_pipe() && graph->leave_pipe(session) == Graph::Leaving::last;
         if (last || (graph->creator() == session && !graph->persists() && !graph->is_pipe())) {
             impl_->remove(graph);
         }

@@ -133,7 +133,7 @@ class Runtime {
     void fail_graph(const std::string& name, const std::string& why);
 
     // Pipes: channels that belong to no graph and to every session that has opened them, the last of which takes them
-    // along. Both push into them and pull from them. EEXIST: with another template.
+    // along. Both push into them and pull from them. EEXIST: with another template. EAGAIN: the last has just left it.
     Result<Opened> open_pipe(std::uint32_t session, const PipeDefinition& pipe);
     Status close_pipe(std::uint32_t session, const std::string& name);
 

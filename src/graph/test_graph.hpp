@@ -158,9 +158,10 @@ class TestRuntime {
         return flight;
     }
 
-    std::shared_ptr<Flight> pull_with(std::uint32_t channel, std::size_t items, std::uint8_t flags) {
+    std::shared_ptr<Flight> pull_with(std::uint32_t channel, std::size_t items, std::uint8_t flags,
+                                      std::uint32_t session = 1) {
         auto flight = keep(std::make_shared<Flight>(Values(items)));
-        runtime_->pull(transfer(*flight, channel, flags, 0, 1, 0));
+        runtime_->pull(transfer(*flight, channel, flags, 0, session, 0));
         return flight;
     }
 
