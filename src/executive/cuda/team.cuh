@@ -139,7 +139,7 @@ struct Pair {
 
 __device__ __forceinline__ void load_pair(Pair& pair, const std::uint8_t* in, std::uint32_t at, unsigned threads,
                                           std::uint32_t count) {
-#pragma unroll
+    YOKE_UNROLL
     for (unsigned k = 0; k < 2; ++k) {
         const std::uint32_t block = at + k * threads;
         service::device::load_if(pair.v[k], in + sizeof(Block) * std::uint64_t{block}, reads_input && block < count);
@@ -151,7 +151,7 @@ __device__ __forceinline__ void finish_pair(const Call& call, const Key& key, Pa
     const std::uint32_t count = call.in_length / sizeof(Block);
     const std::uint32_t at[2] = {first, first + threads};
     transform(SharedTables(threadIdx.x % 32), key, call, at, pair.v);
-#pragma unroll
+    YOKE_UNROLL
     for (unsigned k = 0; k < 2; ++k) {
         if (writes_output && at[k] < count) {
             *reinterpret_cast<Block*>(call.out + sizeof(Block) * std::uint64_t{at[k]}) = pair.v[k];

@@ -1,0 +1,21 @@
+// The device code as it is, in the words of block.hpp and instructions.hpp.
+#include "executive/cuda/emulated/kernels.hpp"
+
+#include <cstddef>
+#include <cstring>
+#include <functional>
+
+#include "executive/cuda/kernels.cu"
+
+namespace yoke::executive::cuda {
+
+thread_local std::uint32_t table_memory[table_bytes / sizeof(std::uint32_t)];
+
+namespace emulated {
+
+void run_nsk(const Launch& launch, unsigned block, unsigned blocks_in_all, unsigned teams_in_block) {
+    run_block(block, blocks_in_all, teams_in_block * warps_per_team * 32, [&launch] { nsk(launch); });
+}
+
+}  // namespace emulated
+}  // namespace yoke::executive::cuda

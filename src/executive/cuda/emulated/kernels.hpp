@@ -1,0 +1,11 @@
+// kernels.cu, compiled for a host.
+#pragma once
+
+#include "executive/cuda/kernels.hpp"
+
+namespace yoke::executive::cuda::emulated {
+
+// Runs one block of the resident kernel, with so many teams, until it has left. The calling thread is the block.
+void run_nsk(const Launch& launch, unsigned block, unsigned blocks_in_all, unsigned teams_in_block);
+
+}  // namespace yoke::executive::cuda::emulated
