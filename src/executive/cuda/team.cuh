@@ -88,7 +88,9 @@ __device__ __forceinline__ KeyParts load_key(const Key* from, const Call& call, 
 __device__ __forceinline__ void stage_key(Key& to, const KeyParts& loaded, const Call& call, unsigned lane) {
     static_assert(service::device::hash_powers == 32);
     __syncwarp();  // nobody reads the last one any more
-    reinterpret_cast<Block*>(&to)[key_part(call, lane)] = loaded.schedule;
+    if (lane < 31) {  // the last has what the one before it has
+        reinterpret_cast<Block*>(&to)[key_part(call, lane)] = loaded.schedule;
+    }
     if (call.service == YOKE_SERVICE_AES_GCM) {
         to.power[lane] = loaded.power;
     }
@@ -124,7 +126,8 @@ __device__ __forceinline__ void write_completion(yoke_line* completion, const Te
         }
         const Quarter q{first | static_cast<std::uint64_t>(second) << 32, third | static_cast<std::uint64_t>(job.tag)
                                                                                       << 32};
-        if (fences_output && job.out_length != 0) {
+        // Input alone is a reason too: the client may write it anew, and must not be seen to by a late read.
+        if (fences_output && (job.call.in_length | job.out_length) != 0) {
             store_release(&completion[job.slot].quarter[lane], q);
         } else {
             store_relaxed(&completion[job.slot].quarter[lane], q);

@@ -24,15 +24,14 @@ class MaliciousNsk : public EmulatedNsk {
         std::vector<std::byte> copy(guest.memory.arena.data(), guest.memory.arena.data() + layout.data);
         const yoke_ring_layout& ring = layout.ring[YOKE_RING_EXPRESS];
         for (const std::uint64_t lines : {ring.submission, ring.params, ring.completion}) {
-            std::fill_n(copy.begin() + static_cast<std::ptrdiff_t>(lines), ring.slots * sizeof(yoke_line), std::byte{0});
+            std::fill_n(copy.begin() + static_cast<std::ptrdiff_t>(lines), ring.slots * sizeof(yoke_line),
+                        std::byte{0});
         }
         return copy;
     }
 
     // The entry that a submit() of `s` would write.
-    static void write(yoke_line* line, const void* payload, std::uint32_t tag) {
-        yoke_line_write(line, payload, tag);
-    }
+    static void write(yoke_line* line, const void* payload, std::uint32_t tag) { yoke_line_write(line, payload, tag); }
 };
 
 TEST_F(MaliciousNsk, AnEntryRewrittenBehindItsReadIsServedAsItWasRead) {
@@ -198,7 +197,8 @@ TEST_F(MaliciousNsk, GarbageInOneRingHarmsNoOther) {
         vectors::Random random(vectors::test_seed());
         for (std::uint64_t n = 0; !stop; ++n) {
             const unsigned slot = static_cast<unsigned>(n % 16);
-            yoke_submission s = hostile.client->echo(random() % 4096, 65536 + slot * 16384, static_cast<std::uint32_t>(random() % 8192));
+            yoke_submission s = hostile.client->echo(random() % 4096, 65536 + slot * 16384,
+                                                     static_cast<std::uint32_t>(random() % 8192));
             s.service = static_cast<std::uint16_t>(1 + random() % 8);
             s.object = static_cast<std::uint32_t>(random() % 3);
             if (n % 4 == 0) {

@@ -1,5 +1,7 @@
 // The resident kernel's own code against rings of real clients: what it answers, when it gives a ring back, how it
 // comes and goes. What an emulation shows and what not is said in block.hpp; the same on a device is in tests/gpu.
+#include <atomic>
+
 #include "executive/cuda/emulated/nsk_fixture.hpp"
 
 namespace yoke::executive::cuda::emulated {
@@ -137,13 +139,13 @@ TEST_F(EmulatedNsk, AnIdleRingFallsAsleepAndComesBack) {
 // An entry written between the word that says asleep and the last look is found by that look.
 TEST_F(EmulatedNsk, AnEntryAtTheLastMomentKeepsTheRingAwake) {
     Guest& guest = make_guest(0);
-    std::int64_t position = -1;
+    std::atomic<bool> written{false};
     std::uint32_t* const asleep = &guest.status().ring[YOKE_RING_EXPRESS].asleep;
     const std::byte* const lines = guest.memory.arena.data() + guest.memory.layout.ring[YOKE_RING_EXPRESS].submission;
     after_load = [&](const void* from) {
         // The look is that of four lanes, one after the other: the first finds nothing, the others do.
-        if (position < 0 && from == lines && __atomic_load_n(asleep, __ATOMIC_ACQUIRE) == 1) {
-            position = guest.client->express->submit(guest.client->echo(0, 8192, 64), nullptr);
+        if (from == lines && __atomic_load_n(asleep, __ATOMIC_ACQUIRE) == 1 && !written.exchange(true)) {
+            submit(guest, guest.client->echo(0, 8192, 64));
         }
     };
     launch(5'000'000);
