@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <map>
@@ -165,8 +166,8 @@ class EmulatedNsk : public testing::Test {
         const TestClient& client = *guest.client;
         const std::size_t aux = offset + (test.in.size() + 127) / 64 * 64 + offset % 5;
         const std::size_t out = aux + (test.aux.size() + 127) / 64 * 64 - offset % 5 + offset % 7;
-        std::memcpy(client.data(offset), test.in.data(), test.in.size());
-        std::memcpy(client.data(aux), test.aux.data(), test.aux.size());
+        std::copy(test.in.begin(), test.in.end(), client.data(offset));
+        std::copy(test.aux.begin(), test.aux.end(), client.data(aux));
         std::memset(client.data(out - 16), 0xa5, test.expected.size() + 32);
         yoke_submission s = client.echo(offset, out, static_cast<std::uint32_t>(test.in.size()));
         s.service = test.service;
@@ -183,7 +184,7 @@ class EmulatedNsk : public testing::Test {
             return testing::AssertionFailure()
                    << test.name << " ended with " << done.status << " at " << int{done.where};
         }
-        if (std::memcmp(out, test.expected.data(), test.expected.size()) != 0) {
+        if (!std::equal(test.expected.begin(), test.expected.end(), out)) {
             return testing::AssertionFailure() << test.name << " of " << test.in.size() << " bytes: wrong output";
         }
         for (std::ptrdiff_t i = 0; i < 16; ++i) {
