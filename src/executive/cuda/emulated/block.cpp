@@ -56,6 +56,7 @@ struct Block {
     unsigned threads;
     unsigned current;  // lane
     unsigned turns;
+    unsigned naps;
     const std::function<void()>* body;
     ucontext_t home;
     void* home_fiber;
@@ -282,7 +283,10 @@ YOKE_UNSEEN void wait_at(unsigned id, unsigned threads, Place place) {
 }
 
 YOKE_UNSEEN void nap() {
-    if (block->current % lanes_of_warp == 0) {
+    // Every warp that naps is a leader of four, and one that does not must not wait for all of them.
+    constexpr unsigned threads_of_leader = 128;
+    Block& b = *block;
+    if (b.current % lanes_of_warp == 0 && ++b.naps * threads_of_leader % b.threads == 0) {
         std::this_thread::sleep_for(std::chrono::microseconds(20));
     }
 }

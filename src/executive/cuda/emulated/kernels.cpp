@@ -17,5 +17,20 @@ void run_nsk(const Launch& launch, unsigned block, unsigned blocks_in_all, unsig
     run_block(block, blocks_in_all, teams_in_block * warps_per_team * 32, [&launch] { nsk(launch); });
 }
 
+void run_kernel(const char* name, unsigned blocks, unsigned threads, const void* argument) {
+    for (unsigned i = 0; i < blocks; ++i) {
+        run_block(i, blocks, threads, [&] {
+            if (std::strcmp(name, "read_clock") == 0) {
+                read_clock(*static_cast<std::uint64_t* const*>(argument));
+                return;
+            }
+            const BulkWork& work = *static_cast<const BulkWork*>(argument);
+            std::strcmp(name, "bulk") == 0         ? bulk(work)
+            : std::strcmp(name, "bulk_begin") == 0 ? bulk_begin(work)
+                                                   : bulk_tag(work);
+        });
+    }
+}
+
 }  // namespace emulated
 }  // namespace yoke::executive::cuda

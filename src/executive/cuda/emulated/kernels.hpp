@@ -8,4 +8,7 @@ namespace yoke::executive::cuda::emulated {
 // Runs one block of the resident kernel, with so many teams, until it has left. The calling thread is the block.
 void run_nsk(const Launch& launch, unsigned block, unsigned blocks_in_all, unsigned teams_in_block);
 
+// Runs any other kernel to its end, block by block.
+void run_kernel(const char* name, unsigned blocks, unsigned threads, const void* argument);
+
 }  // namespace yoke::executive::cuda::emulated
