@@ -102,11 +102,12 @@ using namespace yoke::executive::cuda::emulated;  // NOLINT(google-build-using-n
 #pragma GCC visibility push(default)
 
 // For tests: whether memory that the driver gave holds these bytes, at a distance of whole words.
-extern "C" bool yoke_emulated_memory_holds(const void* bytes, std::size_t length) {
+extern "C" bool yoke_emulated_memory_holds(const void* bytes, std::size_t length);
+bool yoke_emulated_memory_holds(const void* bytes, std::size_t length) {
     const std::lock_guard lock(state().mutex);
     for (const auto& [memory, size] : state().memory) {
         // Buffers of the bulk lane are larger than anything with keys, and mostly untouched.
-        for (std::size_t at = 0; size < (4U << 20) && at + length <= size; at += 4) {
+        for (std::size_t at = 0; size < (8U << 20) && at + length <= size; at += 4) {
             if (std::memcmp(memory + at, bytes, length) == 0) {
                 return true;
             }

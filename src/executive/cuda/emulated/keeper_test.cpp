@@ -1,10 +1,11 @@
 // The executive with its CUDA device, the resident kernel's keeper, the table of keys and the bulk lane, on a driver
 // that needs no device (driver.cpp): the flows of tests/gpu, few times each.
-#include <dlfcn.h>
-
 #include "device/cuda/quiet.hpp"
 #include "gpu/device_session.hpp"
 #include "service/device/key.hpp"
+
+// Of the emulated driver.
+extern "C" bool yoke_emulated_memory_holds(const void* bytes, std::size_t length);
 
 namespace yoke::executive {
 namespace {
@@ -94,11 +95,6 @@ TEST_F(EmulatedDevice, TheHostAnswersWhatIsGivenBack) {
 }
 
 TEST_F(EmulatedDevice, AKeyIsWipedWhenItGoes) {
-    void* const driver = ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
-    ASSERT_NE(driver, nullptr);
-    const auto memory_holds =
-        reinterpret_cast<bool (*)(const void*, std::size_t)>(::dlsym(driver, "yoke_emulated_memory_holds"));
-    ASSERT_NE(memory_holds, nullptr);
     vectors::Bytes bytes(16);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
         bytes[i] = static_cast<std::byte>(i * 37 + 11);
@@ -111,13 +107,12 @@ TEST_F(EmulatedDevice, AKeyIsWipedWhenItGoes) {
     s.service = YOKE_SERVICE_AES_ECB;
     s.object = *key;
     EXPECT_EQ(client_->call(YOKE_RING_EXPRESS, s).status, 0);
-    EXPECT_TRUE(memory_holds(schedule.encrypt, sizeof(schedule.encrypt)));
+    EXPECT_TRUE(yoke_emulated_memory_holds(schedule.encrypt, sizeof(schedule.encrypt)));
     // While the kernel is there, and looks for names of keys.
     ASSERT_TRUE(executive_->remove_key(session, *key));
-    EXPECT_FALSE(memory_holds(&schedule.encrypt[0], sizeof(schedule.encrypt[0])));
-    EXPECT_FALSE(memory_holds(&schedule.decrypt[1], sizeof(schedule.decrypt[1])));
+    EXPECT_FALSE(yoke_emulated_memory_holds(&schedule.encrypt[0], sizeof(schedule.encrypt[0])));
+    EXPECT_FALSE(yoke_emulated_memory_holds(&schedule.decrypt[1], sizeof(schedule.decrypt[1])));
     EXPECT_EQ(client_->call(YOKE_RING_EXPRESS, s).status, -YOKE_ENOKEY);
-    ::dlclose(driver);
 }
 
 TEST_F(EmulatedDevice, SessionsComeAndGoWhileTheKernelIsResident) {
