@@ -115,6 +115,7 @@ void Resident::run() {
         const std::uint32_t seen = signal_.load(std::memory_order_seq_cst);
         bool asleep = false;
         bool idle = false;
+        bool buries = false;
         std::uint64_t now = 0;
         std::uint64_t last_bell = 0;
         std::uint32_t lent = 0;
@@ -128,6 +129,7 @@ void Resident::run() {
             asleep = look_around(now);
             unpin_graves(now, false);
             idle = lent_count_ == 0 && !resident_;
+            buries = !graves_.empty();
             last_bell = bell_ns_;
             lent = lent_count_;
         }
@@ -136,9 +138,7 @@ void Resident::run() {
         } else if (lent != 0 && now - last_bell < bell_spin_ns) {
             ring::cpu_relax();
         } else {
-            const std::uint64_t pause = !idle             ? (asleep ? bell_watch_ns : watch_ns)
-                                        : graves_.empty() ? 0
-                                                          : grave_wait_ns;
+            const std::uint64_t pause = !idle ? (asleep ? bell_watch_ns : watch_ns) : buries ? grave_wait_ns : 0;
             ring::futex_wait(word(signal_), seen, pause);
         }
     }
