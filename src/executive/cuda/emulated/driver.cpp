@@ -101,14 +101,19 @@ using namespace yoke::executive::cuda::emulated;  // NOLINT(google-build-using-n
 
 #pragma GCC visibility push(default)
 
-// For tests: whether memory that the driver gave holds these bytes, at a distance of whole words.
-extern "C" bool yoke_emulated_memory_holds(const void* bytes, std::size_t length);
-bool yoke_emulated_memory_holds(const void* bytes, std::size_t length) {
+// For tests: whether memory that the driver gave holds these words. Kernels may run meanwhile.
+extern "C" bool yoke_emulated_memory_holds(const std::uint32_t* words, std::size_t count);
+bool yoke_emulated_memory_holds(const std::uint32_t* words, std::size_t count) {
+    constexpr std::size_t bytes_max = 8U << 20;  // of the table of keys; buffers of the bulk lane are larger
     const std::lock_guard lock(state().mutex);
     for (const auto& [memory, size] : state().memory) {
-        // Buffers of the bulk lane are larger than anything with keys, and mostly untouched.
-        for (std::size_t at = 0; size < (8U << 20) && at + length <= size; at += 4) {
-            if (std::memcmp(memory + at, bytes, length) == 0) {
+        const auto* const from = reinterpret_cast<const std::uint32_t*>(memory);
+        for (std::size_t at = 0; size < bytes_max && at + count <= size / sizeof *from; ++at) {
+            std::size_t same = 0;
+            while (same < count && __atomic_load_n(&from[at + same], __ATOMIC_ACQUIRE) == words[same]) {
+                ++same;
+            }
+            if (same == count) {
                 return true;
             }
         }
