@@ -27,6 +27,8 @@ constexpr unsigned lanes_of_warp = 32;
 constexpr unsigned threads_max = 1024;
 constexpr std::size_t stack_bytes = 256U << 10;  // code without optimisation and with redzones
 constexpr unsigned turns_max = 8;                // of a warp before another has its turn
+constexpr unsigned exchanges_asleep = 16;        // more of a warp between two naps: it is awake
+constexpr unsigned naps_before_sleep = 32;       // of all warps, while none is awake
 constexpr unsigned barriers_max = 16;
 constexpr std::uint32_t everyone = 0xffffffffU;
 
@@ -38,11 +40,13 @@ struct Lane {
 
 struct Warp {
     std::uint64_t values[2][lanes_of_warp];
-    unsigned exchanges;     // parity: which values
-    std::uint32_t arrived;  // lanes that wait for the others
-    std::uint32_t done;     // lanes that have ended
-    bool blocked;           // at a barrier of the block
-    Place place;            // where the first of them waits
+    unsigned exchanges;        // parity: which values
+    unsigned exchanges_awake;  // since it napped
+    bool naps;                 // another may have its turn
+    std::uint32_t arrived;     // lanes that wait for the others
+    std::uint32_t done;        // lanes that have ended
+    bool blocked;              // at a barrier of the block
+    Place place;               // where the first of them waits
 };
 
 struct Barrier {
@@ -245,7 +249,12 @@ YOKE_UNSEEN const std::uint64_t* exchange(std::uint64_t value, Place place) {
     if (arrive(warp, lane, place)) {
         warp.arrived = 0;
         ++warp.exchanges;
-        if (++b.turns % turns_max == 0) {
+        // Who is awake keeps the block awake: it does more between two naps than those that have nothing to do.
+        if (++warp.exchanges_awake > exchanges_asleep) {
+            b.naps = 0;
+        }
+        if (++b.turns % turns_max == 0 || warp.naps) {
+            warp.naps = false;
             go_on(number + 1);
         }
     } else {
@@ -283,10 +292,14 @@ YOKE_UNSEEN void wait_at(unsigned id, unsigned threads, Place place) {
 }
 
 YOKE_UNSEEN void nap() {
-    // Every warp that naps is a leader of four, and one that does not must not wait for all of them.
-    constexpr unsigned threads_of_leader = 128;
     Block& b = *block;
-    if (b.current % lanes_of_warp == 0 && ++b.naps * threads_of_leader % b.threads == 0) {
+    if (b.current % lanes_of_warp != 0) {
+        return;
+    }
+    Warp& warp = b.warps[b.current / lanes_of_warp];
+    warp.exchanges_awake = 0;
+    warp.naps = true;
+    if (++b.naps >= naps_before_sleep) {
         std::this_thread::sleep_for(std::chrono::microseconds(20));
     }
 }
