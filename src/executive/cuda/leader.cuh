@@ -161,6 +161,16 @@ struct Leader {
         }
     }
 
+    // A key may go behind this order: so do the copies that the team's warps have. They wait for the next job meanwhile.
+    __device__ __forceinline__ void forget_keys() const {
+        static_assert(sizeof(Key) % sizeof(Block) == 0);
+        auto* const parts = reinterpret_cast<Block*>(&staged[here * warps_per_team]);
+        for (unsigned i = lane; i < warps_per_team * (sizeof(Key) / sizeof(Block)); i += 32) {
+            parts[i] = Block{};
+        }
+        __syncwarp();
+    }
+
     // Returns false when the team is to leave.
     __device__ __forceinline__ bool obey(const Quarter& order) {
         const auto command = static_cast<Command>(static_cast<std::uint32_t>(order.high));
@@ -169,6 +179,9 @@ struct Leader {
         __syncwarp();
         if (lane < rings_per_team) {
             team().last_name[lane] = 0;
+        }
+        if (command != Command::attach) {
+            forget_keys();
         }
         if (command == Command::attach) {
             if (lane == 0) {

@@ -210,6 +210,7 @@ YOKE_HD Judgement judge(const yoke_submission& s, const std::uint32_t* params, b
 // By numbers: an offset that nobody has checked (of a second input that there is not) must not make a pointer overflow.
 template <typename T>
 YOKE_HD T* place_at(const Ring& ring, std::uint64_t offset) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
     return reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(ring.arena) + offset);
 }
 

@@ -301,8 +301,10 @@ void Resident::remove_key(Session& session, std::uint32_t id) {
         side.keys.erase(found);
     }
     const std::uint32_t at = (id - 1) % keys_per_ring;
-    side.names[at] = {};
-    copy_name(side, at);
+    if (side.names[at].id == id) {  // else a later key has the place
+        side.names[at] = {};
+        copy_name(side, at);
+    }
     if (side.away && resident_) {
         // A call that found the key before has ended when its team answers.
         const std::uint32_t team = side.slot / rings_per_team;

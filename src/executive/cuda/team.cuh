@@ -76,11 +76,11 @@ __device__ __forceinline__ unsigned key_part(const Call& call, unsigned lane) {
 }
 
 __device__ __forceinline__ KeyParts load_key(const Key* from, const Call& call, unsigned lane) {
-    static_assert(offsetof(Key, encrypt) == 16 && offsetof(Key, decrypt) == 16 * 16 && offsetof(Key, tweak) == 31 * 16);
+    static_assert(offsetof(Key, encrypt) == 16 && offsetof(Key, decrypt) == 256 && offsetof(Key, tweak) == 496);
     const auto* parts = reinterpret_cast<const std::uint8_t*>(from);
     KeyParts loaded{};
-    service::device::load_if(loaded.schedule, parts + 16 * key_part(call, lane), true);
-    service::device::load_if(loaded.power, parts + offsetof(Key, power) + 16 * lane,
+    service::device::load_if(loaded.schedule, parts + static_cast<std::size_t>(16 * key_part(call, lane)), true);
+    service::device::load_if(loaded.power, parts + offsetof(Key, power) + static_cast<std::size_t>(16 * lane),
                              call.service == YOKE_SERVICE_AES_GCM);
     return loaded;
 }

@@ -45,7 +45,7 @@ TEST_F(EmulatedDevice, RandomCallsHoldOnBothRings) {
             const auto test =
                 vectors::random_case(random, device_services[round % std::size(device_services)], 0, 3000);
             ASSERT_TRUE(test.has_value()) << test.error();
-            if (test->expected.size() <= YOKE_EXPRESS_BYTES_MAX) {
+            if (test->expected.size() <= std::size_t{YOKE_EXPRESS_BYTES_MAX}) {
                 ASSERT_TRUE(holds(*test, ring, 64 + round % 64, 0)) << "round " << round;
             }
         }

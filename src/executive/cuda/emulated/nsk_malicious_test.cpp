@@ -219,7 +219,7 @@ TEST_F(MaliciousNsk, GarbageInOneRingHarmsNoOther) {
         vectors::Random random(vectors::test_seed());
         for (std::uint64_t n = 0; !stop; ++n) {
             const unsigned slot = static_cast<unsigned>(n % 16);
-            yoke_submission s = hostile.client->echo(random() % 4096, 65536 + slot * 16384,
+            yoke_submission s = hostile.client->echo(random() % 4096, 65536 + std::uint64_t{slot} * 16384,
                                                      static_cast<std::uint32_t>(random() % 8192));
             s.service = static_cast<std::uint16_t>(1 + random() % 8);
             s.object = static_cast<std::uint32_t>(random() % 3);
