@@ -164,7 +164,7 @@ struct Leader {
     // A key may go behind this order: so do the copies that the team's warps have. They wait for the next job meanwhile.
     __device__ __forceinline__ void forget_keys() const {
         static_assert(sizeof(Key) % sizeof(Block) == 0);
-        auto* const parts = reinterpret_cast<Block*>(&staged[here * warps_per_team]);
+        auto* const parts = reinterpret_cast<Block*>(&staged[static_cast<std::size_t>(here * warps_per_team)]);
         for (unsigned i = lane; i < warps_per_team * (sizeof(Key) / sizeof(Block)); i += 32) {
             parts[i] = Block{};
         }

@@ -10,6 +10,8 @@ extern "C" bool yoke_emulated_memory_holds(const std::uint32_t* words, std::size
 namespace yoke::executive {
 namespace {
 
+constexpr std::uint32_t express_bytes_max{YOKE_EXPRESS_BYTES_MAX};
+
 class EmulatedDevice : public DeviceTest {
    protected:
     void SetUp() override {
@@ -45,7 +47,7 @@ TEST_F(EmulatedDevice, RandomCallsHoldOnBothRings) {
             const auto test =
                 vectors::random_case(random, device_services[round % std::size(device_services)], 0, 3000);
             ASSERT_TRUE(test.has_value()) << test.error();
-            if (test->expected.size() <= std::size_t{YOKE_EXPRESS_BYTES_MAX}) {
+            if (test->expected.size() <= express_bytes_max) {
                 ASSERT_TRUE(holds(*test, ring, 64 + round % 64, 0)) << "round " << round;
             }
         }

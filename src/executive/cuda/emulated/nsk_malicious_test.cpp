@@ -245,7 +245,7 @@ TEST_F(MaliciousNsk, GarbageInOneRingHarmsNoOther) {
         ASSERT_EQ(*honest.client->data(8192 + 512), std::byte{0xa5});
         if (released(hostile)) {
             EXPECT_EQ(wait_released(hostile), Why::entry);
-            hostile.head = (hostile.head + 1) % (2 * 16);
+            hostile.head = (hostile.head + 1) % 32;
             attach(hostile);
             ++returns;
         }

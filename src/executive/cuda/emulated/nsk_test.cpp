@@ -11,7 +11,7 @@ constexpr std::uint16_t services[] = {YOKE_SERVICE_ECHO,    YOKE_SERVICE_AES_ECB
                                       YOKE_SERVICE_AES_CTR, YOKE_SERVICE_AES_XTS, YOKE_SERVICE_AES_GCM,
                                       YOKE_SERVICE_SHA256};
 
-constexpr std::size_t express_bytes_max{YOKE_EXPRESS_BYTES_MAX};
+constexpr std::uint32_t express_bytes_max{YOKE_EXPRESS_BYTES_MAX};
 
 bool is_served(const vectors::Case& test) {
     std::uint32_t message = 0;
