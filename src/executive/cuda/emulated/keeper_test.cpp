@@ -64,20 +64,28 @@ TEST_F(EmulatedDevice, ParksWhenIdleAndComesBack) {
     EXPECT_EQ(executive_->device().launches, 3U);
 }
 
+// The ring stays with the kernel, so that nobody but its keeper rings. A client looks by itself now and then: what
+// counts is that the bell was rung.
 TEST_F(EmulatedDevice, WakesAClientThatSleeps) {
-    unsigned on_nsk = 0;
+    Limits limits = device_limits();
+    limits.device_idle_ns = 60'000'000'000;
+    start(limits);
+    ASSERT_TRUE(reaches_nsk());
+    unsigned rung = 0;
     for (unsigned round = 0; round < 40; ++round) {
         fill(client_->data(), 1024, round);
         std::memset(client_->data(8192), 0xa5, 1024);
+        const std::uint32_t before = yoke_load_acquire32(&client_->view().status_page().bell);
         const std::int64_t position = client_->express->submit(client_->echo(0, 8192, 1024), nullptr);
         ASSERT_GE(position, 0);
         yoke_completion done{};
         ASSERT_TRUE(client_->wait(YOKE_RING_EXPRESS, static_cast<std::uint64_t>(position), done, 0)) << round;
         ASSERT_EQ(done.status, 0);
+        ASSERT_EQ(done.where, YOKE_WHERE_NSK);
         ASSERT_EQ(std::memcmp(client_->data(), client_->data(8192), 1024), 0);
-        on_nsk += done.where == YOKE_WHERE_NSK ? 1 : 0;
+        rung += yoke_load_acquire32(&client_->view().status_page().bell) != before ? 1 : 0;
     }
-    EXPECT_GT(on_nsk, 5U);
+    EXPECT_GT(rung, 0U);
 }
 
 TEST_F(EmulatedDevice, TheHostAnswersWhatIsGivenBack) {
