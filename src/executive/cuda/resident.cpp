@@ -100,7 +100,7 @@ void Resident::leave(Session& session) {
 
 void Resident::bury(std::unique_ptr<DeviceSide> side, SessionMemory memory) noexcept {
     const auto lock = enter();
-    if (!static_cast<Side&>(*side).pinned) {
+    if (!static_cast<Side&>(*side).arena_pinned) {
         return;
     }
     grave_since_ns_ = graves_.empty() ? now_ns() : grave_since_ns_;

@@ -36,6 +36,8 @@ struct State {
     CUstream resident_in = nullptr;
     Launch launch{};
     std::uintptr_t streams = 0;
+    std::map<void*, std::size_t> pinned;
+    std::size_t pinned_least = 0;  // less is refused
 };
 
 State& state() {
@@ -119,6 +121,14 @@ bool yoke_emulated_memory_holds(const std::uint32_t* words, std::size_t count) {
         }
     }
     return false;
+}
+
+// For tests: how much is pinned, and that less than so many bytes cannot be from now on.
+extern "C" std::size_t yoke_emulated_pinned(std::size_t least);
+std::size_t yoke_emulated_pinned(std::size_t least) {
+    const std::lock_guard lock(state().mutex);
+    state().pinned_least = least;
+    return state().pinned.size();
 }
 
 CUresult cuInit(unsigned) {
@@ -212,12 +222,17 @@ CUresult cuMemFreeHost(void* memory) {
     release(static_cast<std::byte*>(memory));
     return CUDA_SUCCESS;
 }
-CUresult cuMemHostRegister(void*, std::size_t, unsigned) {
-    return CUDA_SUCCESS;
+CUresult cuMemHostRegister(void* memory, std::size_t bytes, unsigned) {
+    const std::lock_guard lock(state().mutex);
+    if (bytes < state().pinned_least) {
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    return state().pinned.emplace(memory, bytes).second ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
 }
-CUresult cuMemHostUnregister(void*) {
+CUresult cuMemHostUnregister(void* memory) {
     must_be_alone("unpinning memory");
-    return CUDA_SUCCESS;
+    const std::lock_guard lock(state().mutex);
+    return state().pinned.erase(memory) == 1 ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 }
 CUresult cuMemHostGetDevicePointer(CUdeviceptr* at, void* memory, unsigned) {
     *at = std::bit_cast<CUdeviceptr>(memory);

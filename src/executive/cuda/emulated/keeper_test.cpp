@@ -7,6 +7,8 @@
 // Of the emulated driver.
 extern "C" bool yoke_emulated_memory_holds(const std::uint32_t* words, std::size_t count);
 
+extern "C" std::size_t yoke_emulated_pinned(std::size_t least);
+
 namespace yoke::executive {
 namespace {
 
@@ -138,6 +140,26 @@ TEST_F(EmulatedDevice, SessionsComeAndGoWhileTheKernelIsResident) {
         ASSERT_EQ(std::memcmp(other.data(), other.data(4096), 256), 0);
         executive_->remove_session(id);
     }
+}
+
+// An arena is pinned, its status page is not to be had: the host serves the session, and nothing stays pinned behind
+// it.
+TEST_F(EmulatedDevice, LeavesNothingPinnedOfASessionThatItRefused) {
+    ASSERT_TRUE(reaches_nsk());
+    const std::size_t before = yoke_emulated_pinned(1U << 20);
+    TestClient other;
+    ASSERT_TRUE(executive_->add_session(2, other.take_worker_side()));
+    for (int i = 0; i < 2000 && yoke_emulated_pinned(1U << 20) == before; ++i) {
+        const yoke_completion done = other.call(YOKE_RING_EXPRESS, other.echo(0, 8192, 64));
+        ASSERT_EQ(done.status, 0);
+        ASSERT_EQ(done.where, YOKE_WHERE_CPU);
+    }
+    ASSERT_EQ(yoke_emulated_pinned(0), before + 1);
+    executive_->remove_session(2);
+    for (int i = 0; i < 5000 && yoke_emulated_pinned(0) != before; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_EQ(yoke_emulated_pinned(0), before);
 }
 
 // Who frees memory or loads code has the kernel leave first; it comes back by itself.
