@@ -3,7 +3,7 @@
 // Usage: nsk_bench [--scale F] [--host] [--parts express,many_clients,bulk,stages]
 //   --host: the same by the host's threads, as a baseline; without `stages`
 //   stages: what is left of a call when its input, its output or its fence are left out, and its stages by the device's
-//   clock; the kernels of these rows are builds for measurements, whose answers are wrong
+//   clock; the kernels of these rows are builds for measurements, whose answers are wrong (left_out.cuh says which)
 //
 // Clients are processes of their own (clients.hpp). The copy rates of the same run are measured with the driver alone,
 // and stand beside what is bounded by them.
@@ -20,6 +20,7 @@ extern "C" const unsigned char yoke_kernels_input[];
 extern "C" const unsigned char yoke_kernels_output[];
 extern "C" const unsigned char yoke_kernels_fence[];
 extern "C" const unsigned char yoke_kernels_early_input[];
+extern "C" const unsigned char yoke_kernels_lookups[];
 extern "C" const unsigned char yoke_kernels_clocks[];
 
 namespace yoke::executive {
@@ -123,6 +124,7 @@ Json stages() {
                                                           {"output", yoke_kernels_output},
                                                           {"fence", yoke_kernels_fence},
                                                           {"early input", yoke_kernels_early_input},
+                                                          {"cut look-ups", yoke_kernels_lookups},
                                                           {"nothing; clocks", yoke_kernels_clocks}};
     Task null;
     const std::pair<const char*, Task> calls[] = {{"null", null},

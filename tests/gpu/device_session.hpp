@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -70,8 +71,8 @@ class DeviceTest : public testing::Test {
         const std::size_t in = offset;
         const std::size_t aux = round(in + test.in.size()) + offset % 5;
         const std::size_t out = round(aux + test.aux.size()) + offset % 7;
-        std::memcpy(client_->data(in), test.in.data(), test.in.size());
-        std::memcpy(client_->data(aux), test.aux.data(), test.aux.size());
+        std::copy(test.in.begin(), test.in.end(), client_->data(in));
+        std::copy(test.aux.begin(), test.aux.end(), client_->data(aux));
         std::memset(client_->data(out) - 16, 0xa5, test.expected.size() + 32);
         yoke_submission s{};
         s.opcode = YOKE_OP_CALL;
@@ -95,7 +96,7 @@ class DeviceTest : public testing::Test {
             return testing::AssertionFailure() << test.name << " ended with " << done.status << " of " << test.status
                                                << ", " << done.out_length << " bytes";
         }
-        if (std::memcmp(client_->data(out), test.expected.data(), test.expected.size()) != 0) {
+        if (!std::equal(test.expected.begin(), test.expected.end(), client_->data(out))) {
             return testing::AssertionFailure() << test.name << ": wrong output";
         }
         for (std::size_t i = 0; i < 16; ++i) {

@@ -140,6 +140,7 @@ bool pin_session(const Device& device, Session& session) {
     }
     auto arena = device.pin(session.memory.arena.data(), session.memory.layout.arena_bytes);
     auto status = arena ? device.pin(session.memory.status.data(), session.memory.layout.status_bytes) : arena;
+    side.arena_pinned = arena.has_value();
     if (!status) {
         side.refused = true;
         log_warning(Topic::executive, "session is served without the device",

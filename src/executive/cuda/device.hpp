@@ -108,7 +108,8 @@ struct Side final : DeviceSide {
     std::atomic<bool> transfers{false};        // pinned for transfers, or refused
     std::mutex pinning;
     bool pinned = false;
-    bool refused = false;  // could not be pinned: served by the host
+    bool arena_pinned = false;         // also where the status page was refused
+    std::atomic<bool> refused{false};  // could not be pinned: served by the host. Read without `pinning`
     std::uint8_t* arena = nullptr;
     std::uint8_t* status = nullptr;
 

@@ -111,7 +111,7 @@ struct Leader {
     // Those of the groups that have all before them of the same ring among them.
     __device__ __forceinline__ std::uint32_t without_gaps(std::uint32_t groups) const {
         std::uint32_t kept = groups & heads;
-#pragma unroll
+        YOKE_UNROLL
         for (unsigned i = 1; i < 8; ++i) {
             kept |= groups & kept << 4 & ~heads;
         }
@@ -161,6 +161,16 @@ struct Leader {
         }
     }
 
+    // A key may go behind this order: so do the copies that the team's warps have. They wait for the next job meanwhile.
+    __device__ __forceinline__ void forget_keys() const {
+        static_assert(sizeof(Key) % sizeof(Block) == 0);
+        auto* const parts = reinterpret_cast<Block*>(&staged[static_cast<std::size_t>(here * warps_per_team)]);
+        for (unsigned i = lane; i < warps_per_team * (sizeof(Key) / sizeof(Block)); i += 32) {
+            parts[i] = Block{};
+        }
+        __syncwarp();
+    }
+
     // Returns false when the team is to leave.
     __device__ __forceinline__ bool obey(const Quarter& order) {
         const auto command = static_cast<Command>(static_cast<std::uint32_t>(order.high));
@@ -169,6 +179,9 @@ struct Leader {
         __syncwarp();
         if (lane < rings_per_team) {
             team().last_name[lane] = 0;
+        }
+        if (command != Command::attach) {
+            forget_keys();
         }
         if (command == Command::attach) {
             if (lane == 0) {
@@ -198,7 +211,7 @@ struct Leader {
 
     // Reads the twelve words of the line that group `group` holds.
     __device__ __forceinline__ static void spread(const Quarter& q, unsigned group, std::uint32_t (&words)[12]) {
-#pragma unroll
+        YOKE_UNROLL
         for (unsigned i = 0; i < 12; ++i) {
             words[i] = __shfl_sync(full_warp, word_of(q, i % 3), 4 * group + i / 3);
         }
@@ -255,7 +268,7 @@ struct Leader {
         yoke_submission s;
         memcpy(&s, words, sizeof(s));
         std::uint32_t params_words[12];
-#pragma unroll
+        YOKE_UNROLL
         for (unsigned i = 0; i < 12; ++i) {
             params_words[i] = params_valid ? found[i] : 0;
         }
@@ -293,7 +306,7 @@ struct Leader {
             service == YOKE_SERVICE_AES_ECB || service == YOKE_SERVICE_AES_CTR || service == YOKE_SERVICE_AES_XTS;
         wanted = wanted && length <= early_bytes && length % sizeof(Block) == 0 && service::device::aligned16(in) &&
                  (service == YOKE_SERVICE_ECHO || (cipher && length > alone_bytes_cipher));
-        early.blocks = wanted ? length / sizeof(Block) : 0;
+        early.blocks = wanted ? length / std::uint32_t{sizeof(Block)} : 0;
         early.by_team = wanted && cipher;
         if (early.by_team) {
             if (lane == 0) {
@@ -304,7 +317,7 @@ struct Leader {
             team_barrier(here);
         }
         const unsigned stride = early.by_team ? warps_per_team * 32 : 32;
-#pragma unroll
+        YOKE_UNROLL
         for (unsigned k = 0; k < early_parts; ++k) {
             const unsigned block = lane + k * stride;
             service::device::load_if(early.v[k], in + sizeof(Block) * block, reads_input && block < early.blocks);
@@ -350,14 +363,14 @@ struct Leader {
         if (tells_clocks) {
             // Behind a branch on what was read: the clock is not read before it is there.
             std::uint32_t read = 0;
-#pragma unroll
+            YOKE_UNROLL
             for (unsigned k = 0; k < early_parts; ++k) {
                 read ^= early.v[k].w[0];
             }
             job.loaded = __any_sync(full_warp, read == 0x9e3779b9U) ? 0 : short_cycles();
         }
         std::uint8_t* const out = job.call.out + sizeof(Block) * lane;
-#pragma unroll
+        YOKE_UNROLL
         for (unsigned k = 0; k < early_parts; ++k) {
             if (writes_output && lane + 32 * k < early.blocks) {
                 *reinterpret_cast<Block*>(out + 32 * sizeof(Block) * k) = early.v[k];

@@ -262,7 +262,9 @@ void Resident::unpin_graves(std::uint64_t now, bool forced) {
     }
     for (Grave& grave : graves_) {
         device_.unpin(grave.memory.arena.data());
-        device_.unpin(grave.memory.status.data());
+        if (static_cast<Side&>(*grave.side).pinned) {
+            device_.unpin(grave.memory.status.data());
+        }
     }
     graves_.clear();
     grave_bytes_ = 0;

@@ -100,7 +100,7 @@ void Resident::leave(Session& session) {
 
 void Resident::bury(std::unique_ptr<DeviceSide> side, SessionMemory memory) noexcept {
     const auto lock = enter();
-    if (!static_cast<Side&>(*side).pinned) {
+    if (!static_cast<Side&>(*side).arena_pinned) {
         return;
     }
     grave_since_ns_ = graves_.empty() ? now_ns() : grave_since_ns_;
@@ -115,6 +115,7 @@ void Resident::run() {
         const std::uint32_t seen = signal_.load(std::memory_order_seq_cst);
         bool asleep = false;
         bool idle = false;
+        bool buries = false;
         std::uint64_t now = 0;
         std::uint64_t last_bell = 0;
         std::uint32_t lent = 0;
@@ -128,6 +129,7 @@ void Resident::run() {
             asleep = look_around(now);
             unpin_graves(now, false);
             idle = lent_count_ == 0 && !resident_;
+            buries = !graves_.empty();
             last_bell = bell_ns_;
             lent = lent_count_;
         }
@@ -136,9 +138,7 @@ void Resident::run() {
         } else if (lent != 0 && now - last_bell < bell_spin_ns) {
             ring::cpu_relax();
         } else {
-            const std::uint64_t pause = !idle             ? (asleep ? bell_watch_ns : watch_ns)
-                                        : graves_.empty() ? 0
-                                                          : grave_wait_ns;
+            const std::uint64_t pause = !idle ? (asleep ? bell_watch_ns : watch_ns) : buries ? grave_wait_ns : 0;
             ring::futex_wait(word(signal_), seen, pause);
         }
     }
@@ -301,8 +301,10 @@ void Resident::remove_key(Session& session, std::uint32_t id) {
         side.keys.erase(found);
     }
     const std::uint32_t at = (id - 1) % keys_per_ring;
-    side.names[at] = {};
-    copy_name(side, at);
+    if (side.names[at].id == id) {  // else a later key has the place
+        side.names[at] = {};
+        copy_name(side, at);
+    }
     if (side.away && resident_) {
         // A call that found the key before has ended when its team answers.
         const std::uint32_t team = side.slot / rings_per_team;

@@ -76,11 +76,11 @@ __device__ __forceinline__ unsigned key_part(const Call& call, unsigned lane) {
 }
 
 __device__ __forceinline__ KeyParts load_key(const Key* from, const Call& call, unsigned lane) {
-    static_assert(offsetof(Key, encrypt) == 16 && offsetof(Key, decrypt) == 16 * 16 && offsetof(Key, tweak) == 31 * 16);
+    static_assert(offsetof(Key, encrypt) == 16 && offsetof(Key, decrypt) == 256 && offsetof(Key, tweak) == 496);
     const auto* parts = reinterpret_cast<const std::uint8_t*>(from);
     KeyParts loaded{};
-    service::device::load_if(loaded.schedule, parts + 16 * key_part(call, lane), true);
-    service::device::load_if(loaded.power, parts + offsetof(Key, power) + 16 * lane,
+    service::device::load_if(loaded.schedule, parts + static_cast<std::size_t>(16 * key_part(call, lane)), true);
+    service::device::load_if(loaded.power, parts + offsetof(Key, power) + static_cast<std::size_t>(16 * lane),
                              call.service == YOKE_SERVICE_AES_GCM);
     return loaded;
 }
@@ -88,7 +88,9 @@ __device__ __forceinline__ KeyParts load_key(const Key* from, const Call& call, 
 __device__ __forceinline__ void stage_key(Key& to, const KeyParts& loaded, const Call& call, unsigned lane) {
     static_assert(service::device::hash_powers == 32);
     __syncwarp();  // nobody reads the last one any more
-    reinterpret_cast<Block*>(&to)[key_part(call, lane)] = loaded.schedule;
+    if (lane < 31) {  // the last has what the one before it has
+        reinterpret_cast<Block*>(&to)[key_part(call, lane)] = loaded.schedule;
+    }
     if (call.service == YOKE_SERVICE_AES_GCM) {
         to.power[lane] = loaded.power;
     }
@@ -124,7 +126,8 @@ __device__ __forceinline__ void write_completion(yoke_line* completion, const Te
         }
         const Quarter q{first | static_cast<std::uint64_t>(second) << 32, third | static_cast<std::uint64_t>(job.tag)
                                                                                       << 32};
-        if (fences_output && job.out_length != 0) {
+        // Input alone is a reason too: the client may write it anew, and must not be seen to by a late read.
+        if (fences_output && (job.call.in_length | job.out_length) != 0) {
             store_release(&completion[job.slot].quarter[lane], q);
         } else {
             store_relaxed(&completion[job.slot].quarter[lane], q);
@@ -139,7 +142,7 @@ struct Pair {
 
 __device__ __forceinline__ void load_pair(Pair& pair, const std::uint8_t* in, std::uint32_t at, unsigned threads,
                                           std::uint32_t count) {
-#pragma unroll
+    YOKE_UNROLL
     for (unsigned k = 0; k < 2; ++k) {
         const std::uint32_t block = at + k * threads;
         service::device::load_if(pair.v[k], in + sizeof(Block) * std::uint64_t{block}, reads_input && block < count);
@@ -151,7 +154,7 @@ __device__ __forceinline__ void finish_pair(const Call& call, const Key& key, Pa
     const std::uint32_t count = call.in_length / sizeof(Block);
     const std::uint32_t at[2] = {first, first + threads};
     transform(SharedTables(threadIdx.x % 32), key, call, at, pair.v);
-#pragma unroll
+    YOKE_UNROLL
     for (unsigned k = 0; k < 2; ++k) {
         if (writes_output && at[k] < count) {
             *reinterpret_cast<Block*>(call.out + sizeof(Block) * std::uint64_t{at[k]}) = pair.v[k];
