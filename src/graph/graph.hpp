@@ -199,7 +199,7 @@ class Graph {
     void end_waiting(Predicate predicate, int status);
 
     // graph_run.cpp, under the lock: ptasks
-    void advance();
+    bool advance();  // false: more is left for later
     [[nodiscard]] bool reads_only(Ptask& ptask);
     [[nodiscard]] bool ready(Ptask& ptask);
     [[nodiscard]] bool input_ready(const Ptask& ptask, Port& port, bool& fresh);
@@ -221,6 +221,7 @@ class Graph {
     bool set_geometry(const Ptask& ptask, std::array<std::size_t, 3>& global) const;
     void watch_run(const Ptask& ptask);
     [[nodiscard]] std::uint64_t look_at_runs(std::uint64_t now);
+    bool may_launch(unsigned launched);
     void await_queue();
     void give_outputs(Ptask& ptask, std::uint8_t signals);
     void emit(Port& port, const Datablock& datablock);
@@ -262,7 +263,9 @@ class Graph {
         const Ptask* ptask = nullptr;
         std::uint64_t until_ns = 0;
     };
-    std::deque<WatchedRun> runs_;  // with a deadline, in the order of the queue; the first is timed
+    std::deque<WatchedRun> runs_;          // with a deadline, in the order of the queue; the first is timed
+    std::shared_ptr<device::Fence> pace_;  // behind half of the runs that may be queued ahead of the device
+    unsigned runs_since_pace_ = 0;
     const Ptask* stuck_ = nullptr;
     std::uint64_t stuck_until_ns_ = 0;
     bool queued_ = false;         // commands since the last flush

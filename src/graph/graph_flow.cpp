@@ -8,7 +8,7 @@
 namespace yoke::graph {
 
 Graph::Locked::~Locked() {
-    graph_.advance();
+    static_cast<void>(graph_.advance());  // what is left, tick() goes on with
     graph_.flush();
     std::vector<std::shared_ptr<Watcher>> woken;
     woken.swap(graph_.woken_);
@@ -81,10 +81,9 @@ bool Graph::offers_at_once(Channel& channel) {
         return false;
     }
     while (!offers(channel)) {
-        if (changed_.empty() && stirred_.empty()) {
+        if ((changed_.empty() && stirred_.empty()) || !advance()) {
             return false;
         }
-        advance();
     }
     return true;
 }

@@ -38,14 +38,14 @@ bool Graph::reads_only(Ptask& ptask) {
 // Launches what is ready until nothing is, the highest priority first, then what changed last: a datablock goes on to
 // the next ptask before the next datablock is looked at. Those who wait outside are served after each launch; but where
 // a ptask has ended, those behind it end first, so that the pull of their last datablock tells the end.
-void Graph::advance() {
-    for (;;) {
+bool Graph::advance() {
+    for (unsigned launched = 0;;) {
         if (!ending_ || changed_.empty()) {
             ending_ = false;
             serve_waiting();
         }
         if (changed_.empty()) {
-            return;
+            return true;
         }
         std::size_t best = changed_.size() - 1;
         for (std::size_t i = changed_.size() - 1; i-- > 0;) {
@@ -54,6 +54,9 @@ void Graph::advance() {
         Ptask& ptask = *changed_[best];
         const bool can = state_ == State::running && !ptask.ended && !ptask.client();
         if (can && ready(ptask)) {
+            if (!may_launch(launched++)) {
+                return false;
+            }
             launch(ptask);
             if (!failed_.load(std::memory_order_relaxed) && exhausted(ptask)) {
                 end(ptask);

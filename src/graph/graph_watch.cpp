@@ -10,6 +10,8 @@ namespace yoke::graph {
 namespace {
 
 constexpr std::uint64_t stuck_grace_ns = 1'000'000'000;  // between a graph's failure and giving up the device
+constexpr unsigned runs_ahead_max = 1024;                // more than any capacity that serves a purpose asks for
+constexpr std::uint64_t look_at_pace_ns = 1'000'000;
 
 }  // namespace
 
@@ -23,6 +25,34 @@ void Graph::watch_run(const Ptask& ptask) {
         runs_.front().until_ns = now_ns() + ptask.definition.deadline_ns;
         host_.deadline(runs_.front().until_ns);
     }
+}
+
+// Whether another run may be queued, after so many without letting the lock go. Capacities bound how far a graph is
+// ahead of its device, but for datablocks that nobody waits for: a ptask that makes all its inputs before a predicate
+// that drops all its outputs would go on for ever, with the graph's lock. So the lock is let go now and then, and where
+// the device has not done half of what was queued, so much longer.
+bool Graph::may_launch(unsigned launched) {
+    if (launched == runs_ahead_max) {
+        host_.deadline(now_ns());
+        return false;
+    }
+    if (runs_since_pace_ < runs_ahead_max / 2) {
+        ++runs_since_pace_;
+        return true;
+    }
+    if (pace_ && !pace_->reached()) {
+        host_.deadline(now_ns() + look_at_pace_ns);
+        return false;
+    }
+    auto fence = queue_->mark();
+    if (!fence) {
+        fail_with(fmt::format("graph {} cannot be paced: {}", name(), fence.error().message));
+        return false;
+    }
+    queued_ = true;
+    pace_ = std::move(*fence);
+    runs_since_pace_ = 1;
+    return true;
 }
 
 // Of runs with a deadline: each is timed from when the one before it was seen to have ended. Returns when to look

@@ -193,6 +193,28 @@ TEST_F(WaitingTest, WhatAPredicateDropsMakesRoomForPushesThatWait) {
     expect_pull(a, 5);
 }
 
+// A stream that makes itself, and nobody gets any of it: what waits for nothing must not hold everybody up.
+TEST_F(WaitingTest, AStreamThatIsAllDroppedGoesOnBesideEverythingElse) {
+    Builder g(runtime_, "/g");
+    g.port("p:in", Direction::in, items, [](PortDefinition& port) { port.init = true; });
+    g.port("p:out", Direction::out, items);
+    g.ptask("p", "add", {"in", "out"}, {1});
+    g.port("q:in", Direction::in, items);
+    g.port("q:out", Direction::out, items);
+    g.ptask("q", "add", {"in", "out"}, {1});
+    g.channel("inner", "p:out", "q:in", 2, lets_pass_some);
+    const auto out = g.channel("out", "q:out", "", 2);
+    g.run();
+    const auto discarded = [&] { return runtime_.find("channels", "/g/inner")["discarded"].get<std::uint64_t>(); };
+    const std::uint64_t before = discarded();
+    while (discarded() < before + 5000) {
+        std::this_thread::yield();
+    }
+    const auto pull = runtime_.pull(out, items);
+    g.terminate();
+    EXPECT_EQ(pull->wait().status, -YOKE_ECANCELED);
+}
+
 // in -> add -> out, whose predicate drops most; the ptask waits for room while more is there to be added.
 class PredicateAtAnOuterChannel : public WaitingTest {
    protected:
