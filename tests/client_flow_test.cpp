@@ -379,6 +379,49 @@ TEST_F(ClientFlow, AFunctionMayChangeInPlaceShortenAndGiveTwice) {
     EXPECT_FALSE(pull_served(session, second, back));
 }
 
+TEST_F(ClientFlow, AFunctionGoesOnWithTheOutputsThatAreRead) {
+    Session session(options_for(instance_));
+    Graph graph(session, "/fork");
+    const Form form("u8", {64});
+    for (const char* const port : {"f:in", "both:one", "both:two"}) {
+        graph.port(port, YOKE_IN, form);
+    }
+    for (const char* const port : {"f:one", "f:two", "both:out"}) {
+        graph.port(port, YOKE_OUT, form);
+    }
+    graph.client_ptask("f", {"in", "one", "two"});
+    yoke_kernel kernel{};
+    kernel.source =
+        "kernel void first(global const uchar *a, global const uchar *b, global uchar *out) {"
+        "    out[get_global_id(0)] = a[get_global_id(0)] + b[get_global_id(0)]; }";
+    kernel.function = "first";
+    graph.ptask("both", kernel, {"one", "two", "out"});
+    const std::uint32_t in = graph.channel("in", "", "f:in");
+    const std::uint32_t ends = graph.channel("ends", "", "both:one");
+    graph.channel("unread", "f:one", "both:two");
+    const std::uint32_t out = graph.channel("out", "f:two", "");
+    const std::uint32_t joined = graph.channel("joined", "both:out", "");
+    const auto copy = [](void*, const yoke_datablock* inputs, std::size_t, yoke_datablock* outputs, std::size_t) {
+        std::memcpy(outputs[0].data, inputs[0].data, 64);
+        std::memcpy(outputs[1].data, inputs[0].data, 64);
+        return 0;
+    };
+    graph.serve("f", copy, nullptr);
+    graph.run();
+    Buffer data = session.alloc(64);
+    Buffer back = session.alloc(64);
+    graph.push(ends, {}, YOKE_FLAG_END);
+    EXPECT_FALSE(pull_served(session, joined, back)) << "what joins both has ended";
+    for (std::uint64_t round = 0; round < 20; round++) {
+        fill(data, round);
+        graph.push(in, data);
+        ASSERT_TRUE(pull_served(session, out, back)) << round;
+        EXPECT_TRUE(std::ranges::equal(back.bytes(), data.bytes()));
+    }
+    graph.push(in, {}, YOKE_FLAG_END);
+    EXPECT_FALSE(pull_served(session, out, back));
+}
+
 TEST_F(ClientFlow, WhatCannotBeServed) {
     Session session(options_for(instance_));
     Copier copier(session, "/copier");

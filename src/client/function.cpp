@@ -137,8 +137,11 @@ Status Function::allocate() {
             return taken;
         }
     }
-    for (std::size_t i = 0; i <= inputs_.size(); i++) {
-        handles_.push_back(std::make_unique<Handle>(Handle{this, i, i == inputs_.size()}));
+    for (std::size_t i = 0; i < inputs_.size(); i++) {
+        handles_.push_back(std::make_unique<Handle>(Handle{this, i, false}));
+    }
+    for (std::size_t i = 0; i < outputs_.size(); i++) {
+        handles_.push_back(std::make_unique<Handle>(Handle{this, i, true}));
     }
     return {};
 }
@@ -206,7 +209,7 @@ bool Function::push(std::size_t index) {
     work.shape.flags = YOKE_FLAG_PARAMS;
     std::memcpy(work.shape.params.data(), &params, sizeof(params));
     yoke_ticket ticket = 0;
-    const int status = session_.submit_stream(job, &Function::ended, handles_.back().get(), ticket);
+    const int status = session_.submit_stream(job, &Function::ended, handles_.at(inputs_.size() + index).get(), ticket);
     if (status == 0) {
         pushing_++;
         in_flight_++;
@@ -223,9 +226,9 @@ void Function::ended(void* user, yoke_ticket, const yoke_result* result) {
     Function& function = *handle->function;
     function.in_flight_--;
     if (handle->push) {
-        function.pushed(*result);
+        function.pushed(function.outputs_[handle->port], *result);
     } else {
-        function.pulled(function.inputs_[handle->input], *result);
+        function.pulled(function.inputs_[handle->port], *result);
     }
     function.go_on();
 }
@@ -256,13 +259,17 @@ void Function::pulled(Input& input, const yoke_result& result) {
     }
 }
 
-void Function::pushed(const yoke_result& result) {
+// An output that nobody reads any more is passed over; the others go on, as those of a ptask on the device do.
+void Function::pushed(Port& output, const yoke_result& result) {
     pushing_--;
     if (ended_) {
         return;
     }
     if (result.status == -ERESTART) {
         begin_again();
+    } else if (result.status == -EPIPE &&
+               !std::ranges::all_of(outputs_, [&](const Port& other) { return other.closed || &other == &output; })) {
+        output.closed = true;
     } else if (result.status != 0 && !ending_) {
         fail_with(-result.status, fmt::format("an output of ptask {} could not be pushed: {}", in_quotes(ptask_),
                                               std::strerror(-result.status)));
@@ -313,7 +320,9 @@ void Function::queue_outputs(std::uint32_t signals) {
         // A function that makes more than its output has room for has written over other memory already; what is pushed
         // stays within.
         out_blocks_[i].length = std::min(out_blocks_[i].length, outputs_[i].bytes);
-        queued_.push_back(i);
+        if (!outputs_[i].closed) {
+            queued_.push_back(i);
+        }
     }
     std::ranges::reverse(queued_);  // they are taken from the back
 }
@@ -329,6 +338,9 @@ void Function::end_streams() {
 void Function::begin_again() {
     queued_.clear();
     ending_ = false;
+    for (Port& output : outputs_) {
+        output.closed = false;
+    }
     for (Input& input : inputs_) {
         if (input.state == Input::State::full) {
             input.state = Input::State::empty;

@@ -49,6 +49,7 @@ class Function {
         void* memory = nullptr;  // of the arena; of an in-out port's output: its input's
         // To pull from or to push into. A push into one of the channels that leave a port goes to all of them.
         std::uint32_t channel = 0;
+        bool closed = false;  // of an output: nobody reads it any more
     };
     struct Input : Port {
         enum class State : std::uint8_t { empty, pulling, full };
@@ -59,7 +60,7 @@ class Function {
     // What a ticket is about: an input, or a push.
     struct Handle {
         Function* function = nullptr;
-        std::size_t input = 0;
+        std::size_t port = 0;  // among the inputs, or the outputs
         bool push = false;
     };
 
@@ -69,7 +70,7 @@ class Function {
     Status allocate();
     static void ended(void* user, yoke_ticket ticket, const yoke_result* result);
     void pulled(Input& input, const yoke_result& result);
-    void pushed(const yoke_result& result);
+    void pushed(Port& output, const yoke_result& result);
     [[nodiscard]] bool pull(Input& input);
     [[nodiscard]] bool push(std::size_t output);
     void run();
@@ -85,7 +86,7 @@ class Function {
     std::vector<Input> inputs_;
     std::vector<Port> outputs_;
     std::vector<yoke_datablock> out_blocks_;
-    std::vector<std::unique_ptr<Handle>> handles_;  // of the inputs, then one for all pushes
+    std::vector<std::unique_ptr<Handle>> handles_;  // of the inputs, then of the outputs
     std::vector<std::size_t> queued_;               // outputs not yet submitted
     std::uint32_t pushing_ = 0;
     std::uint32_t in_flight_ = 0;
