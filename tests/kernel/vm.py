@@ -82,7 +82,7 @@ class Machine:
         command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                    "-machine", "q35", "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "max",
                    "-smp", str(options.cpus), "-m", str(options.memory),
-                   "-kernel", str(image / "boot" / f"vmlinuz-{self.release}"),
+                   "-kernel", str(options.directory / "vmlinux"),
                    "-initrd", str(options.directory / "initramfs"), "-append", line,
                    "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
                    "-serial", f"file:{self.console}", "-serial", "stdio",

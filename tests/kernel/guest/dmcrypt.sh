@@ -78,12 +78,12 @@ must mount /dev/mapper/secret /secret
 write /secret/four 4
 (
     last=$(counter offloaded)
-    for kill in $(seq 25); do
-        until pid=$(worker_pid) && served && [ "$(counter offloaded)" -gt "$last" ]; do sleep 0.02; done
+    for kill in $(seq 21); do
+        until pid=$(worker_pid) && [ "$pid" != 0 ] && served && [ "$(counter offloaded)" -gt "$last" ]; do sleep 0.02; done
         last=$(counter offloaded)
         kill -KILL "$pid"
         echo "$kill" >/tmp/kills
-        while served && [ "$(worker_pid)" = "$pid" ]; do sleep 0.01; done
+        while [ "$(worker_pid)" = "$pid" ]; do sleep 0.01; done
     done
 ) &
 killer=$!

@@ -33,19 +33,16 @@ say "calls offloaded meanwhile: $offloaded"
 
 say "a worker that the owner of the device gets when it changes hands"
 chown nobody /dev/yoke
-eventually 30 sh -c '[ "$(ps -o user= -C yoke-worker)" = nobody ]'
-eventually 30 served
-same "digest by the worker of nobody" "$(sha256sum </etc/passwd | cut -d' ' -f1)" "$(kcapi-dgst -c sha256-yoke --hex </etc/passwd 2>/dev/null | tr -d '\n')"
+eventually 60 sh -c '[ "$(ps -o user= -C yoke-worker)" = nobody ]'
+eventually 60 served
+ask_worker
 
 say "the module goes when its worker has been sent away"
 ! rmmod yoke 2>/dev/null || die "the module could be removed under its worker"
-printf '[kernel]\nserve = 0\n' >/etc/yoke/yoke.toml
-kill -HUP "$yoked"
-eventually 20 sh -c '! pgrep -x yoke-worker'
-eventually 10 rmmod yoke
+send_worker_away
 must insmod "$modules/yoke.ko"
 sleep 1
-same "workers of a kernel that is not to be served" "" "$(worker_pid)"
+same "process that serves a kernel that is not to be served" 0 "$(worker_pid)"
 printf '' >/etc/yoke/yoke.toml
 kill -HUP "$yoked"
 eventually 30 served

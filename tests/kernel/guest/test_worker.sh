@@ -10,7 +10,7 @@ start_test_worker() {
 stop_test_worker() {
     kill "$test_worker" 2>/dev/null
     wait "$test_worker" 2>/dev/null
-    eventually 20 sh -c "[ \"\$(cat $device/state)\" = none ]"
+    eventually 60 unserved
 }
 # run_test WHAT: of yoke_test.ko.
 run_test() {
