@@ -17,7 +17,7 @@ play_film 20
 # capture NAME OPTION...: catdepth's frames from the camera are the film's, and were copied as often as it says.
 capture() {
     local name=$1 && shift
-    timeout 60 "$bin/catdepth" --device /dev/video0 --count 8 "$@" 2>/tmp/catdepth.log | tail -n +2 >/tmp/captured
+    timeout 200 "$bin/catdepth" --device /dev/video0 --count 8 "$@" 2>/tmp/catdepth.log | tail -n +2 >/tmp/captured
     cat /tmp/catdepth.log
     must python3 "$guest/frames.py" $film /tmp/captured
     same "complaints of catdepth by $name" 0 "$(grep -c 'copied once more' /tmp/catdepth.log)"
@@ -58,10 +58,10 @@ destination = "middle:depth"
 source = "middle:events"
 destination = { uinput = "/dev/uinput" }
 END
-python3 "$guest/events.py" "yoke /middle/pointer" 120 >/tmp/events 2>/tmp/events.log &
+python3 "$guest/events.py" "yoke /middle/pointer" 600 >/tmp/events 2>/tmp/events.log &
 reader=$!
 "$bin/yoke" graph start /tmp/middle.toml >/tmp/graph.log 2>&1 &
-eventually 100 sh -c '[ "$(grep -c "^3 0 " /tmp/events)" -ge 5 ]'
+eventually 200 sh -c '[ "$(grep -c "^3 0 " /tmp/events)" -ge 5 ]'
 kill $reader
 cat /tmp/events.log /tmp/graph.log
 python3 - <<'END' || die "the pointer went where no frame's middle is"
