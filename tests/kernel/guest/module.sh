@@ -23,6 +23,19 @@ grep -E 'VmLck|Seccomp:|NoNewPrivs' "/proc/$pid/status"
 locked=$(awk '/VmLck/ { print $2 }' "/proc/$pid/status")
 [ "$locked" -gt 10000 ] || die "the worker has $locked KiB of locked memory, which is not all of it"
 
+# A call of 16 bytes is never worth a way to another process. One measurement that was disturbed may say otherwise for
+# some thousand calls.
+say "the cost model decides"
+same threshold -1 "$(</sys/module/yoke/parameters/threshold)"
+for round in $(seq 200); do
+    offloaded=$(counter offloaded) cost=$(counter fell_back_cost)
+    must python3 "$guest/small_calls.py" 100
+    offloaded=$(($(counter offloaded) - offloaded)) cost=$(($(counter fell_back_cost) - cost))
+    [ $cost = 100 ] && break
+done
+same "small calls of 100 that the worker got" 0 $offloaded
+same "small calls of 100 left to the CPU because it is faster" 100 $cost
+
 say "from programs through AF_ALG, against OpenSSL"
 parameter threshold 0
 before=$(counter offloaded)
