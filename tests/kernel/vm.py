@@ -9,10 +9,12 @@ Passed is a script that ends with 0 within its time, and a kernel log without a 
 77 where the machine cannot be made here (CTest's SKIP_RETURN_CODE).
 """
 import argparse
+import ctypes
 import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,7 +53,8 @@ def arguments():
 
 
 def missing():
-    for program in ("qemu-system-x86_64", "busybox", "cpio", "depmod", "apt-get", "v4l2-ctl", "dmsetup", "kcapi-enc"):
+    for program in ("qemu-system-x86_64", "busybox", "cpio", "depmod", "apt-get", "sparse",
+                    "v4l2-ctl", "dmsetup", "kcapi-enc", "mkfs.ext4"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
     return None if releases() else "no kernel headers (linux-headers-amd64) are installed"
@@ -61,6 +64,10 @@ def releases():
     """Kernels whose headers are installed, the newest last."""
     names = [path.name.removeprefix("linux-headers-") for path in Path("/usr/src").glob("linux-headers-*-amd64")]
     return sorted(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+
+
+def end_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def processor_name():
@@ -114,7 +121,8 @@ class Machine:
 
     def run(self, script, accelerator, seconds, quiet=False):
         """Status of the script, or None when the machine did not end by itself in time."""
-        qemu = subprocess.Popen(self.command(script, accelerator), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        qemu = subprocess.Popen(self.command(script, accelerator), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                preexec_fn=end_with_parent)
         timer = threading.Timer(seconds, qemu.kill)
         timer.start()
         try:
