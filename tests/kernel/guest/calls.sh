@@ -8,8 +8,8 @@ say "without a worker"
 run_test alone
 parameter deadline_ms 5000 # from the start: a miss while this machine is busy would bar the worker
 start_yoked
-eventually 60 served
-eventually 60 tested
+eventually 120 served
+eventually 120 tested
 say "with the worker"
 run_test calls
 
@@ -31,8 +31,8 @@ printf '%s\n' '[worker]' 'spin_us = 1000000' >/etc/yoke/yoke.toml
 kill -HUP "$yoked"
 pid=$(worker_pid)
 kill -KILL "$pid"
-eventually 60 gone "$pid"
-eventually 60 served
+eventually 120 gone "$pid"
+eventually 120 served
 figures spinning
 [ "$entries" -ge 3900 ] || die "only $entries entries"
 [ "$rung" -le 1 ] || die "the worker was rung $rung times while it was awake"
@@ -46,8 +46,8 @@ bytes=$((0x${range#*-} - 0x${range%-*}))
 command=/sys/kernel/debug/yoke_pin/command
 echo "pin $pid ${range%-*} $bytes" >$command || die "no pages can be pinned"
 kill -KILL "$pid"
-eventually 60 gone "$pid"
-eventually 60 served
+eventually 120 gone "$pid"
+eventually 120 served
 run_test calls # in the other arena
 stop_yoked
 left=$(counter pages_left_to_holders)

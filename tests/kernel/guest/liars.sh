@@ -9,7 +9,7 @@ must insmod "$modules/yoke_test.ko"
 say honest
 parameter deadline_ms 5000
 start_test_worker honest
-eventually 60 tested
+eventually 120 tested
 run_test calls
 stop_test_worker
 # traces MODE: what the module has counted of the lie. Of two lies it can see nothing, and both harm nobody: a completion

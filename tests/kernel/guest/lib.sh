@@ -46,7 +46,7 @@ start_yoked() {
     printf '%s\n' "$@" >/etc/yoke/yoke.toml
     "$bin/yoked" 2>>/tmp/yoked.log &
     yoked=$!
-    eventually 20 "$bin/yoke" --socket /run/yoke/yoke.sock status
+    eventually 120 "$bin/yoke" --socket /run/yoke/yoke.sock status
 }
 stop_yoked() {
     kill "$yoked"
@@ -82,8 +82,8 @@ send_worker_away() {
     pid=$(worker_pid)
     printf '%s\n' '[kernel]' 'serve = 0' "$@" >/etc/yoke/yoke.toml
     kill -HUP "$yoked"
-    eventually 60 gone "$pid"
-    eventually 60 rmmod yoke
+    eventually 120 gone "$pid"
+    eventually 120 rmmod yoke
 }
 # ask_worker: through AF_ALG, of the CPU code's own result, and it is the worker who has answered.
 ask_worker() {

@@ -4,8 +4,8 @@
 must insmod "$modules/yoke.ko"
 parameter deadline_ms 5000 # from the start: a miss while this machine is busy would bar the worker
 start_yoked
-eventually 60 served
-eventually 60 tested
+eventually 120 served
+eventually 120 tested
 say "self-tests of the kernel through the worker"
 for driver in $drivers; do
     count=$(awk '$1 == "self_test_offloaded" { print $2 }' "$device/drivers/$driver")
@@ -46,8 +46,8 @@ say "calls offloaded meanwhile: $offloaded"
 
 say "a worker that the owner of the device gets when it changes hands"
 chown nobody /dev/yoke
-eventually 60 sh -c '[ "$(ps -o user= -C yoke-worker)" = nobody ]'
-eventually 60 served
+eventually 120 sh -c '[ "$(ps -o user= -C yoke-worker)" = nobody ]'
+eventually 120 served
 ask_worker
 
 say "the module goes when its worker has been sent away"
@@ -58,7 +58,7 @@ sleep 1
 same "process that serves a kernel that is not to be served" 0 "$(worker_pid)"
 printf '' >/etc/yoke/yoke.toml
 kill -HUP "$yoked"
-eventually 30 served
-eventually 60 tested
+eventually 120 served
+eventually 120 tested
 stop_yoked
 must rmmod yoke
