@@ -27,8 +27,7 @@ for way in spinning waiting callback cpu; do figures $way; done
 # Emulated, a caller needs as long between two calls as a worker polls by default. One that polls for a second is awake
 # as long as it is called; the first call finds it asleep.
 say "system calls while both are awake"
-printf '%s\n' '[worker]' 'spin_us = 1000000' >/etc/yoke/yoke.toml
-kill -HUP "$yoked"
+configure '[worker]' 'spin_us = 1000000'
 pid=$(worker_pid)
 kill -KILL "$pid"
 eventually 120 gone "$pid"

@@ -61,7 +61,8 @@ END
 python3 "$guest/events.py" "yoke /middle/pointer" 600 >/tmp/events 2>/tmp/events.log &
 reader=$!
 "$bin/yoke" graph start /tmp/middle.toml >/tmp/graph.log 2>&1 &
-eventually 200 sh -c '[ "$(grep -c "^3 0 " /tmp/events)" -ge 5 ]'
+moved() { [ "$(grep -c '^3 0 ' /tmp/events)" -ge 5 ]; }
+eventually 300 moved
 kill $reader
 cat /tmp/events.log /tmp/graph.log
 python3 - <<'END' || die "the pointer went where no frame's middle is"

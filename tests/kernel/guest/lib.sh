@@ -48,6 +48,16 @@ start_yoked() {
     yoked=$!
     eventually 120 "$bin/yoke" --socket /run/yoke/yoke.sock status
 }
+# configure LINE...: yoked takes these lines instead.
+configure() {
+    local before
+    before=$(reloads)
+    printf '%s\n' "$@" >/etc/yoke/yoke.toml
+    kill -HUP "$yoked"
+    eventually 120 reloaded "$before"
+}
+reloads() { grep -c 'configuration reloaded' /tmp/yoked.log; }
+reloaded() { [ "$(reloads)" -gt "$1" ]; }
 stop_yoked() {
     kill "$yoked"
     wait "$yoked"
@@ -76,12 +86,11 @@ gone() { [ ! -e "/proc/$1" ]; }
 unserved() { [ "$(worker_pid)" = 0 ]; }
 # One number of the module: counters/NAME.
 counter() { echo "$(<"$device/counters/$1")"; }
-# send_worker_away LINE...: ends the worker for good, with these lines as configuration; the module can be removed then.
+# Ends the worker for good and removes the module.
 send_worker_away() {
     local pid
     pid=$(worker_pid)
-    printf '%s\n' '[kernel]' 'serve = 0' "$@" >/etc/yoke/yoke.toml
-    kill -HUP "$yoked"
+    configure '[kernel]' 'serve = 0'
     eventually 120 gone "$pid"
     eventually 120 rmmod yoke
 }
@@ -100,4 +109,4 @@ ask_worker() {
     say "the worker of process $(worker_pid) answers"
 }
 # What a failed script leaves behind, for people.
-trap 'status=$?; [ $status = 0 ] || { tail -n 40 /tmp/yoked.log 2>/dev/null; grep -r . $device/counters $device/last_error $device/state 2>/dev/null; }' EXIT
+trap 'status=$?; [ $status = 0 ] || { tail -n 40 /tmp/yoked.log /tmp/graph.log 2>/dev/null; grep -r . $device/counters $device/last_error $device/state 2>/dev/null; }' EXIT

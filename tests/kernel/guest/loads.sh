@@ -15,8 +15,7 @@ with_worker() {
     ask_worker
     kill -KILL "$(worker_pid)" # a worker that nobody ends in order: what it had must come back as well
     send_worker_away
-    printf '%s\n' '[supervision]' 'backoff_first_ms = 1' >/etc/yoke/yoke.toml
-    kill -HUP "$yoked"
+    configure '[supervision]' 'backoff_first_ms = 1'
 }
 
 say "without a worker"

@@ -56,8 +56,7 @@ send_worker_away
 must insmod "$modules/yoke.ko"
 sleep 1
 same "process that serves a kernel that is not to be served" 0 "$(worker_pid)"
-printf '' >/etc/yoke/yoke.toml
-kill -HUP "$yoked"
+configure ''
 eventually 120 served
 eventually 120 tested
 stop_yoked
