@@ -46,7 +46,7 @@ def arguments():
     parser.add_argument("--memory", type=int, default=1536, help="MiB")
     parser.add_argument("--disk", type=int, default=0, help="MiB of an empty disk, /dev/vda")
     parser.add_argument("--timeout", type=int, default=120, help="seconds")
-    parser.add_argument("--gesture", action="store_true", help="compile the kernels of the gesture interface before")
+    parser.add_argument("--kernels", action="store_true", help="compile before what the script runs by OpenCL")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="variable of the script")
     parser.add_argument("--append", default="", help="words for the kernel's command line")
     return parser.parse_args()
@@ -161,7 +161,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="yoke-vm.") as folder:
         machine = Machine(options, Path(folder))
         subprocess.run([HERE / "prepare", options.directory, options.kmod, machine.release], check=True)
-        if options.gesture:
+        if options.kernels:
             compile_kernels(options)
         status = machine.run(options.script.resolve(), machine.accelerator(), options.timeout)
         log = machine.log()

@@ -29,42 +29,15 @@ must modprobe vgem
 capture DMABUF --dmabuf "$(ls /dev/dri/card* | head -1)"
 
 say "a graph between camera and pointer, without a program"
-cat >/tmp/middle.cl <<'END'
-// The depth in the middle of a frame becomes the pointer's x: EV_ABS, ABS_X, value; then SYN_REPORT.
-kernel void middle(global const ushort* depth, global ushort4* events) {
-    events[0] = (ushort4)(3, 0, depth[240 * 640 + 320], 0);
-    events[1] = (ushort4)(0);
-}
-END
-cat >/tmp/middle.toml <<'END'
-name = "/middle"
-[ptask.middle]
-kernel = "middle.cl"
-function = "middle"
-geometry = [1]
-arguments = ["depth", "events"]
-[ptask.middle.port.depth]
-direction = "in"
-type = "u16"
-extent = [640, 480]
-[ptask.middle.port.events]
-direction = "out"
-type = "u16x4"
-extent = [2]
-[channel.camera]
-source = { v4l2 = "/dev/video0" }
-destination = "middle:depth"
-[channel.pointer]
-source = "middle:events"
-destination = { uinput = "/dev/uinput" }
-END
+take_kernels
 python3 "$guest/events.py" "yoke /middle/pointer" 600 >/tmp/events 2>/tmp/events.log &
 reader=$!
-"$bin/yoke" graph start /tmp/middle.toml >/tmp/graph.log 2>&1 &
+"$bin/yoke" graph start "$guest/middle.toml" >/tmp/graph.log 2>&1 &
 moved() { [ "$(grep -c '^3 0 ' /tmp/events)" -ge 5 ]; }
 eventually 300 moved
 kill $reader
 cat /tmp/events.log /tmp/graph.log
+say_kernels
 python3 - <<'END' || die "the pointer went where no frame's middle is"
 film = open("/tmp/film", "rb").read()
 middles = {int.from_bytes(film[at:at + 2], "little") for at in range((240 * 640 + 320) * 2, len(film), 640 * 480 * 2)}

@@ -7,18 +7,13 @@ must modprobe evdev
 play_film 26
 export YOKE_LOG=info
 
-# Their kernels were compiled outside; a file that a stranger could have written would not be taken.
 say "kernels"
-compiled=$(ls "$XDG_CACHE_HOME/yoke" | grep -c '\.bin$')
-mkdir -m 0700 /tmp/cache
-cp -r --no-preserve=ownership "$XDG_CACHE_HOME/yoke" /tmp/cache/
-chmod -R go-rwx /tmp/cache
-export XDG_CACHE_HOME=/tmp/cache
+take_kernels
 head -c $frame_bytes $film >/tmp/frame
 header=$("$bin/catdepth" --synthetic 95003 --count 1 | head -n 1)
 { echo "$header"; cat /tmp/frame; } | "$bin/xform" 2>>/tmp/stages.log | "$bin/detect" 2>>/tmp/stages.log | "$bin/hidinput" --print || die "the pipeline"
 
-say "kernels compiled outside: $compiled, here: $(($(ls /tmp/cache/yoke | grep -c '\.bin$') - compiled))"
+say_kernels
 
 say "camera to pointer"
 python3 "$guest/events.py" "yoke gesture pointer" 600 >/tmp/moves 2>/tmp/moves.log &
