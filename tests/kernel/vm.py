@@ -102,8 +102,10 @@ class Machine:
         # Emulated processors are slow, so the watchdogs wait long. Nothing inside is worth protecting from itself.
         line = ("console=ttyS0 loglevel=5 rdinit=/init panic=-1 mitigations=off nokaslr watchdog_thresh=60 "
                 "audit=0 tsc=reliable clocksource=tsc no_timer_check " + options.append + " " + " ".join(words))
+        # PoCL takes a binary for the processor that it names, so the emulated one has the name of this one.
+        processor = "host" if accelerator == "kvm" else "max,model-id=" + processor_name().replace(",", ",,")
         command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                   "-machine", "q35", "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else f"max,model-id={processor_name().replace(',', ',,')}",
+                   "-machine", "q35", "-accel", accelerator, "-cpu", processor,
                    "-smp", str(options.cpus), "-m", str(options.memory),
                    "-kernel", str(options.directory / "vmlinux"),
                    "-initrd", str(options.directory / "initramfs"), "-append", line,
