@@ -6,6 +6,7 @@
  */
 #include "choice.h"
 
+#include <linux/atomic.h>
 #include <linux/export.h>
 #include <linux/ktime.h>
 
@@ -19,6 +20,8 @@
 #include <linux/yoke.h>
 
 #define HOP_DECAY_LOG2 12
+#define DOUBT_EVERY 16u /* with DOUBT_LOG2 as slow as the hop's decay, and felt by small numbers too */
+#define DOUBT_LOG2 8
 
 union model {
 	struct yoke_cost cost;
@@ -79,6 +82,21 @@ static u64 worker_ns(u16 service, u32 bytes, u64 least_ns)
 	return expected;
 }
 
+/*
+ * The CPU's model is corrected by what the CPU does: one bad measurement that sends all to the worker would never be
+ * corrected. So it is taken to be a little better each time that the worker is chosen, until it is tried again.
+ */
+static void doubt_cpu(u16 service, union model cpu)
+{
+	static atomic_t chosen;
+
+	if (atomic_inc_return(&chosen) % DOUBT_EVERY)
+		return;
+	cpu.cost.overhead_ns -= min(cpu.cost.overhead_ns, (cpu.cost.overhead_ns >> DOUBT_LOG2) + 1);
+	cpu.cost.ns_per_kib -= min(cpu.cost.ns_per_kib - 1, (cpu.cost.ns_per_kib >> DOUBT_LOG2) + 1);
+	WRITE_ONCE(cpu_model[service], cpu.word);
+}
+
 u64 yoke_choice_expected_ns(const struct yoke_call *call)
 {
 	u64 expected = worker_ns(call->service, call->in_length, ~0ull);
@@ -101,6 +119,9 @@ bool yoke_worthwhile(u16 service, u32 bytes)
 	cpu.word = READ_ONCE(cpu_model[service]);
 	cpu_ns = yoke_cost_ns(cpu.cost, bytes);
 	/* Until the CPU was measured it does the work, and is measured by it. */
-	return cpu.cost.ns_per_kib && worker_ns(service, bytes, cpu_ns) < cpu_ns;
+	if (!cpu.cost.ns_per_kib || worker_ns(service, bytes, cpu_ns) >= cpu_ns)
+		return false;
+	doubt_cpu(service, cpu);
+	return true;
 }
 EXPORT_SYMBOL_GPL(yoke_worthwhile);

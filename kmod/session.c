@@ -214,11 +214,15 @@ int yoke_session_bell(struct yoke_session *session)
 int yoke_session_usable(struct yoke_session *session, u64 now_ns)
 {
 	const struct yoke_status_page *status_untrusted;
+	u64 heartbeat_untrusted_ns;
 
 	if (!session)
 		return -ENODEV;
 	status_untrusted = yoke_arena_status(session->arena);
-	if (!yoke_breaker_allows(&session->breaker, now_ns, yoke_load_acquire64(&status_untrusted->heartbeat_ns)) ||
+	heartbeat_untrusted_ns = yoke_load_acquire64(&status_untrusted->heartbeat_ns);
+	/* The heart may have beaten since the caller looked at the clock, which is no lie. */
+	now_ns = max(now_ns, ktime_get_ns());
+	if (!yoke_breaker_allows(&session->breaker, now_ns, heartbeat_untrusted_ns) ||
 	    READ_ONCE(status_untrusted->fault))
 		return -EAGAIN;
 	return 0;

@@ -3,6 +3,7 @@
  * Every function of linux/yoke.h, each result compared with the kernel's own code for the same input.
  */
 #include <linux/bottom_half.h>
+#include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/preempt.h>
@@ -412,6 +413,7 @@ static bool spins(struct test_memory *memory)
 static struct many *timed;
 static struct test_memory *timed_memory;
 static bool timed_submitted;
+static DECLARE_COMPLETION(timed_ran);
 
 static void on_timer(struct timer_list *timer)
 {
@@ -421,6 +423,7 @@ static void on_timer(struct timer_list *timer)
 	timed->call[1].out_skip = 8192;
 	timed->call[1].cpu = yoke_cpu;
 	timed->call[1].status = yoke_call_spin(&timed->call[1], 100 * NSEC_PER_USEC);
+	complete(&timed_ran);
 }
 static DEFINE_TIMER(timer, on_timer);
 
@@ -433,8 +436,9 @@ static bool softirqs(struct test_memory *memory)
 	timed_memory = memory;
 	EXPECT(timed);
 	memset(memory->out.bytes, 0, 16384);
+	reinit_completion(&timed_ran);
 	mod_timer(&timer, jiffies + 1);
-	msleep(50);
+	wait_for_completion(&timed_ran);
 	del_timer_sync(&timer);
 	good = await_many(timed, timed_submitted) && timed_submitted && !timed->call[0].status &&
 	       !timed->call[1].status && !memcmp(memory->out.bytes, memory->in.bytes, 4096) &&

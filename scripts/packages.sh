@@ -42,11 +42,14 @@ coreutils|sha256sum as a reference
 packages_to_check_kernel='
 qemu-system-x86|virtual machine for the tests of the kernel module
 linux-headers-amd64|builds the kernel module
+make|runs that build
+sparse|checks the annotations of the kernel module
 kmod|finds what the modules of the kernel need (depmod)
 busybox-static|first process of that machine
 cpio|its initial memory disk
 v4l-utils|plays a film to the virtual camera of the kernel
 dmsetup|encrypts a disk in that machine
 e2fsprogs|puts files on it
+openssl|ciphers to compare with
 kcapi-tools|ciphers of the kernel, called from programs
 '

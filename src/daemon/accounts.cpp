@@ -293,6 +293,7 @@ Status Broker::start_worker(Account& account) {
     environment.push_back(fmt::format("YOKE_WORKER_TOKEN={}", secret_.token(account.uid, generation)));
     environment.push_back(fmt::format("YOKE_WORKER_GENERATION={}", generation));
     environment.push_back(fmt::format("YOKE_WORKER_ALONE_S={}", options_.config.worker_alone_s));
+    environment.push_back(fmt::format("YOKE_WORKER_SPIN_US={}", options_.config.worker_spin_us));
     environment.push_back(fmt::format("YOKE_SOCKET={}", options_.socket));
     environment.push_back(fmt::format("YOKE_LOG={}", log_spec(options_.config)));
     auto process = launch({options_.worker_program, user, std::move(environment), Fd(ends[1]), kernels});

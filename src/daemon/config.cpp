@@ -59,6 +59,10 @@ const std::array options{
            "Seconds that a worker serves its sessions after yoked died and before the next one takes it."},
     Option{"lifetime", "lease_ms", &Config::lease_ms, 100, 60'000,
            "Milliseconds that a gate stays open when yoked does not renew it."},
+    Option{
+        "worker", "spin_us", &Config::worker_spin_us, 1, 1'000'000,
+        "Microseconds that a worker polls for a small call after the last one, before clients must ring it by a system "
+        "call; for workers started after a reload. Longer: it is found awake more often, and keeps a processor busy."},
     Option{"supervision", "start_timeout_ms", &Config::start_timeout_ms, 100, 600'000,
            "Milliseconds in which a new worker must have registered; then it is killed."},
     Option{"supervision", "report_timeout_ms", &Config::report_timeout_ms, 10, 60'000,

@@ -34,6 +34,8 @@ struct Config {
     std::uint64_t worker_linger_s = 10;
     std::uint64_t worker_alone_s = 30;
     std::uint64_t lease_ms = 2000;
+    // [worker]
+    std::uint64_t worker_spin_us = 50;
     // [supervision]
     std::uint64_t start_timeout_ms = 20'000;
     std::uint64_t report_timeout_ms = 500;

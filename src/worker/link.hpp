@@ -21,6 +21,7 @@ struct Identity {
     std::string socket;  // of yoked
     std::uint64_t generation = 0;
     std::uint64_t alone_max_s = 0;  // without any yoked
+    std::uint64_t spin_us = 0;      // for small calls before their ring sleeps
     std::string state_directory;    // where graphs that persist are kept; empty: nowhere
     std::string kernel_device;      // the kernel is the client, through this; empty: processes are
 };

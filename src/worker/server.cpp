@@ -21,6 +21,7 @@ constexpr std::uint64_t sessions_refused_max = 64;
 // The kernel gives the device to one process at a time, and takes it from one that dies when its last page is unmapped.
 constexpr std::uint64_t kernel_patience_ns = 10'000'000'000;
 constexpr std::uint64_t kernel_retry_ns = 2'000'000;
+constexpr std::uint64_t ns_per_us = 1000;
 constexpr std::uint64_t restore_gap_min_ns = 1'000'000'000;  // between attempts to bring graphs back
 constexpr std::uint64_t restore_gap_max_ns = 60'000'000'000;
 
@@ -45,7 +46,7 @@ Number clamp_to(std::uint64_t value) {
 
 Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity identity, Fd link, Result<Fd> spawner) {
     std::unique_ptr<Server> server(new Server(loop, std::move(spawner), identity.state_directory));
-    if (auto started = server->start_parts(); !started) {
+    if (auto started = server->start_parts(identity.spin_us * ns_per_us); !started) {
         return tl::unexpected(started.error());
     }
     Server* self = server.get();
@@ -80,8 +81,9 @@ Server::Server(control::Loop& loop, Result<Fd> spawner, std::string state_direct
       graphs_(engine_, std::move(state_directory)),
       streams_(engine_) {}
 
-Status Server::start_parts() {
+Status Server::start_parts(std::uint64_t spin_ns) {
     executive::Limits limits;
+    limits.express_spin_ns = spin_ns;
     limits.keys_per_session = control::session_keys_max;
     limits.cuda = wants_cuda();
     auto executive = executive::Executive::create(limits, &streams_);

@@ -28,7 +28,7 @@ class Server {
 
    private:
     Server(control::Loop& loop, Result<Fd> spawner, std::string state_directory);
-    Status start_parts();
+    Status start_parts(std::uint64_t spin_ns);
     void adopt(const control::Json& request, Fd socket);
     void restore();
     void set_limits(const control::Json& limits);

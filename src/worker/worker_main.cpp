@@ -62,11 +62,12 @@ Result<Identity> take_identity() {
     identity.socket = take_variable("YOKE_SOCKET");
     identity.generation = take_number("YOKE_WORKER_GENERATION");
     identity.alone_max_s = take_number("YOKE_WORKER_ALONE_S");
+    identity.spin_us = take_number("YOKE_WORKER_SPIN_US");
     identity.state_directory = take_variable("YOKE_STATE_DIR");
     identity.kernel_device = take_variable("YOKE_WORKER_DEVICE");
     identity.account = identity.kernel_device.empty() ? ::getuid() : YOKE_ACCOUNT_KERNEL;
     if (identity.token.empty() || identity.socket.empty() || identity.generation == 0 || identity.alone_max_s == 0 ||
-        ::fcntl(link_fd, F_SETFD, FD_CLOEXEC) != 0) {
+        identity.spin_us == 0 || ::fcntl(link_fd, F_SETFD, FD_CLOEXEC) != 0) {
         return fail(EINVAL, "yoke-worker is started by yoked only");
     }
     return identity;

@@ -9,9 +9,12 @@ Passed is a script that ends with 0 within its time, and a kernel log without a 
 77 where the machine cannot be made here (CTest's SKIP_RETURN_CODE).
 """
 import argparse
+import ctypes
+import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +26,8 @@ EXIT_BASE = 3  # isa-debug-exit: 2 * (status + 1) + 1
 COMPLAINT = re.compile(r"\bBUG\b|\bWARNING\b|\bOops\b|hung task|blocked for more than|slab error|Kernel panic|"
                        r"general protection fault|Object padding|Objects remaining|bad page state|refcount_t:|"
                        r"UBSAN|KASAN|unreferenced object")
-PROBE_SECONDS = 40
+PROBE_SECONDS = 15  # a machine with KVM is at its shell after two
+POCL_TARGET = "sse2"  # what PoCL compiles for, here and in the machine: every processor of this kind has it
 LOG_LINES = 200
 
 
@@ -42,13 +46,15 @@ def arguments():
     parser.add_argument("--memory", type=int, default=1536, help="MiB")
     parser.add_argument("--disk", type=int, default=0, help="MiB of an empty disk, /dev/vda")
     parser.add_argument("--timeout", type=int, default=120, help="seconds")
+    parser.add_argument("--kernels", action="store_true", help="compile before what the script runs by OpenCL")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="variable of the script")
     parser.add_argument("--append", default="", help="words for the kernel's command line")
     return parser.parse_args()
 
 
 def missing():
-    for program in ("qemu-system-x86_64", "busybox", "cpio", "depmod", "apt-get", "v4l2-ctl", "dmsetup", "kcapi-enc"):
+    for program in ("qemu-system-x86_64", "busybox", "cpio", "depmod", "apt-get", "sparse",
+                    "v4l2-ctl", "dmsetup", "kcapi-enc", "mkfs.ext4"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
     return None if releases() else "no kernel headers (linux-headers-amd64) are installed"
@@ -60,13 +66,29 @@ def releases():
     return sorted(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
 
 
+def end_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def processor_name():
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found[1].strip()[:47] if found else "emulated"
+
+
+def compile_kernels(options):
+    with open(options.directory / "compile.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([HERE / "compile", options.build, options.directory / "cache"], check=True,
+                       env=os.environ | {"POCL_KERNELLIB_NAME": POCL_TARGET})
+
+
 class Machine:
     def __init__(self, options, work):
         self.options, self.work, self.release = options, work, releases()[-1]
         self.out = options.out or work / "out"
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / "kernel.log").unlink(missing_ok=True)
-        # Compiled kernels stay: the compiler takes twenty times as long on an emulated processor.
+        # Compiled kernels, from here: the compiler takes twenty times as long on an emulated processor.
         self.cache = options.directory / "cache"
         self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.console = work / "console.log"
@@ -76,13 +98,16 @@ class Machine:
         variables = {"image": image, "script": script, "build": options.build, "source": HERE.parent.parent,
                      "directory": options.directory}
         words = [f"{name}={value}" for name, value in variables.items()] + options.set
+        words.append(f"POCL_KERNELLIB_NAME={POCL_TARGET}")
         # Emulated processors are slow, so the watchdogs wait long. Nothing inside is worth protecting from itself.
         line = ("console=ttyS0 loglevel=5 rdinit=/init panic=-1 mitigations=off nokaslr watchdog_thresh=60 "
                 "audit=0 tsc=reliable clocksource=tsc no_timer_check " + options.append + " " + " ".join(words))
+        # PoCL takes a binary for the processor that it names, so the emulated one has the name of this one.
+        processor = "host" if accelerator == "kvm" else "max,model-id=" + processor_name().replace(",", ",,")
         command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                   "-machine", "q35", "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "max",
+                   "-machine", "q35", "-accel", accelerator, "-cpu", processor,
                    "-smp", str(options.cpus), "-m", str(options.memory),
-                   "-kernel", str(image / "boot" / f"vmlinuz-{self.release}"),
+                   "-kernel", str(options.directory / "vmlinux"),
                    "-initrd", str(options.directory / "initramfs"), "-append", line,
                    "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
                    "-serial", f"file:{self.console}", "-serial", "stdio",
@@ -98,7 +123,8 @@ class Machine:
 
     def run(self, script, accelerator, seconds, quiet=False):
         """Status of the script, or None when the machine did not end by itself in time."""
-        qemu = subprocess.Popen(self.command(script, accelerator), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        qemu = subprocess.Popen(self.command(script, accelerator), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                preexec_fn=end_with_parent)
         timer = threading.Timer(seconds, qemu.kill)
         timer.start()
         try:
@@ -137,6 +163,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="yoke-vm.") as folder:
         machine = Machine(options, Path(folder))
         subprocess.run([HERE / "prepare", options.directory, options.kmod, machine.release], check=True)
+        if options.kernels:
+            compile_kernels(options)
         status = machine.run(options.script.resolve(), machine.accelerator(), options.timeout)
         log = machine.log()
         complaints = [line for line in log.splitlines() if COMPLAINT.search(line)]

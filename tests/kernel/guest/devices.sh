@@ -17,7 +17,7 @@ play_film 20
 # capture NAME OPTION...: catdepth's frames from the camera are the film's, and were copied as often as it says.
 capture() {
     local name=$1 && shift
-    timeout 60 "$bin/catdepth" --device /dev/video0 --count 8 "$@" 2>/tmp/catdepth.log | tail -n +2 >/tmp/captured
+    timeout 200 "$bin/catdepth" --device /dev/video0 --count 8 "$@" 2>/tmp/catdepth.log | tail -n +2 >/tmp/captured
     cat /tmp/catdepth.log
     must python3 "$guest/frames.py" $film /tmp/captured
     same "complaints of catdepth by $name" 0 "$(grep -c 'copied once more' /tmp/catdepth.log)"
@@ -29,41 +29,15 @@ must modprobe vgem
 capture DMABUF --dmabuf "$(ls /dev/dri/card* | head -1)"
 
 say "a graph between camera and pointer, without a program"
-cat >/tmp/middle.cl <<'END'
-// The depth in the middle of a frame becomes the pointer's x: EV_ABS, ABS_X, value; then SYN_REPORT.
-kernel void middle(global const ushort* depth, global ushort4* events) {
-    events[0] = (ushort4)(3, 0, depth[240 * 640 + 320], 0);
-    events[1] = (ushort4)(0);
-}
-END
-cat >/tmp/middle.toml <<'END'
-name = "/middle"
-[ptask.middle]
-kernel = "middle.cl"
-function = "middle"
-geometry = [1]
-arguments = ["depth", "events"]
-[ptask.middle.port.depth]
-direction = "in"
-type = "u16"
-extent = [640, 480]
-[ptask.middle.port.events]
-direction = "out"
-type = "u16x4"
-extent = [2]
-[channel.camera]
-source = { v4l2 = "/dev/video0" }
-destination = "middle:depth"
-[channel.pointer]
-source = "middle:events"
-destination = { uinput = "/dev/uinput" }
-END
-python3 "$guest/events.py" "yoke /middle/pointer" 120 >/tmp/events 2>/tmp/events.log &
+take_kernels
+python3 "$guest/events.py" "yoke /middle/pointer" 600 >/tmp/events 2>/tmp/events.log &
 reader=$!
-"$bin/yoke" graph start /tmp/middle.toml >/tmp/graph.log 2>&1 &
-eventually 100 sh -c '[ "$(grep -c "^3 0 " /tmp/events)" -ge 5 ]'
+"$bin/yoke" graph start "$guest/middle.toml" >/tmp/graph.log 2>&1 &
+moved() { [ "$(grep -c '^3 0 ' /tmp/events)" -ge 5 ]; }
+eventually 300 moved
 kill $reader
 cat /tmp/events.log /tmp/graph.log
+say_kernels
 python3 - <<'END' || die "the pointer went where no frame's middle is"
 film = open("/tmp/film", "rb").read()
 middles = {int.from_bytes(film[at:at + 2], "little") for at in range((240 * 640 + 320) * 2, len(film), 640 * 480 * 2)}

@@ -24,7 +24,7 @@ name, until = sys.argv[1], time.monotonic() + float(sys.argv[2])
 while (path := find(name)) is None or not os.path.exists(path):
     if time.monotonic() > until:
         sys.exit(f"there is no input device '{name}'")
-    time.sleep(0.01)
+    time.sleep(0.2)
 device = os.open(path, os.O_RDONLY)
 print(path, file=sys.stderr, flush=True)
 try:

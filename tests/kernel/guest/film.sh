@@ -16,5 +16,5 @@ play_film() {
     # At the rate of a depth camera: sixty frames a second would leave an emulated machine little else to do.
     v4l2-ctl -d /dev/video1 --stream-out-mmap --stream-from=$film --stream-loop --stream-count=1000000 \
         >/tmp/film.log 2>&1 &
-    eventually 20 grep -q . /tmp/film.log
+    eventually 120 grep -q . /tmp/film.log
 }

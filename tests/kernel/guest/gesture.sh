@@ -7,14 +7,16 @@ must modprobe evdev
 play_film 26
 export YOKE_LOG=info
 
-# The first frame compiles some thirty kernels, which takes an emulated processor minutes; they are kept for other runs.
 say "kernels"
+take_kernels
 head -c $frame_bytes $film >/tmp/frame
 header=$("$bin/catdepth" --synthetic 95003 --count 1 | head -n 1)
 { echo "$header"; cat /tmp/frame; } | "$bin/xform" 2>>/tmp/stages.log | "$bin/detect" 2>>/tmp/stages.log | "$bin/hidinput" --print || die "the pipeline"
 
+say_kernels
+
 say "camera to pointer"
-python3 "$guest/events.py" "yoke gesture pointer" 120 >/tmp/moves 2>/tmp/moves.log &
+python3 "$guest/events.py" "yoke gesture pointer" 600 >/tmp/moves 2>/tmp/moves.log &
 reader=$!
 "$bin/catdepth" --device /dev/video0 --count 12 | tee /tmp/frames | "$bin/xform" | "$bin/detect" | tee /tmp/events |
     "$bin/hidinput" 2>&1 | grep -v ' info ' || true

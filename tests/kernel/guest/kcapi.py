@@ -4,7 +4,9 @@
 Ciphers that OpenSSL's program does not speak (GCM, and XTS with a short last block) are compared to `yoke call` in its
 own process, which is OpenSSL's library.
 """
+import hashlib
 import os
+import socket
 import subprocess
 import sys
 
@@ -54,7 +56,26 @@ def compare(what, length, got, expected):
         sys.exit(f"{what} of {length} bytes: {got[:32].hex()}... is not {expected[:32].hex()}...")
 
 
+def splice_digest():
+    """A page that is spliced is one request, as in the kernel; what is sent comes in pieces (kmod/README.md)."""
+    figures = "/sys/class/misc/yoke/drivers/sha256-yoke"
+    before = open(figures).readline()
+    with socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET) as algorithm:
+        algorithm.bind(("hash", "sha256-yoke"))
+        operation, _ = algorithm.accept()
+        reader, writer = os.pipe()
+        os.write(writer, DATA[:4096])
+        os.splice(reader, operation.fileno(), 4096)
+        compare("spliced sha256", 4096, operation.recv(32), hashlib.sha256(DATA[:4096]).digest())
+        for descriptor in (reader, writer):
+            os.close(descriptor)
+        operation.close()
+    if open(figures).readline() == before:
+        sys.exit(f"the worker was not asked for a whole message: {before}")
+
+
 def main():
+    splice_digest()
     for length in (0, 1, 55, 56, 63, 64, 65, 4095, 4096, 4097, 65535, 65536, 100003, 1 << 20):
         got = run("kcapi-dgst", "-c", "sha256-yoke", "--hex", data=DATA[:length]).strip().decode()
         compare("sha256", length, bytes.fromhex(got), run("openssl", "dgst", "-sha256", "-binary", data=DATA[:length]))

@@ -8,10 +8,12 @@ bin=$build/bin
 out=/out
 export YOKE_LIBEXEC_DIR=$bin LD_LIBRARY_PATH=$build/lib XDG_RUNTIME_DIR=/run/user XDG_CACHE_HOME=/var/cache/yoke-test
 mkdir -p -m 0700 /run/user "$XDG_CACHE_HOME"
-began=$(cut -d' ' -f1 /proc/uptime)
 
+# What is asked often is done by the shell itself: starting a program takes an emulated machine a quarter of a second.
 say() {
-    printf '[%7.2f] %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"
+    local now
+    read -r now _ </proc/uptime
+    printf '[%7.2f] %s\n' "$now" "$*"
 }
 die() {
     say "FAILED: $*"
@@ -28,9 +30,9 @@ same() {
 }
 # eventually SECONDS COMMAND...: it succeeds in time.
 eventually() {
-    local until=$(($(date +%s) + $1)) && shift
+    local until=$((SECONDS + 1 + $1)) && shift
     until "$@" >/dev/null 2>&1; do
-        [ "$(date +%s)" -lt "$until" ] || die "in vain: $*"
+        [ $SECONDS -lt $until ] || die "in vain: $*"
         sleep 0.1
     done
 }
@@ -44,8 +46,18 @@ start_yoked() {
     printf '%s\n' "$@" >/etc/yoke/yoke.toml
     "$bin/yoked" 2>>/tmp/yoked.log &
     yoked=$!
-    eventually 20 "$bin/yoke" --socket /run/yoke/yoke.sock status
+    eventually 120 "$bin/yoke" --socket /run/yoke/yoke.sock status
 }
+# configure LINE...: yoked takes these lines instead.
+configure() {
+    local before
+    before=$(reloads)
+    printf '%s\n' "$@" >/etc/yoke/yoke.toml
+    kill -HUP "$yoked"
+    eventually 120 reloaded "$before"
+}
+reloads() { grep -c 'configuration reloaded' /tmp/yoked.log; }
+reloaded() { [ "$(reloads)" -gt "$1" ]; }
 stop_yoked() {
     kill "$yoked"
     wait "$yoked"
@@ -56,11 +68,56 @@ parameter() { echo "$2" >/sys/module/yoke/parameters/$1; }
 drivers='ecb-aes-yoke ctr-aes-yoke xts-aes-yoke gcm-aes-yoke sha256-yoke'
 # All drivers are registered and the kernel has tested them.
 tested() {
-    [ "$(grep -A10 '^driver *: .*-yoke$' /proc/crypto | grep -c '^selftest *: passed')" = "$(wc -w <<<"$drivers")" ]
+    local name colon value driver='' passed=0
+    while read -r name colon value; do
+        [ "$name" = driver ] && driver=$value
+        [[ $name = selftest && $value = passed && $driver = *-yoke ]] && passed=$((passed + 1))
+    done </proc/crypto
+    [ $passed = "$(wc -w <<<"$drivers")" ]
 }
-served() { [ "$(cat $device/state)" = serving ]; }
-worker_pid() { pgrep -x yoke-worker; } # one account, one worker
+served() {
+    local state
+    read -r state <$device/state && [ "$state" = serving ]
+}
+# Of the process that serves; 0: none does.
+worker_pid() { echo "$(<$device/worker)"; }
+# gone PID: the process has ended.
+gone() { [ ! -e "/proc/$1" ]; }
+unserved() { [ "$(worker_pid)" = 0 ]; }
 # One number of the module: counters/NAME.
-counter() { cat "$device/counters/$1"; }
+counter() { echo "$(<"$device/counters/$1")"; }
+# Ends the worker for good and removes the module.
+send_worker_away() {
+    local pid
+    pid=$(worker_pid)
+    configure '[kernel]' 'serve = 0'
+    eventually 120 gone "$pid"
+    eventually 120 rmmod yoke
+}
+# ask_worker: through AF_ALG, of the CPU code's own result, and it is the worker who has answered.
+ask_worker() {
+    local before
+    [ -e /tmp/asked ] || {
+        head -c 65536 /dev/urandom >/tmp/asked
+        openssl enc -aes-128-ecb -nopad -K 000102030405060708090a0b0c0d0e0f -in /tmp/asked -out /tmp/expected
+        printf '\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f' >/tmp/asked.key
+    }
+    before=$(counter offloaded)
+    must kcapi-enc -q -c ecb-aes-yoke --nounpad -i /tmp/asked -o /tmp/answer --keyfd 3 3</tmp/asked.key
+    must cmp /tmp/answer /tmp/expected
+    [ "$(counter offloaded)" -gt "$before" ] || die "the worker was not asked"
+    say "the worker of process $(worker_pid) answers"
+}
+# Kernels that were compiled outside (tests/kernel/compile) are taken from a folder of this machine: a file that a stranger
+# could have written would not be used.
+kernels() { ls "$XDG_CACHE_HOME/yoke" | grep -c '\.bin$'; }
+take_kernels() {
+    mkdir -m 0700 /tmp/cache
+    cp -r --no-preserve=ownership "$XDG_CACHE_HOME/yoke" /tmp/cache/
+    chmod -R go-rwx /tmp/cache
+    export XDG_CACHE_HOME=/tmp/cache
+    taken=$(kernels)
+}
+say_kernels() { say "kernels compiled outside: $taken, here: $(($(kernels) - taken))"; }
 # What a failed script leaves behind, for people.
-trap 'status=$?; [ $status = 0 ] || { tail -n 40 /tmp/yoked.log 2>/dev/null; grep -r . $device/counters $device/last_error $device/state 2>/dev/null; }' EXIT
+trap 'status=$?; [ $status = 0 ] || { tail -n 40 /tmp/yoked.log /tmp/graph.log 2>/dev/null; grep -r . $device/counters $device/last_error $device/state 2>/dev/null; }' EXIT

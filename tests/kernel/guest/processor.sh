@@ -7,8 +7,8 @@ must insmod "$modules/yoke.ko"
 must insmod "$modules/yoke_test.ko"
 parameter deadline_ms 5000 # from the start: a miss while this machine is busy would bar the worker
 start_yoked
-eventually 60 served
-eventually 90 tested
+eventually 120 served
+eventually 120 tested
 run_test calls
 run_test spinning
 stop_yoked

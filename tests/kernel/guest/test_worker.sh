@@ -4,13 +4,13 @@
 start_test_worker() {
     "$modules/test_worker" "$@" >/tmp/test_worker.log 2>&1 &
     test_worker=$!
-    eventually 30 grep -q serving /tmp/test_worker.log
+    eventually 120 grep -q serving /tmp/test_worker.log
 }
 # However it ends: it may have killed itself, or ended because the kernel faulted it.
 stop_test_worker() {
     kill "$test_worker" 2>/dev/null
     wait "$test_worker" 2>/dev/null
-    eventually 20 sh -c "[ \"\$(cat $device/state)\" = none ]"
+    eventually 120 unserved
 }
 # run_test WHAT: of yoke_test.ko.
 run_test() {
