@@ -125,6 +125,25 @@ TEST_F(CliGraphView, PushesAndPulls) {
     const Finished rest = yoke({"pull", "/sums/results", path("rest")});
     EXPECT_EQ(rest.exit, 0) << rest.err;
     EXPECT_TRUE(read("rest") == numbers(2, 1));
+    const Finished late = yoke({"push", "/sums/numbers", path("data")});
+    EXPECT_EQ(late.exit, 1);
+    EXPECT_THAT(late.err, testing::AllOf(HasSubstr("the stream of channel /sums/numbers has ended"),
+                                         HasSubstr("behind the first 0 datablocks was not pushed")));
+}
+
+TEST_F(CliGraphView, APushEndsTheStreamOfAGraphThatDoesNotPersist) {
+    ASSERT_EQ(yoke({"graph", "rm", "sums"}).exit, 0);
+    Invocation start = command({"graph", "start", path("sums.toml")});
+    start.hold_input = true;
+    start.while_running = [&](pid_t) {
+        ASSERT_TRUE(eventually([&] { return yoke({"graph", "show", "sums"}).exit == 0; }));
+        EXPECT_EQ(yoke({"push", "/sums/numbers", "-"}, numbers(2, 3)).exit, 0);
+        const Finished pulled = yoke({"pull", "/sums/results"});
+        EXPECT_EQ(pulled.exit, 0) << pulled.err;
+        EXPECT_TRUE(pulled.out == numbers(2, 4));
+        EXPECT_EQ(yoke({"graph", "stop", "sums"}).exit, 0);
+    };
+    EXPECT_EQ(run(start).exit, 1);
 }
 
 TEST_F(CliGraphView, BadTransfersAreExplained) {

@@ -138,7 +138,7 @@ int main(int argc, char** argv) {
         ->check(CLI::NonNegativeNumber);
     app.add_option("--times", options.times, "file for the time of each frame, CLOCK_MONOTONIC in ns");
     app.add_flag("--loop", options.loop, "begins again at the end of DIR")->needs(folder);
-    app.add_option("--count", options.count, "ends after so many frames");
+    app.add_option("--count", options.count, "ends after so many frames")->check(CLI::NonNegativeNumber);
     app.add_option("--camera", options.lens,
                    "focal_x,focal_y,center_x,center_y in pixels, unit in metres; default: SR305")
         ->expected(5)

@@ -18,8 +18,8 @@ int main(int argc, char** argv) {
     gesture::Camera camera;
     app.add_option("--name", name, "of the graph; default: /gesture");
     app.add_option("--kernels", folder, "folder of the kernels, as seen from the graph file; default: beside it");
-    app.add_option("--width", camera.width, "of a frame in pixels; default: 640");
-    app.add_option("--height", camera.height, "default: 480");
+    app.add_option("--width", camera.width, "of a frame in pixels; default: 640")->check(CLI::PositiveNumber);
+    app.add_option("--height", camera.height, "default: 480")->check(CLI::PositiveNumber);
     app.add_option("--camera", lens, "focal_x,focal_y,center_x,center_y in pixels, unit in metres; default: SR305")
         ->expected(5)
         ->delimiter(',');

@@ -66,7 +66,8 @@ int main(int argc, char** argv) {
     app.add_option("--graph", options.graph, "graph file with channels frames and events; default: gesture.toml");
     app.add_option("--rate", options.rate, "frames a second; default: one after the other")
         ->check(CLI::NonNegativeNumber);
-    app.add_option("--count", options.count, "ends after so many frames, which are repeated; default: each once");
+    app.add_option("--count", options.count, "ends after so many frames, which are repeated; default: each once")
+        ->check(CLI::NonNegativeNumber);
     app.add_option("--times", options.times, "file for the time of each frame, CLOCK_MONOTONIC in ns");
     if (const auto code = gesture::refused(app, argc, argv)) {
         return *code;

@@ -104,6 +104,9 @@ void run(const std::string& device) {
             mouse->tell(pointer, change);
         } else {
             print(number, event, pointer, change);
+            if (std::fflush(stdout) != 0) {
+                throw yoke::error(errno, std::string("cannot write to the standard output: ") + std::strerror(errno));
+            }
         }
     }
 }

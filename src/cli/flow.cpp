@@ -191,17 +191,33 @@ Outcome<bool> Flow::fill(State& state, Transfer& transfer) {
     return true;
 }
 
+// Nobody takes more. Where others push as well, the stream is as long as the shortest input of the graph, as with
+// pipes, but a pipe's writer would notice.
+Done Flow::told_of_end(const State& state) const {
+    if (state.oldest().filled == 0) {
+        return {};  // it was the end itself that came too late
+    }
+    const std::string sentence =
+        fmt::format("the stream of channel {} has ended; what {} holds behind the first {} datablocks was not pushed",
+                    state.lane.name, state.lane.input->name(), state.finished);
+    if (state.lane.all) {
+        return fail(exit_failed, "{}; start the graph again for another stream", sentence);
+    }
+    say("yoke: {}", sentence);
+    return {};
+}
+
 Done Flow::advance_push(State& state) {
     while (state.finished < state.submitted && state.oldest().ended) {
         const yoke_result& result = state.oldest().result;
-        // Nobody takes more: the stream is as long as the shortest input of the graph, as with pipes.
         if (result.status == -YOKE_EPIPE) {
             state.done = true;
-            return {};
+            return told_of_end(state);
         }
         if (result.status != 0) {
             return fail_transfer("push to", state.lane, result);
         }
+        pushed_ += state.oldest().filled != 0 ? 1 : 0;
         state.oldest().filled = 0;
         ++state.finished;
     }
@@ -218,9 +234,6 @@ Done Flow::advance_push(State& state) {
         if (state.input_ended && transfer.filled != 0 && !state.lane.variable) {
             return fail(exit_failed, "{} ends in the middle of a datablock: {} bytes are left of {} that {} takes",
                         state.lane.input->name(), transfer.filled, transfer.room.size(), state.lane.name);
-        }
-        if (transfer.filled != 0) {
-            ++pushed_;
         }
         const bool end = state.input_ended && state.lane.ends;
         if (transfer.filled != 0 || end) {

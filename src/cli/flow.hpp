@@ -30,6 +30,7 @@ struct Lane {
     std::string source_when;  // predicates of the channel
     std::string destination_when;
     bool ends = true;                             // input: its end is the end of the stream
+    bool all = false;                             // input: it is a failure if the stream ends before it
     std::optional<std::uint64_t> datablocks_max;  // output: so many, if the stream does not end before
 };
 
@@ -54,6 +55,7 @@ class Flow {
     Done open_channels();
     Done transfer_all();
     Done allocate_all();
+    Done told_of_end(const State& state) const;
     Done advance_push(State& state);
     Done advance_pull(State& state);
     Outcome<bool> fill(State& state, Transfer& transfer);

@@ -67,6 +67,7 @@ Done push_file(const TransferOptions& options) {
     Lane lane;
     lane.input.emplace(std::move(*input));
     lane.ends = options.end.value_or(!channel->persists);
+    lane.all = true;
     return transfer(options, std::move(lane), *channel);
 }
 

@@ -160,15 +160,17 @@ void add_transfer_commands(CLI::App& app, TransferOptions& transfer, Command& ch
     CLI::App* push = app.add_subcommand("push", "push a file of raw datablocks into a channel of a running graph");
     push->add_option("CHANNEL", transfer.channel, "/GRAPH/CHANNEL")->required();
     push->add_option("FILE", transfer.file, "file to read; default: standard input");
-    push->add_flag("--end,!--no-end", transfer.end,
-                   "end the stream behind the file, or not; default: unless the graph persists");
+    push->add_flag_function(
+        "--end,!--no-end", [&](std::int64_t count) { transfer.end = count > 0; },
+        "end the stream behind the file, or not; default: unless the graph persists");
     push->add_flag("--json", transfer.json, "print what was pushed as JSON to the standard error");
     push->callback([&] { chosen = [&] { return push_file(transfer); }; });
 
     CLI::App* pull = app.add_subcommand("pull", "pull datablocks from a channel of a running graph into a file");
     pull->add_option("CHANNEL", transfer.channel, "/GRAPH/CHANNEL")->required();
     pull->add_option("FILE", transfer.file, "file to write, replaced only on success; default: standard output");
-    pull->add_option("-n,--count", transfer.count, "so many datablocks; default: until the end of the stream");
+    pull->add_option("-n,--count", transfer.count, "so many datablocks; default: until the end of the stream")
+        ->check(CLI::NonNegativeNumber);
     pull->add_flag("--json", transfer.json, "print what was pulled as JSON to the standard error");
     pull->callback([&] { chosen = [&] { return pull_file(transfer); }; });
 }
