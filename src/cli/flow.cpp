@@ -193,7 +193,7 @@ Outcome<bool> Flow::fill(State& state, Transfer& transfer) {
 
 // Nobody takes more. Where others push as well, the stream is as long as the shortest input of the graph, as with
 // pipes, but a pipe's writer would notice.
-Done Flow::told_of_end(const State& state) const {
+Done Flow::told_of_end(State& state) const {
     if (state.oldest().filled == 0) {
         return {};  // it was the end itself that came too late
     }

@@ -55,7 +55,7 @@ class Flow {
     Done open_channels();
     Done transfer_all();
     Done allocate_all();
-    Done told_of_end(const State& state) const;
+    Done told_of_end(State& state) const;
     Done advance_push(State& state);
     Done advance_pull(State& state);
     Outcome<bool> fill(State& state, Transfer& transfer);
