@@ -86,7 +86,9 @@ void print(std::uint64_t number, const gesture::Event& event, const gesture::Poi
         fmt::print(" move {:.3f} {:.3f}", pointer.x(), pointer.y());
     }
     fmt::print("{}\n", change.pressed ? " press" : change.released ? " release" : "");
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) {
+        throw yoke::error(errno, std::string("cannot write to the standard output: ") + std::strerror(errno));
+    }
 }
 
 void run(const std::string& device) {
@@ -104,9 +106,6 @@ void run(const std::string& device) {
             mouse->tell(pointer, change);
         } else {
             print(number, event, pointer, change);
-            if (std::fflush(stdout) != 0) {
-                throw yoke::error(errno, std::string("cannot write to the standard output: ") + std::strerror(errno));
-            }
         }
     }
 }
