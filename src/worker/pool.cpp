@@ -29,12 +29,16 @@ Result<std::unique_ptr<Pool>> Pool::create(control::Loop& loop, unsigned threads
     return pool;
 }
 
-Pool::~Pool() {
+void Pool::stop() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
     wake_.notify_all();
+}
+
+Pool::~Pool() {
+    stop();
     for (std::thread& thread : threads_) {
         thread.join();
     }

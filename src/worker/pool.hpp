@@ -22,9 +22,10 @@ class Pool {
     static Result<std::unique_ptr<Pool>> create(control::Loop& loop, unsigned threads);
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
-    ~Pool();  // waits for the jobs that run; drops the others and all `done`
+    ~Pool();  // stops, then waits for the jobs that run; drops the others and all `done`
 
     void submit(std::function<void()> work, std::function<void()> done);
+    void stop();  // no job begins from now on; from any thread, does not wait
 
    private:
     struct Job {

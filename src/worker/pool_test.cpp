@@ -63,10 +63,9 @@ TEST(Pool, WhatWaitsAtTheEndIsDropped) {
         [] { FAIL() << "the loop does not run any more"; });
     begun.get_future().wait();
     (*pool)->submit([&] { late = true; }, [] {});
-    std::thread destroyer([&] { pool->reset(); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    (*pool)->stop();
     go.set_value();
-    destroyer.join();
+    pool->reset();
     EXPECT_FALSE(late);
 }
 
