@@ -45,8 +45,9 @@ struct Plan {
 constexpr std::array plans{Plan{"graph", {}},
                            Plan{"eight lanes without steps", {.steps = false}},
                            Plan{"steps without kernels ahead", {.lead = 0}},
-                           Plan{"steps that fork", {.fork = true}},
+                           Plan{"steps that do not fork", {.fork_steps = false}},
                            Plan{"memory not used again by its lane", {.reuse = false}},
+                           Plan{"two lanes, memory rests", {.copies = 2, .reuse = false}},
                            Plan{"two lanes per direction of copies", {.copies = 2}}};
 
 struct Options {

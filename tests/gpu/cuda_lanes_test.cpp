@@ -12,7 +12,8 @@ INSTANTIATE_TEST_SUITE_P(Plans, CudaLanesTest,
                          testing::Values(cuda::LanePlan{.kernels = 1, .steps = false},
                                          cuda::LanePlan{.copies = 2, .steps = false},
                                          cuda::LanePlan{.copies = 2, .kernels = 4, .fork = true, .lead = 0},
-                                         cuda::LanePlan{.lead = 2}, cuda::LanePlan{}));
+                                         cuda::LanePlan{.fork_steps = false, .lead = 2}, cuda::LanePlan{.lead = 0},
+                                         cuda::LanePlan{}));
 
 TEST_P(CudaLanesTest, RandomCommandsKeepTheirOrder) {
     constexpr std::size_t buffers = 6;

@@ -77,6 +77,7 @@ CudaQueue::CudaQueue(const Context& context, const LanePlan& plan, Watcher& watc
             .kernels = std::clamp<std::uint32_t>(plan.kernels, 1, run_lanes_max),
             .fork = plan.fork,
             .steps = plan.steps,
+            .fork_steps = plan.fork_steps,
             .lead = plan.lead,
             .reuse = plan.reuse},
       watcher_(watcher),
@@ -383,7 +384,7 @@ void CudaQueue::find_earlier(LaneName name, std::span<const Argument> arguments)
     const Lane& lane = *lanes_[name];
     const std::uint64_t before = lane.queued - lane.step.size();  // the last command that is not of the step
     earlier_.clear();
-    if (!plan_.fork) {
+    if (!plan_.fork_steps) {
         if (!lane.step.empty()) {
             earlier_.push_back(static_cast<std::uint32_t>(lane.step.size() - 1));
         }

@@ -9,10 +9,11 @@ namespace yoke::device::cuda {
 struct LanePlan {
     std::uint32_t copies = 1;   // per direction, at most copy_lanes_max
     std::uint32_t kernels = 8;  // at most run_lanes_max
-    bool fork = false;          // kernels that need not follow each other do not: in several lanes, or inside a step
+    bool fork = false;          // kernels that need not follow each other go into several lanes
     bool steps = true;          // kernels of a busy device are handed over by the step (step.hpp)
+    bool fork_steps = true;     // kernels of a step that need not follow each other do not
     std::uint32_t lead = 4;     // kernels that go ahead of a step, at once: the device works while the rest is prepared
-    bool reuse = true;          // without forks, a lane writes again to memory that only its own commands still use
+    bool reuse = true;          // unless lanes fork, one writes again to memory that only its own commands still use
 };
 
 }  // namespace yoke::device::cuda
