@@ -49,12 +49,65 @@ function(yoke_test_options target)
   endif()
 endfunction()
 
-# yoke_room(NAME DEPS targets... [TEST_DEPS targets...] [SUBDIRS folders...] [ALONE files...] [TSAN])
+# Programs that read command lines: nearly all of their code is a library's templates.
+function(yoke_main_options)
+  if(YOKE_SANITIZE MATCHES "address")
+    foreach(target ${ARGN})
+      target_compile_options(${target} PRIVATE -O0 -fno-sanitize=undefined)
+    endforeach()
+  endif()
+endfunction()
+
+# Rooms without a hot path, whose data is all their own: there AddressSanitizer's build neither optimises nor asks at each
+# reference whether it is aligned.
+function(yoke_cold_options target)
+  if(YOKE_SANITIZE MATCHES "address")
+    target_compile_options(${target} PRIVATE -O0 -fno-sanitize=alignment)
+  endif()
+endfunction()
+
+# With YOKE_PRECOMPILED, for builds of everything at once: headers that most files include are parsed once for all rooms,
+# once for all cold ones, and once for all tests. Only such headers that no definition of a target changes.
+set(precompiled_libraries fmt::fmt nlohmann_json::nlohmann_json tl::expected)
+set(precompiled_headers <algorithm> <array> <atomic> <charconv> <chrono> <condition_variable> <cstdint> <cstring> <deque>
+  <filesystem> <fstream> <functional> <map> <memory> <mutex> <optional> <random> <set> <span> <string> <string_view>
+  <system_error> <thread> <unordered_map> <utility> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp>
+  <tl/expected.hpp>)
+if(YOKE_PRECOMPILED)
+  set(nothing ${CMAKE_BINARY_DIR}/precompiled.cpp)
+  file(CONFIGURE OUTPUT ${nothing} CONTENT "int main() {}\n")
+  add_library(yoke_precompiled STATIC ${nothing})
+  add_library(yoke_cold_precompiled STATIC ${nothing})
+  yoke_cold_options(yoke_cold_precompiled)
+  set(targets yoke_precompiled yoke_cold_precompiled)
+  if(YOKE_TESTS)
+    # A program, since those are compiled with other flags than libraries.
+    add_executable(yoke_test_precompiled ${nothing})
+    set_target_properties(yoke_test_precompiled PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+    target_link_libraries(yoke_test_precompiled PRIVATE GTest::gmock)
+    yoke_test_options(yoke_test_precompiled)
+    target_precompile_headers(yoke_test_precompiled PRIVATE <gtest/gtest.h> <gmock/gmock.h>)
+    list(APPEND targets yoke_test_precompiled)
+  endif()
+  foreach(target ${targets})
+    target_link_libraries(${target} PRIVATE yoke_flags ${precompiled_libraries})
+    target_precompile_headers(${target} PRIVATE ${precompiled_headers})
+  endforeach()
+endif()
+function(yoke_use_precompiled target from)
+  if(YOKE_PRECOMPILED)
+    target_precompile_headers(${target} REUSE_FROM ${from})
+    target_link_libraries(${target} PRIVATE ${precompiled_libraries}) # their include paths and definitions
+  endif()
+endfunction()
+
+# yoke_room(NAME DEPS targets... [TEST_DEPS targets...] [SUBDIRS folders...] [ALONE files...] [TSAN] [COLD])
 # TSAN: the room's tests also run in the ThreadSanitizer build; their label is "tsan" there, else the room's name.
+# COLD: see yoke_cold_options().
 # ALONE: sources that the presets' unity builds (six files at a time: half the time) compile by themselves, since a name
 # of theirs, local to the file, is another file's as well.
 function(yoke_room name)
-  cmake_parse_arguments(ROOM "TSAN" "" "DEPS;TEST_DEPS;SUBDIRS;ALONE" ${ARGN})
+  cmake_parse_arguments(ROOM "TSAN;COLD" "" "DEPS;TEST_DEPS;SUBDIRS;ALONE" ${ARGN})
   set(patterns *.cpp)
   set(test_patterns *_test.cpp)
   foreach(dir ${ROOM_SUBDIRS})
@@ -67,6 +120,12 @@ function(yoke_room name)
   if(sources)
     add_library(yoke_${name} STATIC ${sources})
     target_link_libraries(yoke_${name} PUBLIC yoke_flags ${ROOM_DEPS})
+    if(ROOM_COLD)
+      yoke_cold_options(yoke_${name})
+      yoke_use_precompiled(yoke_${name} yoke_cold_precompiled)
+    else()
+      yoke_use_precompiled(yoke_${name} yoke_precompiled)
+    endif()
   else()
     add_library(yoke_${name} INTERFACE)
     target_link_libraries(yoke_${name} INTERFACE yoke_flags ${ROOM_DEPS})
@@ -77,6 +136,7 @@ function(yoke_room name)
       add_executable(${name}_test ${tests})
       target_link_libraries(${name}_test PRIVATE yoke_${name} ${ROOM_TEST_DEPS} GTest::gmock GTest::gtest_main)
       yoke_test_options(${name}_test)
+      yoke_use_precompiled(${name}_test yoke_test_precompiled)
       set(label ${name})
       if(ROOM_TSAN)
         add_dependencies(tsan_tests ${name}_test)

@@ -26,7 +26,7 @@ std::string_view next_word(std::string_view& rest) {
 }
 
 // What a stranger wrote, fit for a message.
-std::string quoted(std::string_view word) {
+std::string in_quotes(std::string_view word) {
     std::string text;
     for (const char c : word.substr(0, value_bytes_max)) {
         text += c >= ' ' && c <= '~' ? c : '?';
@@ -52,7 +52,7 @@ Result<std::array<std::uint64_t, 3>> parse_extents(std::string_view word) {
         at = stop + 1;
     }
     return fail(EPROTO, "{} in the stream's header gives no extents; one to three numbers like 640x480 are expected",
-                quoted(word));
+                in_quotes(word));
 }
 
 std::string format_extents(const std::array<std::uint64_t, 3>& extents) {
@@ -72,14 +72,14 @@ Result<Parameters> parse_parameters(std::string_view rest) {
         const std::string_view word = next_word(rest);
         const std::size_t equals = word.find('=');
         if (equals == std::string_view::npos) {
-            return fail(EPROTO, "{} in the stream's header is no parameter like unit=0.001", quoted(word));
+            return fail(EPROTO, "{} in the stream's header is no parameter like unit=0.001", in_quotes(word));
         }
         const std::string_view name = word.substr(0, equals);
         const std::string_view value = word.substr(equals + 1);
         if (!check_parameter(name, value) || find_parameter(parameters, name) != nullptr) {
             return fail(EPROTO,
                         "parameter {} in the stream's header is given twice or has characters that are not allowed",
-                        quoted(name));
+                        in_quotes(name));
         }
         parameters.emplace_back(name, value);
     }
@@ -99,7 +99,7 @@ Result<StageHeader> parse_stage_header(std::string_view line) {
     control::TemplateDefinition& form = header.stream.form;
     form.type = next_word(rest);
     if (!control::parse_element_type(form.type)) {
-        return fail(EPROTO, "{} in the stream's header is no element type like u16 or f32x4", quoted(form.type));
+        return fail(EPROTO, "{} in the stream's header is no element type like u16 or f32x4", in_quotes(form.type));
     }
     auto extents = parse_extents(next_word(rest));
     if (!extents) {
@@ -111,7 +111,7 @@ Result<StageHeader> parse_stage_header(std::string_view line) {
     }
     const std::string_view kind = next_word(rest);
     if (kind != "fixed" && kind != "variable") {
-        return fail(EPROTO, "{} in the stream's header is neither fixed nor variable", quoted(kind));
+        return fail(EPROTO, "{} in the stream's header is neither fixed nor variable", in_quotes(kind));
     }
     header.stream.variable = kind == "variable";
     auto parameters = parse_parameters(rest);
@@ -158,7 +158,7 @@ Status check_parameter(std::string_view name, std::string_view value) {
         return fail(EINVAL,
                     "parameter {} needs an identifier of C as its name and 1 to {} printable characters without "
                     "blanks as its value",
-                    quoted(name), value_bytes_max);
+                    in_quotes(name), value_bytes_max);
     }
     return {};
 }
