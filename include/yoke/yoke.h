@@ -56,6 +56,7 @@ struct yoke_options {
 };
 
 #define YOKE_OPEN_LOCAL (1u << 0) /* no worker: every call runs in the caller; yoke_alloc gives plain memory */
+#define YOKE_OPEN_NOTICES (1u << 1) /* says on the standard error what yoke_open waits for, where that is long */
 
 /*
  * Opens a session. @options may be NULL. On failure *session is NULL and the sentence is in yoke_error(NULL)

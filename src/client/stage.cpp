@@ -94,7 +94,10 @@ Stage::Stage(const yoke_stage_options& options)
 Stage::~Stage() {
     if (usable()) {
         inlet_.end();
-        static_cast<void>(outlet_.end());  // who wants to know ends the stage by run()
+        // A stage that cannot do its work has no stream: who reads it must not take it for one without records.
+        if (!refused_ || outlet_.announced()) {
+            static_cast<void>(outlet_.end());  // who wants to know ends the stage by run()
+        }
     }
 }
 
@@ -181,6 +184,9 @@ Result<std::optional<std::size_t>> Stage::read(std::span<std::byte> room) {
     }
     if (bytes() && (flags_ & YOKE_STAGE_SOURCE) != 0) {
         return fail(EINVAL, "the stage is a source and has no input; open it without YOKE_STAGE_SOURCE");
+    }
+    if (auto done = outlet_.announce(); !done) {
+        return tl::unexpected(done.error());
     }
     return inlet_.read(room, &outlet_, [this] { return outlet_.attend(); });
 }

@@ -166,6 +166,10 @@ constexpr std::array<Member, 2> inventory_message_members{{
     {"inventory", Kind::object, true, {}, &inventory_schema},
     {"more", Kind::boolean, false},
 }};
+constexpr std::array<Member, 2> last_words_members{{
+    {"object", Kind::string, true, {0, name_bytes_max}},
+    {"why", Kind::string, true, {0, 1024}},
+}};
 constexpr std::array<Member, 5> limits_members{{
     {"sessions", Kind::unsigned_number, false},
     {"arena_bytes", Kind::unsigned_number, false},
@@ -211,6 +215,7 @@ constexpr Request requests[] = {
     {Peer::client_to_worker, "close_pipe", {name_members}},
     {Peer::worker_to_broker, "register", {register_members}},
     {Peer::worker_to_broker, "inventory", {inventory_message_members}},
+    {Peer::worker_to_broker, "last_words", {last_words_members}},
     {Peer::broker_to_worker, "adopt", {adopt_members}},
     {Peer::broker_to_worker, "restore", {restore_members}},
     {Peer::broker_to_worker, "report", {}},

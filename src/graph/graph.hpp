@@ -48,8 +48,8 @@ class GraphHost {
    public:
     // tick() is to be called then, or earlier. Called under the graph's lock, and with 0 on any thread.
     virtual void deadline(std::uint64_t deadline_ns) noexcept = 0;
-    // A kernel has run beyond its deadline, or beyond its graph's end, and does not end.
-    virtual void stuck(const std::string& why) noexcept = 0;
+    // A kernel of `object`, a ptask or graph, has run beyond its deadline, or beyond its graph's end, and does not end.
+    virtual void stuck(const std::string& object, const std::string& why) noexcept = 0;
 
    protected:
     ~GraphHost() = default;

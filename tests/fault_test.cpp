@@ -1,0 +1,143 @@
+// Kernels that take their worker along, and what everybody is told: whose it was and what it did, at most twice; and
+// that those who have nothing to do with it wait no longer than they must.
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include <gmock/gmock.h>
+
+#include "cli_program.hpp"
+#include "support/instance.hpp"
+
+namespace yoke::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// No memory is there, in whatever build.
+constexpr const char* wild =
+    "kernel void wild(global const uchar *in, global uchar *out) { out[((size_t)1 << 45) + get_global_id(0)] = in[0]; "
+    "}";
+constexpr const char* endless =
+    "kernel void endless(global const uchar *in, global volatile uchar *out) { while (out[0] != 7 || out[1] != 8) { "
+    "out[0] = in[0] & 1; } }";
+constexpr const char* fine =
+    "kernel void fine(global const uchar *in, global uchar *out) { out[get_global_id(0)] = in[get_global_id(0)]; }";
+
+std::string graph_of(const std::string& name, const std::string& function, const std::string& source,
+                     const std::string& more = "") {
+    const std::string port = "type = \"u8\", extent = [64] }\n";
+    return "name = \"/" + name + "\"\n[ptask.p]\nfunction = \"" + function + "\"\nsource = '''" + source +
+           "'''\narguments = [\"in\", \"out\"]\n" + more + "port.in = { direction = \"in\", " + port +
+           "port.out = { direction = \"out\", " + port +
+           "[channel.given]\ndestination = \"p:in\"\n[channel.made]\nsource = \"p:out\"\n";
+}
+
+class Fault : public CliTest {
+   protected:
+    void begin(const std::string& config = "") {
+        Instance::Options options;
+        options.config = config;
+        options.check_log = false;  // the faults are meant
+        instance.emplace(options);
+        ASSERT_TRUE(instance->ready()) << instance->error();
+        environment["YOKE_SOCKET"] = instance->socket();
+        environment["P"] = std::string(YOKE_BIN_DIR) + "/stage-probe";
+        environment["Y"] = std::string(YOKE_BIN_DIR) + "/yoke";
+        environment["D"] = directory.string();
+    }
+    void TearDown() override {
+        instance.reset();
+        CliTest::TearDown();
+    }
+    [[nodiscard]] Finished start(const std::string& graph, std::size_t datablocks = 3) {
+        return yoke({"graph", "start", write("graph.toml", graph), "--push",
+                     "given=" + write("in", std::string(datablocks * 64, 'x')), "--pull", "made=" + path("out")});
+    }
+    [[nodiscard]] std::uint64_t deaths() const {
+        const auto status = instance->ask({{"op", "status"}});
+        return status && !status->body["workers"].empty() ? status->body["workers"][0]["deaths"].get<std::uint64_t>()
+                                                          : 0;
+    }
+    [[nodiscard]] Finished bash(const std::string& line, bool pipe = false) {
+        Invocation made;
+        made.arguments = {"/bin/bash", "-c", line};
+        made.environment = environment;
+        made.environment["YOKE_STAGE"] = pipe ? "pipe" : "";
+        return run(made);
+    }
+
+    std::optional<Instance> instance;
+};
+
+TEST_F(Fault, AGraphThatKillsItsWorkerIsNamedWithItsPtaskKernelAndSignal) {
+    begin();
+    const Finished finished = start(graph_of("bad", "wild", wild));
+    EXPECT_EQ(finished.exit, 1);
+    EXPECT_THAT(finished.err, AllOf(HasSubstr("/bad/p"), HasSubstr("kernel wild"), HasSubstr("signal 11"),
+                                    HasSubstr("outside its buffers"), HasSubstr(instance->directory())));
+    EXPECT_LE(deaths(), 2U);
+    EXPECT_THAT(instance->log(), HasSubstr("/bad/p"));
+    const Finished other = start(graph_of("good", "fine", fine));
+    EXPECT_EQ(other.exit, 0) << other.err;
+    EXPECT_EQ(read("out"), std::string(192, 'x'));
+}
+
+TEST_F(Fault, AStageThatKillsItsWorkerEndsAfterTheSecondDeath) {
+    begin();
+    write("wild.cl", wild);
+    for (const bool pipe : {true, false}) {
+        const std::uint64_t before = deaths();
+        const Finished finished = bash("$P source 20 64 | $Y stage $D/wild.cl | $P sink; echo ${PIPESTATUS[1]}", pipe);
+        EXPECT_EQ(finished.out, "1\n");
+        EXPECT_THAT(finished.err, AllOf(HasSubstr("/kernel"), HasSubstr("kernel wild"), HasSubstr("signal 11")));
+        EXPECT_LE(deaths() - before, 2U);
+    }
+}
+
+TEST_F(Fault, ADeadlineThatIsOverrunIsNamed) {
+    begin();
+    const Finished finished = start(graph_of("slow", "endless", endless, "deadline = 100\n"));
+    EXPECT_EQ(finished.exit, 1);
+    EXPECT_THAT(finished.err, AllOf(HasSubstr("/slow/p"), HasSubstr("longer than its deadline of 100 ms")));
+    EXPECT_LE(deaths(), 2U);
+}
+
+TEST_F(Fault, WhoHasNothingToDoWithItWaitsAndIsToldWhy) {
+    begin("[supervision]\nbackoff_first_ms = 5000\nbackoff_max_ms = 5000\n");
+    for (int death = 0; death < 2; ++death) {
+        EXPECT_EQ(start(graph_of("bad", "wild", wild)).exit, 1);
+    }
+    const Finished finished = start(graph_of("good", "fine", fine));
+    EXPECT_EQ(finished.exit, 0) << finished.err;
+    EXPECT_THAT(finished.err, AllOf(HasSubstr("waiting for"), HasSubstr("/bad/p"), HasSubstr("signal 11")));
+}
+
+TEST_F(Fault, WhoIsBarredLongerThanThatIsToldTheWayOut) {
+    begin("[supervision]\nbackoff_first_ms = 600000\nbackoff_max_ms = 600000\n");
+    for (int death = 0; death < 2; ++death) {
+        EXPECT_EQ(start(graph_of("bad", "wild", wild)).exit, 1);
+    }
+    const Finished finished = start(graph_of("good", "fine", fine));
+    EXPECT_EQ(finished.exit, 1);
+    EXPECT_THAT(finished.err, AllOf(HasSubstr("/bad/p"), HasSubstr("yoke shutdown")));
+}
+
+TEST_F(Fault, AStageWhoseKernelIsRefusedHasNoStream) {
+    begin();
+    write("bad.cl", "kernel void bad(global const uchar *in, global uchar *out) { out[0] = nothing; }");
+    write("wide.cl", "kernel void wide(global const uchar *in, global uint *out) { out[get_global_id(0)] = in[0]; }");
+    for (const bool pipe : {true, false}) {
+        const Finished finished =
+            bash("$P source 20 64 | $Y stage $D/bad.cl | $P sink; echo ${PIPESTATUS[1]} ${PIPESTATUS[2]}", pipe);
+        EXPECT_EQ(finished.out, "1 1\n") << finished.err;
+        EXPECT_THAT(finished.err, AllOf(HasSubstr("bad.cl:1"), HasSubstr("before")));
+        const Finished typed = bash("$P source 20 64 | $Y stage $D/wide.cl --type f32 | wc -c", pipe);
+        EXPECT_EQ(typed.out, "0\n");
+        EXPECT_THAT(typed.err, AllOf(HasSubstr("--type f32"), HasSubstr("u32"), HasSubstr("argument out")));
+        EXPECT_EQ(bash("$P source 20 64 | $Y stage $D/wide.cl --type u32 | tail -n +2 | wc -c", pipe).out, "5120\n");
+    }
+}
+
+}  // namespace
+}  // namespace yoke::test
