@@ -54,11 +54,11 @@ class Fault : public CliTest {
         return yoke({"graph", "start", write("graph.toml", graph), "--push",
                      "given=" + write("in", std::string(datablocks * 64, 'x')), "--pull", "made=" + path("out")});
     }
-    [[nodiscard]] std::uint64_t deaths() const {
+    [[nodiscard]] std::uint64_t count(const char* what) const {
         const auto status = instance->ask({{"op", "status"}});
-        return status && !status->body["workers"].empty() ? status->body["workers"][0]["deaths"].get<std::uint64_t>()
-                                                          : 0;
+        return status && !status->body["workers"].empty() ? status->body["workers"][0][what].get<std::uint64_t>() : 0;
     }
+    [[nodiscard]] std::uint64_t deaths() const { return count("deaths"); }
     [[nodiscard]] Finished bash(const std::string& line, bool pipe = false) {
         Invocation made;
         made.arguments = {"/bin/bash", "-c", line};
@@ -93,6 +93,7 @@ TEST_F(Fault, AStageThatKillsItsWorkerEndsAfterTheSecondDeath) {
         EXPECT_THAT(finished.err, AllOf(HasSubstr("/kernel"), HasSubstr("kernel wild"), HasSubstr("signal 11")));
         EXPECT_LE(deaths() - before, 2U);
     }
+    EXPECT_LE(count("suspects"), 3 * deaths()) << "of a death, each of the three stages tells once";
 }
 
 TEST_F(Fault, ADeadlineThatIsOverrunIsNamed) {

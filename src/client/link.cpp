@@ -115,6 +115,7 @@ Status Link::connect(const Fd& broker, std::uint32_t suspects, std::uint64_t dea
     }
     auto answer = control::exchange(broker, body, {}, milliseconds_until(deadline_ns));
     if (!answer) {
+        news.heard = answer.error().code == ETIME;
         return tl::unexpected(answer.error());
     }
     news = news_in(answer->body);

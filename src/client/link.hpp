@@ -26,7 +26,7 @@ struct LinkOptions {
 
 // What yoked says beside its answer to a request for a worker.
 struct BrokerNews {
-    bool heard = false;          // it has taken the request: suspects are reported once
+    bool heard = false;          // it has the request, answered or not: suspects are reported once
     std::uint64_t retry_ms = 0;  // refused: when to ask again; 0: that makes no sense
     std::uint32_t dead_pid = 0;  // the last worker that died unasked; 0: none
     std::string dead_object;     // the ptask or graph to blame; "": unknown
