@@ -274,6 +274,7 @@ int Session::submit(const yoke_call& call, yoke_callback callback, void* user, y
     if (index == Tickets::none) {
         return refuse({EAGAIN, "as many calls are in flight as the session takes; wait for one of them"});
     }
+    tickets_[index].job = job;
     run_here(job.prepared, decision.why, true, tickets_[index].result);
     ticket = tickets_[index].id;
     tickets_.end(index);

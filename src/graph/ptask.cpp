@@ -123,7 +123,7 @@ bool same_scalar(const std::string& port, const std::string& argument) {
 // `what`: the argument as in check_arguments().
 Status check_buffer(const Port& port, const device::Parameter& parameter, const std::string& what) {
     const control::PortDefinition& own = port.definition;
-    if (own.gives() && parameter.read_only) {
+    if (own.direction == control::Direction::out && parameter.read_only) {  // an in-out one may be passed on as it is
         return fail(EINVAL,
                     "port {} is an {} port, but {} is const: its kernel cannot write to it; leave out const, or "
                     "give the argument an in port",
