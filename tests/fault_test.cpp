@@ -1,10 +1,16 @@
 // Kernels that take their worker along, and what everybody is told: whose it was and what it did, at most twice; and
 // that those who have nothing to do with it wait no longer than they must.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include <gmock/gmock.h>
 
+#include "base/fd.hpp"
 #include "cli_program.hpp"
 #include "support/instance.hpp"
 
@@ -122,6 +128,38 @@ TEST_F(Fault, WhoIsBarredLongerThanThatIsToldTheWayOut) {
     const Finished finished = start(graph_of("good", "fine", fine));
     EXPECT_EQ(finished.exit, 1);
     EXPECT_THAT(finished.err, AllOf(HasSubstr("/bad/p"), HasSubstr("yoke shutdown")));
+}
+
+TEST_F(Fault, AGraphThatPersistsIsNotBroughtBackToKillEachWorker) {
+    begin("[supervision]\nbackoff_first_ms = 1\nbackoff_max_ms = 10\n");
+    std::string graph = graph_of("bad", "wild", wild);
+    const std::string fifo = path("fifo");
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    const Fd writer(::open(fifo.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+    ASSERT_TRUE(writer);
+    graph.replace(graph.find("destination"), 0, "source = { fifo = \"" + fifo + "\" }\n");
+    graph.replace(graph.rfind("source"), 0, "destination = { file = \"" + path("out") + "\" }\n");
+    const Finished started = yoke({"graph", "start", write("graph.toml", graph), "--persist"});
+    EXPECT_EQ(started.exit, 0) << started.err;
+    EXPECT_TRUE(eventually([&] {
+        const std::string datablock(64, 'x');
+        EXPECT_TRUE(::write(writer.get(), datablock.data(), datablock.size()) == 64 || errno == EAGAIN);
+        return deaths() == 2;
+    }));
+    const auto error_of_graph = [&]() -> std::string {
+        const auto list = instance->ask({{"op", "list"}, {"kind", "graphs"}});
+        for (const auto& one : list ? list->body["graphs"] : nlohmann::json::array()) {
+            if (one["name"] == "/bad" && one["state"] == "waiting") {
+                return one["error"].is_string() ? one["error"].get<std::string>() : "";
+            }
+        }
+        return {};
+    };
+    EXPECT_TRUE(eventually([&] { return error_of_graph().find("the death of two workers") != std::string::npos; }));
+    EXPECT_EQ(deaths(), 2U);
+    const Finished other = start(graph_of("good", "fine", fine));
+    EXPECT_EQ(other.exit, 0) << other.err;
+    EXPECT_EQ(deaths(), 2U);
 }
 
 TEST_F(Fault, AStageWhoseKernelIsRefusedHasNoStream) {

@@ -184,7 +184,11 @@ constexpr std::array<Member, 3> adopt_members{{
     {"limits", Kind::object, true, {}, &limits_schema},
 }};
 
-constexpr std::array<Member, 1> restore_members{{{"limits", Kind::object, true, {}, &limits_schema}}};
+constexpr Range without_range{1, name_bytes_max};
+constexpr std::array<Member, 2> restore_members{{
+    {"limits", Kind::object, true, {}, &limits_schema},
+    {"without", Kind::strings, false, {0, 64}, nullptr, without_range},
+}};
 
 struct Request {
     Peer peer;

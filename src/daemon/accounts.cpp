@@ -334,7 +334,8 @@ Worker::Handlers Broker::worker_handlers(uid_t uid) {
                 } else {
                     if (options_.state.wants_worker(uid)) {
                         account.worker->restore(
-                            {{"graphs", options_.config.account_graphs}, {"objects", options_.config.account_objects}});
+                            {{"graphs", options_.config.account_graphs}, {"objects", options_.config.account_objects}},
+                            dangerous_graphs(account));
                     }
                     serve_waiting(account);
                 }

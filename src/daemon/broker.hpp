@@ -77,7 +77,8 @@ class Broker {
         std::optional<uid_t> user;  // that the worker became, unless an earlier yoked started it
         std::uint64_t generation = 0;
         Supervision supervision;
-        std::optional<Death> death;  // of its last worker, unless that was told to end
+        std::map<std::string, unsigned> killers;  // graphs, and workers that each was the death of in a row
+        std::optional<Death> death;               // of its last worker, unless that was told to end
         std::unique_ptr<Worker> worker;
         std::deque<Waiting> waiting;  // connects
         std::uint64_t idle_since_ns = 0;
@@ -114,6 +115,8 @@ class Broker {
     void serve_waiting(Account& account);
     void fail_waiting(Account& account, const Error& error, std::uint64_t retry_ms);
     static void tell_death(const Account& account, control::Json& body);
+    static void blame(Account& account, const std::string& object, bool healthy);
+    [[nodiscard]] static control::Json dangerous_graphs(const Account& account);
     [[nodiscard]] static std::string last_death(const Account& account);
     [[nodiscard]] std::string way_out() const;
     void hand_session(Account& account, const Waiting& waiting);

@@ -20,6 +20,9 @@
 namespace yoke::daemon {
 namespace {
 
+constexpr unsigned deaths_of_one_graph = 2;  // the first may have been chance
+constexpr std::size_t killers_max = 64;      // as many names as one message to a worker has
+
 // Where a person finds what yoked and its workers have logged.
 std::string where_logged() {
     if (std::getenv("JOURNAL_STREAM") != nullptr) {
@@ -48,6 +51,27 @@ void Broker::tell_death(const Account& account, control::Json& body) {
     }
 }
 
+// A graph that persists is brought back by the next worker, whose death it may be in turn, and nobody would ever be
+// served. `healthy`: the worker had lived for long, so that the graph does not do it each time.
+void Broker::blame(Account& account, const std::string& object, bool healthy) {
+    if (healthy || account.killers.size() >= killers_max) {
+        account.killers.clear();
+    }
+    if (const std::string graph = object.substr(0, object.find('/', 1)); !graph.empty()) {
+        ++account.killers[graph];
+    }
+}
+
+control::Json Broker::dangerous_graphs(const Account& account) {
+    control::Json names = control::Json::array();
+    for (const auto& [graph, deaths] : account.killers) {
+        if (deaths >= deaths_of_one_graph) {
+            names.push_back(graph);
+        }
+    }
+    return names;
+}
+
 std::string Broker::last_death(const Account& account) {
     if (!account.death) {
         return {};
@@ -72,6 +96,7 @@ void Broker::on_worker_died(uid_t uid, const std::string& how) {
     if (state == Worker::State::ending) {
         log_info(Topic::daemon, "worker ended", {{"account", uid}, {"pid", pid}, {"how", how}});
     } else {
+        blame(account, worker->last_words().object, account.supervision.healthy(now_ns()));
         account.supervision.died(now_ns(), options_.config);
         account.death = Death{pid, worker->last_words()};
         log_warning(Topic::daemon, "worker died",

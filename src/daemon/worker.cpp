@@ -247,9 +247,9 @@ void Worker::ask_report(std::uint64_t report) {
     }
 }
 
-void Worker::restore(const Json& limits) {
+void Worker::restore(const Json& limits, const Json& without) {
     if (link_) {
-        link_->send({{"op", "restore"}, {"limits", limits}});
+        link_->send({{"op", "restore"}, {"limits", limits}, {"without", without}});
     }
 }
 

@@ -67,8 +67,8 @@ class Worker {
     // Hands over the worker's end of a new session.
     void adopt(const control::Credentials& client, const control::Json& limits, Fd socket);
     void ask_report(std::uint64_t report);
-    // Has it bring back the graphs that persist.
-    void restore(const control::Json& limits);
+    // Has it bring back the graphs that persist, but for those named in the array `without`.
+    void restore(const control::Json& limits, const control::Json& without);
     void end(std::uint64_t now_ns);
     void kill();
     // Kills the worker if its time is over; renews the gate.

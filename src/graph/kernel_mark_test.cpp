@@ -1,3 +1,4 @@
+// Marks of kernels: who is named, when marks go, and what happens when there are no more.
 #include "graph/kernel_mark.hpp"
 
 #include <gtest/gtest.h>
