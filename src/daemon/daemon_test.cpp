@@ -87,11 +87,15 @@ TEST(Daemon, NoticesTheDeathOfAWorkerAndStartsANewOne) {
 }
 
 TEST(Daemon, AnIdleWorkerEndsAndThenAnIdlePrivateInstance) {
-    Instance instance({.config = "[lifetime]\nidle_exit_s = 1\nworker_linger_s = 0\n", .environment = {}});
+    Instance instance({.config = "[lifetime]\nidle_exit_s = 600\nworker_linger_s = 0\n", .environment = {}});
     ASSERT_TRUE(instance.ready()) << instance.error();
     {
         auto session = RawSession::open(instance);
         ASSERT_TRUE(session) << session.error().message;
+        // From now on: before, it might have ended before anybody came.
+        std::ofstream(instance.directory() + "/yoke.toml") << "[lifetime]\nidle_exit_s = 1\nworker_linger_s = 0\n";
+        ::kill(instance.yoked_pid(), SIGHUP);
+        EXPECT_TRUE(eventually([&] { return instance.log().find("configuration reloaded") != std::string::npos; }));
         EXPECT_TRUE((*session)->echo(100));
         EXPECT_EQ(instance.worker_pids().size(), 1U);
     }
