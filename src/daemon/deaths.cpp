@@ -9,7 +9,7 @@
 #include <climits>
 #include <cstdlib>
 
-#include <uapi/yoke_kernel.h>
+#include <yoke/yoke.h>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
