@@ -175,7 +175,10 @@ Status Stage::output(const yoke_stream& stream) {
     }
     std::copy_if(set_.begin(), set_.end(), std::back_inserter(header.parameters),
                  [](const auto& parameter) { return !parameter.second.empty(); });
-    return outlet_.begin(header, socket_);
+    // A source has neither kernel nor graph that could be refused.
+    const bool source = (flags_ & YOKE_STAGE_SOURCE) != 0;
+    auto begun = outlet_.begin(header, socket_);
+    return begun && source ? outlet_.announce() : begun;
 }
 
 Result<std::optional<std::size_t>> Stage::read(std::span<std::byte> room) {
