@@ -132,10 +132,7 @@ class CliDaemon : public CliTest {
         return false;
     }
     void wait_until_running(const std::string& graph) const {
-        for (int i = 0; i < 600 && !runs(graph); ++i) {
-            ::usleep(50'000);
-        }
-        ASSERT_TRUE(runs(graph));
+        ASSERT_TRUE(eventually([&] { return runs(graph); }));
     }
 
     std::optional<Instance> instance;

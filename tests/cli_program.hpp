@@ -23,6 +23,10 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "support/process_tree.hpp"
+
 namespace yoke::test {
 
 struct Finished {
@@ -234,6 +238,20 @@ class CliTest : public ::testing::Test {
         names.erase("cache");
         names.erase("state");
         return names;
+    }
+
+    // Waits until @pid has a file open for writing in the directory, be it one without a name.
+    [[nodiscard]] bool writes_file(pid_t pid) const {
+        return eventually([&] {
+            std::error_code gone;
+            for (const auto& fd : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid), gone)) {
+                const std::string target = std::filesystem::read_symlink(fd.path(), gone).string();
+                if (target.starts_with(directory.string() + "/#") || target.starts_with(directory.string() + "/.")) {
+                    return true;
+                }
+            }
+            return false;
+        });
     }
 
     std::filesystem::path directory;

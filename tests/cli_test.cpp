@@ -399,9 +399,7 @@ TEST_F(CliCall, AnInterruptLeavesNothingBehind) {
     endless.input = random_text(3'000'000, 16);
     endless.hold_input = true;
     endless.while_running = [&](pid_t pid) {
-        while (files().empty()) {
-            ::usleep(1000);
-        }
+        ASSERT_TRUE(writes_file(pid));
         ::kill(pid, SIGINT);
     };
     const Finished finished = run(endless);
@@ -409,14 +407,35 @@ TEST_F(CliCall, AnInterruptLeavesNothingBehind) {
     EXPECT_TRUE(files().empty());
 }
 
+// Whatever ends it, from a terminal that goes to a kill that nothing can see coming.
+TEST_F(CliCall, NoSignalLeavesAFileBehind) {
+    write("out", "what was there");
+    for (const int number : {SIGHUP, SIGTERM, SIGQUIT, SIGKILL}) {
+        Invocation endless = command({"call", "echo", "--place", "caller", "-o", path("out")});
+        endless.input = random_text(3'000'000, 16);
+        endless.hold_input = true;
+        endless.while_running = [&](pid_t pid) {
+            ASSERT_TRUE(writes_file(pid));
+            ::kill(pid, number);
+        };
+        const Finished finished = run(endless);
+        if (number == SIGHUP || number == SIGTERM) {
+            expect_sentence(finished, 130, "interrupted");
+        }
+        EXPECT_EQ(files(), std::set<std::string>{"out"}) << "signal " << number;
+        EXPECT_EQ(read("out"), "what was there");
+    }
+    EXPECT_EQ(yoke({"call", "echo", "--place", "caller", "-o", path("out")}, "new").exit, 0);
+    EXPECT_EQ(files(), std::set<std::string>{"out"});
+    EXPECT_EQ(read("out"), "new");
+}
+
 TEST_F(CliCall, AnInterruptThatComesTwiceAtOnceIsOne) {
     Invocation endless = command({"call", "echo", "--place", "caller", "-o", path("out")});
     endless.input = random_text(3'000'000, 18);
     endless.hold_input = true;
     endless.while_running = [&](pid_t pid) {
-        while (files().empty()) {
-            ::usleep(1000);
-        }
+        ASSERT_TRUE(writes_file(pid));
         ::kill(pid, SIGTERM);
         ::kill(pid, SIGTERM);
         ::kill(pid, SIGINT);

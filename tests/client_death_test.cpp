@@ -87,7 +87,7 @@ TEST_F(ClientDeath, WithoutAWorkerCallsRunHereOrFailTyped) {
     const yoke_ticket waiting = session.submit(call(YOKE_PLACE_WORKER));
     instance_.kill_yoked();
     instance_.kill_worker(first);
-    const auto result = session.wait(waiting, 20s);
+    const auto result = session.wait(waiting, 60s);
     ASSERT_TRUE(result);
     EXPECT_EQ(result->status, -ENOTCONN) << "not begun, and no worker to repeat it";
     const Call again = call(YOKE_PLACE_WORKER);
@@ -164,7 +164,7 @@ void storm(const yoke_options& options, unsigned seed, const std::atomic<bool>& 
         session.dispatch(1ms);
     }
     while (std::ranges::find(busy, true) != busy.end()) {
-        if (session.dispatch(20s) == 0) {
+        if (session.dispatch(60s) == 0) {
             tally.wrong++;  // a call that never ends
             break;
         }

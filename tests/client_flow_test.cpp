@@ -56,12 +56,12 @@ TEST_F(ClientFlow, SignalsAndExtentsTravelWithDatablocks) {
     copier.graph.push(copier.in, data, PushOptions{.signals = YOKE_SIGNAL_USER_1});
     copier.graph.push(copier.in, data.bytes().first(10),
                       PushOptions{.signals = YOKE_SIGNAL_USER_2, .extent = {10, 1, 1}});
-    auto result = copier.graph.pull(copier.out, back, 20s);
+    auto result = copier.graph.pull(copier.out, back, 60s);
     ASSERT_TRUE(result);
     EXPECT_EQ(result->signal, YOKE_SIGNAL_BEGIN | YOKE_SIGNAL_USER_1) << "the first one begins the stream";
     EXPECT_EQ(result->extent[0], 64U);
     EXPECT_EQ(result->extent[1], 1U);
-    result = copier.graph.pull(copier.out, back, 20s);
+    result = copier.graph.pull(copier.out, back, 60s);
     ASSERT_TRUE(result);
     EXPECT_EQ(result->signal, YOKE_SIGNAL_USER_2);
     const yoke_push_options end{.extent = {}, .timeout_ns = 0, .signals = YOKE_SIGNAL_END, .flags = 0};
@@ -82,12 +82,12 @@ TEST_F(ClientFlow, LookingLeavesADatablockAndDrainingTakesAll) {
     }
     fill(data, 0);
     for (int look = 0; look < 2; look++) {
-        const auto seen = copier.graph.peek(copier.out, back, 20s);
+        const auto seen = copier.graph.peek(copier.out, back, 60s);
         ASSERT_TRUE(seen);
         EXPECT_EQ(seen->sequence, 0U);
         EXPECT_TRUE(std::ranges::equal(data.bytes(), back.bytes()));
     }
-    ASSERT_TRUE(copier.graph.pull(copier.out, back, 20s));
+    ASSERT_TRUE(copier.graph.pull(copier.out, back, 60s));
     std::uint64_t dropped = 0;
     while (dropped < 2) {
         dropped += copier.graph.drain(copier.out);
@@ -111,19 +111,19 @@ TEST_F(ClientFlow, MovesBetweenGraphsOverAPipe) {
     for (std::uint64_t round = 0; round < 5; round++) {
         fill(data, round);
         first.graph.push(first.in, data);
-        ASSERT_TRUE(first.graph.move(first.out, pipe, 20s));
-        const auto moved = second.graph.move(pipe, second.in, 20s);
+        ASSERT_TRUE(first.graph.move(first.out, pipe, 60s));
+        const auto moved = second.graph.move(pipe, second.in, 60s);
         ASSERT_TRUE(moved);
         EXPECT_EQ(moved->extent[0], 64U);
-        ASSERT_TRUE(second.graph.pull(second.out, back, 20s));
+        ASSERT_TRUE(second.graph.pull(second.out, back, 60s));
         EXPECT_TRUE(std::ranges::equal(data.bytes(), back.bytes())) << round;
     }
     const Form other("u8", {65});
     EXPECT_EQ(yoke_open_pipe(session.get(), "/pipe", &other, 0, 0, &pipe), -EEXIST);
     EXPECT_EQ(yoke_move(session.get(), first.out, 4711, 0, nullptr), -ENOENT);
     first.graph.push(first.in, {}, YOKE_FLAG_END);
-    EXPECT_FALSE(first.graph.move(first.out, second.in, 20s));
-    EXPECT_FALSE(second.graph.pull(second.out, back, 20s)) << "the end of the stream goes on";
+    EXPECT_FALSE(first.graph.move(first.out, second.in, 60s));
+    EXPECT_FALSE(second.graph.pull(second.out, back, 60s)) << "the end of the stream goes on";
     EXPECT_EQ(yoke_close_pipe(session.get(), "/pipe"), 0) << yoke_error(session.get());
     EXPECT_EQ(yoke_push(session.get(), pipe, data.data(), 64, 0, 0, nullptr), -ENOENT);
 }
@@ -163,7 +163,7 @@ TEST_F(ClientFlow, AServicesKeyIsOfTheSession) {
     fill(text, 3);
     session.call(Call(YOKE_SERVICE_AES_CTR, text, called).key(own).params(params));
     graph.push(in, text);
-    ASSERT_TRUE(graph.pull(out, pulled, 20s));
+    ASSERT_TRUE(graph.pull(out, pulled, 60s));
     EXPECT_TRUE(std::ranges::equal(called.bytes(), pulled.bytes()));
 }
 
@@ -243,7 +243,7 @@ std::optional<yoke_result> pull_served(Session& session, std::uint32_t channel, 
         *static_cast<Wait*>(user)->ended = true;
     };
     EXPECT_EQ(
-        yoke_submit_pull(session.get(), channel, buffer.data(), buffer.size(), 20'000'000'000, done, &wait, nullptr), 0)
+        yoke_submit_pull(session.get(), channel, buffer.data(), buffer.size(), 60'000'000'000, done, &wait, nullptr), 0)
         << yoke_error(session.get());
     while (!ended) {
         session.dispatch(1s);
@@ -295,7 +295,7 @@ TEST_F(ClientFlow, AFunctionThatFailsEndsItsStream) {
     }
     EXPECT_EQ(status, -EDOM);
     EXPECT_THAT(yoke_error(session.get()), HasSubstr("/middle/function"));
-    EXPECT_EQ(yoke_pull(session.get(), middle.out, back.data(), 64, 20'000'000'000, nullptr), -ENODATA);
+    EXPECT_EQ(yoke_pull(session.get(), middle.out, back.data(), 64, 60'000'000'000, nullptr), -ENODATA);
 }
 
 TEST_F(ClientFlow, AFunctionGoesOnAtTheNextWorker) {
@@ -461,7 +461,7 @@ TEST_F(ClientFlow, APersistentGraphOutlivesItsCreator) {
     Buffer back = session.alloc(64);
     fill(data, 3);
     graph.push(in, data);
-    ASSERT_TRUE(graph.pull(out, back, 20s));
+    ASSERT_TRUE(graph.pull(out, back, 60s));
     EXPECT_TRUE(std::ranges::equal(data.bytes(), back.bytes()));
 }
 
@@ -477,14 +477,14 @@ TEST_F(ClientFlow, PipesAreOpenedAgainAtTheNextWorker) {
     Buffer back = other.alloc(64);
     fill(data, 5);
     ASSERT_EQ(yoke_push(session.get(), mine, data.data(), 64, 0, 0, nullptr), 0) << yoke_error(session.get());
-    ASSERT_EQ(yoke_pull(other.get(), theirs, back.data(), 64, 20'000'000'000, nullptr), 0) << yoke_error(other.get());
+    ASSERT_EQ(yoke_pull(other.get(), theirs, back.data(), 64, 60'000'000'000, nullptr), 0) << yoke_error(other.get());
     EXPECT_TRUE(std::ranges::equal(data.bytes(), back.bytes()));
     instance_.kill_worker(worker(session));
     yoke_result result{};
     EXPECT_EQ(yoke_push(session.get(), mine, data.data(), 64, 0, 0, &result), -ERESTART);
     ASSERT_EQ(yoke_push(session.get(), mine, data.data(), 32, 0, 0, nullptr), 0) << yoke_error(session.get());
     EXPECT_EQ(yoke_pull(other.get(), theirs, back.data(), 64, 0, &result), -ERESTART);
-    ASSERT_EQ(yoke_pull(other.get(), theirs, back.data(), 64, 20'000'000'000, &result), 0) << yoke_error(other.get());
+    ASSERT_EQ(yoke_pull(other.get(), theirs, back.data(), 64, 60'000'000'000, &result), 0) << yoke_error(other.get());
     EXPECT_EQ(result.out_length, 32U);
 }
 
@@ -542,11 +542,11 @@ source = "hash:out"
         count.as<std::uint32_t>()[0] = rounds;
         graph.push(numbers, data);
         graph.push(times, count);
-        ASSERT_TRUE(graph.pull(sums, back, 20s)) << graph.why();
+        ASSERT_TRUE(graph.pull(sums, back, 60s)) << graph.why();
         for (std::size_t k = 0; k < 16; k++) {
             ASSERT_EQ(back.as<std::int32_t>()[k], static_cast<std::int32_t>(2 * rounds + k));
         }
-        ASSERT_TRUE(graph.pull(digest, hash, 20s));
+        ASSERT_TRUE(graph.pull(digest, hash, 60s));
         session.call(Call(YOKE_SERVICE_SHA256, back, wanted));
         EXPECT_TRUE(std::ranges::equal(hash.bytes(), wanted.bytes()));
     }

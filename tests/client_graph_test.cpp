@@ -35,7 +35,7 @@ TEST_F(ClientGraph, GraphsPushAndPull) {
         const auto numbers = data.as<std::int32_t>();
         std::iota(numbers.begin(), numbers.end(), round);
         graph.push(in, data);
-        const auto result = graph.pull(out, sums, 20s);
+        const auto result = graph.pull(out, sums, 60s);
         ASSERT_TRUE(result);
         EXPECT_EQ(result->sequence, static_cast<std::uint64_t>(round));
         for (std::size_t k = 0; k < 256; k++) {
@@ -46,7 +46,7 @@ TEST_F(ClientGraph, GraphsPushAndPull) {
     EXPECT_EQ(yoke_pull(session.get(), out, sums.data(), sums.size(), 20'000'000, &result), -ETIME);
     EXPECT_EQ(session.info().quarantined, 0U) << "the worker ends a pull at its deadline by itself";
     graph.push(in, {}, YOKE_FLAG_END);
-    EXPECT_FALSE(graph.pull(out, sums, 20s));
+    EXPECT_FALSE(graph.pull(out, sums, 60s));
     EXPECT_EQ(yoke_push(session.get(), 4711, data.data(), data.size(), 0, 0, nullptr), -ENOENT);
 }
 
@@ -80,7 +80,7 @@ TEST_F(ClientGraph, AGraphIsRestartedAfterItsWorkersDeathAndSaysSo) {
         fill(data, static_cast<std::uint64_t>(round));
         copier.graph.push(copier.in, data);
         copier.graph.push(copier.in, data);
-        ASSERT_TRUE(copier.graph.pull(copier.out, back, 20s));
+        ASSERT_TRUE(copier.graph.pull(copier.out, back, 60s));
         EXPECT_TRUE(std::ranges::equal(data.bytes(), back.bytes()));
         instance_.kill_worker(worker(session));
         yoke_result result{};
@@ -99,12 +99,12 @@ TEST_F(ClientGraph, APullThatWaitsHearsOfTheRestart) {
     ASSERT_EQ(yoke_submit_pull(session.get(), copier.out, memory.data(), 64, 0, nullptr, nullptr, &ticket), 0);
     EXPECT_FALSE(session.wait(ticket, 20ms));
     instance_.kill_worker(worker(session));
-    const auto result = session.wait(ticket, 20s);
+    const auto result = session.wait(ticket, 60s);
     ASSERT_TRUE(result);
     EXPECT_EQ(result->status, -ERESTART);
     EXPECT_EQ(result->detail, 0U);
     copier.graph.push(copier.in, memory.bytes().first(64));
-    EXPECT_TRUE(copier.graph.pull(copier.out, memory.bytes().subspan(64), 20s));
+    EXPECT_TRUE(copier.graph.pull(copier.out, memory.bytes().subspan(64), 60s));
 }
 
 TEST_F(ClientGraph, ATerminatedGraphStaysTerminated) {

@@ -146,7 +146,7 @@ TEST_F(Client, CancelEndsEarlyOrNotAtAll) {
         EXPECT_FALSE(session.wait(first, 0ns)) << "a cancelled call ends when its executor says so";
     }
     for (const yoke_ticket ticket : {first, second}) {
-        const auto result = session.wait(ticket, 20s);
+        const auto result = session.wait(ticket, 60s);
         ASSERT_TRUE(result);
         EXPECT_TRUE(result->status == -ECANCELED || result->status == 0) << result->status;
     }
@@ -190,7 +190,7 @@ TEST_F(Client, AKeyDestroyedInFlightStillServesItsCalls) {
         ticket = session.submit(Call(YOKE_SERVICE_AES_XTS, in, out).key(*key).params(xts(0)).place(YOKE_PLACE_WORKER));
         key.reset();
     }
-    const auto result = session.wait(ticket, 20s);
+    const auto result = session.wait(ticket, 60s);
     ASSERT_TRUE(result);
     EXPECT_EQ(result->status, 0);
     EXPECT_TRUE(std::ranges::equal(out.bytes(), expected.bytes()));
@@ -240,7 +240,7 @@ TEST_F(Client, ExceptionsOfCallbacksReachTheCaller) {
     session.submit(
         Call(YOKE_SERVICE_ECHO, memory.bytes().first(64), memory.bytes().subspan(64)).place(YOKE_PLACE_WORKER),
         [](const yoke_result&) { throw std::runtime_error("from the callback"); });
-    EXPECT_THROW(session.dispatch(20s), std::runtime_error);
+    EXPECT_THROW(session.dispatch(60s), std::runtime_error);
     EXPECT_EQ(session.dispatch(0ns), 0);
 }
 

@@ -73,7 +73,7 @@ class PtaskExample : public ClientTest {
         ASSERT_TRUE(channels.contains(channel)) << line;
         const std::uint32_t id = channels.at(channel);
         std::vector<std::int32_t> values;
-        PushOptions options{.timeout = 20s};
+        PushOptions options{.timeout = 60s};
         for (std::string word; words >> word;) {
             if (word == "end") {
                 options.flags = YOKE_FLAG_END;
@@ -91,7 +91,7 @@ class PtaskExample : public ClientTest {
             graph.push(id, memory.bytes().first(values.size() * sizeof(std::int32_t)), options);
             return;
         }
-        const auto result = graph.pull(id, memory, 20s);
+        const auto result = graph.pull(id, memory, 60s);
         if (verb == "end") {
             EXPECT_FALSE(result) << line;
             return;
@@ -115,10 +115,10 @@ TEST_F(PtaskExample, AllDoWhatThePageSays) {
         Graph graph = Graph::load(session, file.string());
         graph.run();
         std::map<std::string, std::uint32_t> channels;
-        for (int attempt = 0; attempt < 200 && channels.empty(); ++attempt) {
+        ASSERT_TRUE(eventually([&] {
             channels = channels_of(graph.name());
-            std::this_thread::sleep_for(10ms);
-        }
+            return !channels.empty();
+        }));
         for (const std::string& line : example.script) {
             ASSERT_NO_FATAL_FAILURE(follow(session, graph, channels, line));
         }

@@ -173,7 +173,7 @@ class StageDeath : public CliTest {
                 renew();
             }
             Pipeline pipeline(plan.commands, path("out"), path("err"), environment);
-            ASSERT_TRUE(eventually([&] { return std::filesystem::file_size(path("out")) != 0; }, 20'000))
+            ASSERT_TRUE(eventually([&] { return std::filesystem::file_size(path("out")) != 0; }))
                 << "seed " << number << ", round " << round << " does not begin: " << read("err");
             std::this_thread::sleep_for(std::chrono::microseconds(random() % 250'000));
             strike(pipeline, random);

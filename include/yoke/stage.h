@@ -74,7 +74,11 @@ const char *yoke_stage_parameter(const yoke_stage *stage, const char *name);
 /* Sets a parameter of the output's header; those of the input are passed on. @value NULL: leaves it out. -EINVAL, -E2BIG. */
 int yoke_stage_set_parameter(yoke_stage *stage, const char *name, const char *value);
 
-/* Writes the header of the output, once. -EALREADY: it has been written; -EINVAL: no such template, or a sink; -E2BIG. */
+/*
+ * Says what the records of the output are, once. The header of a source goes out at once, that of another stage before its first
+ * record does or it waits for one: when the kernel or graph has been accepted, with the first read or write, or at the end. So a stage
+ * whose kernel is refused has no stream. -EPIPE; -EALREADY: it has been said; -EINVAL: no such template, or a sink; -E2BIG.
+ */
 int yoke_stage_output(yoke_stage *stage, const struct yoke_stream *stream);
 
 /*

@@ -82,7 +82,7 @@ class Stage {
     }
     // Does not pass on a parameter of the input.
     void drop(const std::string& name) { check(yoke_stage_set_parameter(stage_, name.c_str(), nullptr)); }
-    // Writes the output's header.
+    // Says what the output's records are; for when its header goes out, see yoke_stage_output.
     void output(const yoke_stream& stream) { check(yoke_stage_output(stage_, &stream)); }
 
     // Bytes of the next record, which is then in `room`; nothing at the end of the stream.

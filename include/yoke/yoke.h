@@ -56,6 +56,7 @@ struct yoke_options {
 };
 
 #define YOKE_OPEN_LOCAL (1u << 0) /* no worker: every call runs in the caller; yoke_alloc gives plain memory */
+#define YOKE_OPEN_NOTICES (1u << 1) /* says on the standard error what yoke_open waits for, where that is long */
 
 /*
  * Opens a session. @options may be NULL. On failure *session is NULL and the sentence is in yoke_error(NULL)
@@ -372,7 +373,8 @@ int yoke_check_graph(const char *path, char *message, size_t message_bytes);
 /*
  * Push and pull of datablocks in arena memory; same rules as yoke_call_sync, but for a worker's death: they are not repeated.
  * -ERESTART says, once per death, that the graph was opened again and has begun in its initial state (result->detail:
- * datablocks that this session had pushed and not pulled); -EIO that it could not be opened again. -ENOENT: no channel of
+ * datablocks that this session had pushed and not pulled); -EIO that it has failed, could not be opened again, or
+ * that its kernels were the death of two workers (yoke_error says which). -ENOENT: no channel of
  * this session. flags: YOKE_FLAG_END; YOKE_FLAG_NOWAIT: -ETIME where there is no room, which the worker says itself,
  * while a short deadline may also pass before a busy worker has looked. The worker keeps the deadline, and a call that it
  * ends with -ETIME has moved nothing; where it says nothing for two seconds more, the call ends with -ETIME all the same, and

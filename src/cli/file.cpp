@@ -22,6 +22,16 @@ mode_t current_umask() {
     return mask;
 }
 
+constexpr int names_tried = 16;
+
+// The directory of @path with its slash, and how names of hidden files begin that stand for it there.
+std::pair<std::string, std::string> hidden_beside(const std::string& path) {
+    const auto slash = path.rfind('/');
+    const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+    const std::string base = slash == std::string::npos ? path : path.substr(slash + 1);
+    return {directory, "." + base.substr(0, 200) + "."};
+}
+
 // One of the standard streams as an end of a stage of plain bytes.
 Outcome<StagePtr> open_bytes(const std::string& socket, std::uint32_t end) {
     yoke_stage_options options{};
@@ -160,12 +170,15 @@ Outcome<Output> Output::open(const std::string& path, bool binary) {
     return open_temporary(resolved ? std::string(resolved.get()) : path, status.st_mode & 0777);
 }
 
+// A file without a name where the file system has such: whatever kills this program then leaves nothing behind.
 Outcome<Output> Output::open_temporary(const std::string& path, mode_t mode) {
-    const auto slash = path.rfind('/');
-    const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash + 1);
-    const std::string base = slash == std::string::npos ? path : path.substr(slash + 1);
-    std::string temporary = directory + "." + base.substr(0, 200) + ".XXXXXX";
-    const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+    const auto [directory, hidden] = hidden_beside(path);
+    std::string temporary;
+    int fd = ::open(directory.empty() ? "." : directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        temporary = directory + hidden + "XXXXXX";
+        fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+    }
     if (fd < 0) {
         return fail_errno("cannot write {}", path);
     }
@@ -173,9 +186,25 @@ Outcome<Output> Output::open_temporary(const std::string& path, mode_t mode) {
     output.temporary_ = std::move(temporary);
     output.target_ = path;
     if (::fchmod(fd, mode) != 0) {
-        return fail_errno("cannot set the mode of {}", output.temporary_);
+        return fail_errno("cannot set the mode of the file that becomes {}", path);
     }
     return output;
+}
+
+// Gives the file a name beside its place, since only rename() replaces what is there.
+Done Output::name_temporary() {
+    const auto [directory, hidden] = hidden_beside(target_);
+    const std::string file = "/proc/self/fd/" + std::to_string(fd_);
+    std::string name = directory + hidden + std::to_string(::getpid());
+    for (int attempt = 0; ::linkat(AT_FDCWD, file.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0; ++attempt) {
+        // Another output of this process, or what one that had its number was killed over.
+        if (errno != EEXIST || attempt == names_tried) {
+            return fail_errno("cannot put the result in place as {}", target_);
+        }
+        name += '+';
+    }
+    temporary_ = std::move(name);
+    return {};
 }
 
 Output::Output(Output&& other) noexcept
@@ -242,6 +271,11 @@ Done Output::finish() {
     if (stage_) {
         return said(yoke_stage_end(stage_.get()));
     }
+    if (!target_.empty() && temporary_.empty()) {
+        if (auto named = name_temporary(); !named) {
+            return named;
+        }
+    }
     if (fd_ > STDERR_FILENO && ::close(std::exchange(fd_, -1)) != 0) {
         return fail_errno("cannot write {}", name_);
     }
@@ -250,6 +284,7 @@ Done Output::finish() {
             return fail_errno("cannot put the result in place as {}", target_);
         }
         temporary_.clear();
+        target_.clear();
     }
     return {};
 }

@@ -76,10 +76,11 @@ class Output {
     Output(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
     [[nodiscard]] Done said(int status) const;
     static Outcome<Output> open_temporary(const std::string& path, mode_t mode);
+    Done name_temporary();
     int fd_;
     std::string name_;
-    std::string target_;     // where the file goes
-    std::string temporary_;  // empty: written directly
+    std::string target_;     // where the file goes; empty: written directly
+    std::string temporary_;  // its name until then; empty: it has none
     StagePtr stage_;
 };
 

@@ -14,16 +14,16 @@ constexpr std::size_t depth = 4;                       // transfers in flight pe
 constexpr std::uint64_t look_up_ns = 50'000'000;       // how often a wait looks for Ctrl-C
 constexpr std::uint64_t look_at_input_ns = 2'000'000;  // how often a quiet input is looked at
 
-tl::unexpected<Failure> fail_transfer(const char* what, const Lane& lane, const yoke_result& result) {
+// `why`: what the library says of it.
+tl::unexpected<Failure> fail_transfer(const Lane& lane, const yoke_result& result, const std::string& why) {
     switch (-result.status) {
         case YOKE_ERESTART:
-            return fail(exit_failed,
-                        "the worker died and the graph of {} began anew, without {} datablocks; run the command again",
-                        lane.name, result.detail);
+            return fail(exit_failed, "the graph of {} began anew, without {} datablocks; run the command again ({})",
+                        lane.name, result.detail, why);
         case YOKE_ECANCELED:
             return fail(exit_failed, "the graph of {} was terminated", lane.name);
         default:
-            return fail(exit_of(-result.status), "{} {} failed: {}", what, lane.name, std::strerror(-result.status));
+            return fail(exit_of(-result.status), "channel {}: {}", lane.name, why);
     }
 }
 
@@ -215,7 +215,7 @@ Done Flow::advance_push(State& state) {
             return told_of_end(state);
         }
         if (result.status != 0) {
-            return fail_transfer("push to", state.lane, result);
+            return fail_transfer(state.lane, result, yoke_error(session_));
         }
         pushed_ += state.oldest().filled != 0 ? 1 : 0;
         state.oldest().filled = 0;
@@ -255,7 +255,7 @@ Done Flow::advance_pull(State& state) {
             return {};
         }
         if (result.status != 0) {
-            return fail_transfer("pull from", state.lane, result);
+            return fail_transfer(state.lane, result, yoke_error(session_));
         }
         const std::size_t bytes = std::min<std::size_t>(result.out_length, transfer.room.size());
         if (auto done = state.lane.output->write(std::span<const std::byte>(transfer.room.first(bytes))); !done) {

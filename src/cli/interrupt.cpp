@@ -46,10 +46,10 @@ void catch_interrupts() {
     wake_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct sigaction action {};
     action.sa_handler = on_signal;
-    for (const int number : {SIGINT, SIGTERM}) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
         ::sigaddset(&action.sa_mask, number);
     }
-    for (const int number : {SIGINT, SIGTERM}) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
         struct sigaction old {};
         // What the parent ignores stays ignored: a job in the background of a shell without job control.
         if (::sigaction(number, nullptr, &old) == 0 && old.sa_handler != SIG_IGN) {
@@ -59,7 +59,7 @@ void catch_interrupts() {
 }
 
 void let_interrupts_kill() {
-    for (const int number : {SIGINT, SIGTERM}) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
         struct sigaction old {};
         if (::sigaction(number, nullptr, &old) == 0 && old.sa_handler == on_signal) {
             ::signal(number, SIG_DFL);

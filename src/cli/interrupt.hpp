@@ -1,6 +1,6 @@
-// Ctrl-C as a value: the first SIGINT or SIGTERM sets a flag and wakes whoever waits in wait_readable(), so that
-// commands end in order (temporary files removed, graphs terminated). Another one kills, but not within the first 0.2
-// s: timeout(1) and some shells send one signal twice.
+// Ctrl-C as a value: the first SIGINT, SIGTERM or SIGHUP sets a flag and wakes whoever waits in wait_readable(), so
+// that commands end in order (temporary files removed, graphs terminated). Another one kills, but not within the first
+// 0.2 s: timeout(1) and some shells send one signal twice.
 #pragma once
 
 namespace yoke::cli {

@@ -28,7 +28,7 @@ Outcome<Session> open_session(const SessionNeeds& needs) {
     yoke_options options{};
     options.socket = needs.socket.empty() ? nullptr : needs.socket.c_str();
     options.arena_bytes = (needs.data_bytes + rings_bytes + arena_granule - 1) / arena_granule * arena_granule;
-    options.flags = needs.local ? YOKE_OPEN_LOCAL : 0;
+    options.flags = needs.local ? YOKE_OPEN_LOCAL : YOKE_OPEN_NOTICES;
     yoke_session* session = nullptr;
     if (const int error = yoke_open(&session, &options); error != 0) {
         return fail_library(nullptr, error);

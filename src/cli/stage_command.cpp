@@ -113,6 +113,12 @@ Outcome<yoke_stream> output_of(const StageOptions& options, const yoke_stream& i
         return fail(exit_usage, "argument {} of the kernel does not tell the type of the output; say it with --type",
                     out.name);
     }
+    if (!can_be(type, out.element)) {
+        return fail(exit_usage,
+                    "--type {} contradicts the kernel, whose argument {} points to {}; leave --type out, or change the "
+                    "kernel",
+                    type, out.name, out.element);
+    }
     std::fill(std::begin(output.template_.type), std::end(output.template_.type), '\0');
     std::copy(type.begin(), type.end(), output.template_.type);
     if (!options.extent.empty()) {
@@ -162,7 +168,7 @@ Done run(const Stage& stage, const StageOptions& options, const std::string& sou
     if (auto done = check(stage, yoke_stage_input(stage.get(), &input)); !done) {
         return done;
     }
-    if (!ports->in->element.empty() && ports->in->element != input.template_.type) {
+    if (!can_be(input.template_.type, ports->in->element)) {
         return fail(exit_failed, "kernel {} reads {}, but the records of the input are {}", kernel.name,
                     ports->in->element, input.template_.type);
     }

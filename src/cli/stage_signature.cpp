@@ -154,6 +154,21 @@ std::vector<KernelSignature> kernels_in(std::string_view source) {
     return kernels;
 }
 
+bool can_be(const std::string& type, const std::string& element) {
+    const auto apart = [](const std::string& text) {
+        const std::size_t x = text.find('x');
+        unsigned lanes = 1;
+        if (x != std::string::npos) {
+            std::from_chars(text.data() + x + 1, text.data() + text.size(), lanes);
+        }
+        return std::pair(text.substr(0, x), std::max(lanes, 1U));
+    };
+    const auto [stream, stream_lanes] = apart(type);
+    const auto [kernel, kernel_lanes] = apart(element);
+    return element.empty() || element == "u8" || element == "i8" ||
+           (stream == kernel && stream_lanes % kernel_lanes == 0);
+}
+
 Outcome<std::vector<std::byte>> scalar_bytes(const std::string& element, const std::string& text,
                                              const std::string& name) {
     using Convert = Outcome<std::vector<std::byte>> (*)(const std::string&, const std::string&);

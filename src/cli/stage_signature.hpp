@@ -28,6 +28,11 @@ struct KernelSignature {
 
 std::vector<KernelSignature> kernels_in(std::string_view source);
 
+// Whether records of elements of @type can be what a kernel takes for an array of @element; an empty one tells nothing.
+// A stage has one work item per element of its input: so an element of the stream may be several of the kernel's (it
+// uses vload3), but not a part of one.
+bool can_be(const std::string& type, const std::string& element);
+
 // Value of a scalar argument: @text as @element, little-endian. Fails for what does not fit and for vectors.
 Outcome<std::vector<std::byte>> scalar_bytes(const std::string& element, const std::string& text,
                                              const std::string& name);

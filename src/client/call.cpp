@@ -63,6 +63,16 @@ int Session::failed(const yoke_result& result, std::string_view what) {
     return result.status;
 }
 
+int Session::failed_stream(const yoke_result& result, const Job& job) {
+    const std::string cause = cause_of(job.channel, result.status);
+    failed(result, what_of(job));
+    if (!cause.empty()) {
+        error_ =
+            result.status == -EIO ? fmt::format("{}: {}", what_of(job), cause) : fmt::format("{} ({})", error_, cause);
+    }
+    return result.status;
+}
+
 bool Session::admit(const yoke_call& call, Overlap overlap, Prepared& prepared, yoke_result& result) {
     tidy();
     if (!prepare(call, overlap, prepared, result)) {
@@ -212,10 +222,12 @@ int Session::admit_stream(Job& job, yoke_result& result) {
     if (graphs_.stale()) {
         constexpr std::uint64_t patience_ns = 30'000'000'000;  // kernels are compiled again, or read from the cache
         const std::uint64_t deadline_ns = job.prepared.deadline_ns;
-        if (!reopen_graphs(deadline_ns != 0 ? deadline_ns : now_ns() + patience_ns) || !graphs_.remote(job.channel) ||
-            (move && !graphs_.remote(job.to))) {
+        if (!reopen_graphs(deadline_ns != 0 ? deadline_ns : now_ns() + patience_ns)) {
             return set(result, EIO, YOKE_MEMBER_OBJECT);
         }
+    }
+    if (!graphs_.remote(job.channel) || (move && !graphs_.remote(job.to))) {
+        return set(result, EIO, YOKE_MEMBER_OBJECT);
     }
     if (job.quiet) {
         return 0;
@@ -238,7 +250,7 @@ int Session::stream(Job job, yoke_result& result) {
         run_in_worker(job, result);
     }
     if (result.status != 0) {
-        failed(result, what_of(job));
+        failed_stream(result, job);
     }
     run_callbacks();
     return result.status;
@@ -262,6 +274,7 @@ int Session::submit(const yoke_call& call, yoke_callback callback, void* user, y
     if (index == Tickets::none) {
         return refuse({EAGAIN, "as many calls are in flight as the session takes; wait for one of them"});
     }
+    tickets_[index].job = job;
     run_here(job.prepared, decision.why, true, tickets_[index].result);
     ticket = tickets_[index].id;
     tickets_.end(index);
@@ -271,7 +284,7 @@ int Session::submit(const yoke_call& call, yoke_callback callback, void* user, y
 int Session::submit_stream(Job job, yoke_callback callback, void* user, yoke_ticket& ticket) {
     yoke_result result{};
     if (admit_stream(job, result) != 0) {
-        return failed(result, what_of(job));
+        return failed_stream(result, job);
     }
     return launch(job, callback, user, ticket);
 }

@@ -121,8 +121,32 @@ void Graphs::forget_remote() {
     }
 }
 
+bool Graphs::blame(const std::string& object) {
+    const auto found = graphs_.find(control::graph_of(object));
+    if (found == graphs_.end()) {
+        return false;
+    }
+    ++found->second.deaths;
+    return true;
+}
+
+bool Graphs::given_up(const std::string& graph) const {
+    const auto found = graphs_.find(graph);
+    return found != graphs_.end() && found->second.deaths >= deaths_max;
+}
+
+bool Graphs::forget_lost(const std::string& graph) {
+    const auto found = graphs_.find(graph);
+    if (found == graphs_.end() || !found->second.lost) {
+        return false;
+    }
+    end(graph);
+    return true;
+}
+
 bool Graphs::stale() const {
-    return std::ranges::any_of(requests_, [](const Request& request) { return !request.open; });
+    return std::ranges::any_of(requests_,
+                               [this](const Request& request) { return !request.open && !given_up(request.graph); });
 }
 
 Status Graphs::reopen_one(Request& request, Link& link, const Keys& keys, std::uint64_t deadline_ns) {
@@ -143,7 +167,7 @@ Status Graphs::reopen_one(Request& request, Link& link, const Keys& keys, std::u
 
 Status Graphs::reopen(Link& link, const Keys& keys, std::uint64_t deadline_ns) {
     for (Request& request : requests_) {
-        if (request.open) {
+        if (request.open || given_up(request.graph)) {
             continue;
         }
         auto opened = reopen_one(request, link, keys, deadline_ns);
@@ -176,6 +200,11 @@ std::optional<std::uint32_t> Graphs::remote(std::uint32_t channel) const {
     return found->second.remote;
 }
 
+std::string Graphs::graph_of(std::uint32_t channel) const {
+    const auto found = channels_.find(channel);
+    return found != channels_.end() ? found->second.graph : std::string();
+}
+
 std::optional<std::uint64_t> Graphs::take_restart(std::uint32_t channel) {
     const auto found = channels_.find(channel);
     if (found == channels_.end() || !graphs_[found->second.graph].restarted) {
@@ -192,6 +221,7 @@ void Graphs::count(std::uint32_t channel, std::uint64_t pushed, std::uint64_t pu
         Graph& graph = graphs_[found->second.graph];
         graph.pushed += pushed;
         graph.pulled += pulled;
+        graph.deaths = pulled != 0 ? 0 : graph.deaths;
     }
 }
 

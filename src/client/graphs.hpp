@@ -30,6 +30,13 @@ class Graphs {
     // The worker is gone, and with it all graphs.
     void forget_remote();
 
+    // The kernel of `object`, a ptask or graph, was the death of the last worker. A graph that has been that
+    // deaths_max times, and given nothing between, is not opened again. Whether it is one of this session's.
+    bool blame(const std::string& object);
+    static constexpr unsigned deaths_max = 2;  // the first may have been chance
+    // Has the graph been lost with the last worker, it is not opened again, because it is to end.
+    bool forget_lost(const std::string& graph);
+
     // Whether something that was kept is not open at the present worker.
     [[nodiscard]] bool stale() const;
     // Opens what is not open. Fails only when the worker does not answer; what it refuses stays closed.
@@ -46,6 +53,8 @@ class Graphs {
     [[nodiscard]] bool knows(std::uint32_t channel) const { return channels_.contains(channel); }
     // The worker's number of a channel; nothing when it is not open there.
     [[nodiscard]] std::optional<std::uint32_t> remote(std::uint32_t channel) const;
+    // The graph of a channel; "" where the channel is not known.
+    [[nodiscard]] std::string graph_of(std::uint32_t channel) const;
     // Once after a restart of the channel's graph: the datablocks that were lost with the last worker.
     [[nodiscard]] std::optional<std::uint64_t> take_restart(std::uint32_t channel);
     // Datablocks were pushed into, or pulled from, a channel.
@@ -63,6 +72,7 @@ class Graphs {
         std::uint64_t pulled = 0;
         bool lost = false;       // with the last worker; not opened again yet
         bool restarted = false;  // opened again; not said yet
+        unsigned deaths = 0;     // of workers by its kernels, since something came out of it
         std::uint64_t lost_datablocks = 0;
     };
     // Of a port or a client's ptask that somebody may have opened before: what the session knows of it.
@@ -72,6 +82,7 @@ class Graphs {
         std::uint32_t remote = 0;  // 0: not open
     };
 
+    [[nodiscard]] bool given_up(const std::string& graph) const;
     std::uint32_t number_for(const std::string& graph, std::uint32_t remote);
     Status reopen_one(Request& request, Link& link, const Keys& keys, std::uint64_t deadline_ns);
     void end(const std::string& graph);

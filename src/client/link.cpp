@@ -79,20 +79,48 @@ Result<yoke_layout> take_layout(const Json& answer) {
     return layout;
 }
 
+std::string text_in(const Json& object, const char* name) {
+    const auto found = object.find(name);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::uint64_t number_in(const Json& object, const char* name) {
+    const auto found = object.find(name);
+    return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+BrokerNews news_in(const Json& answer) {
+    BrokerNews news;
+    news.heard = true;
+    news.retry_ms = number_in(answer, "retry_ms");
+    if (const auto death = answer.find("death"); death != answer.end() && death->is_object()) {
+        news.dead_pid = static_cast<std::uint32_t>(number_in(*death, "pid"));
+        news.dead_object = text_in(*death, "object");
+        news.dead_why = text_in(*death, "why");
+        news.log = text_in(*death, "log");
+    }
+    return news;
+}
+
 constexpr std::uint32_t wanted_features =
     YOKE_FEATURE_EXPRESS | YOKE_FEATURE_BULK | YOKE_FEATURE_GRAPH | YOKE_FEATURE_HANDOVER;
 constexpr std::uint32_t needed_features = YOKE_FEATURE_EXPRESS | YOKE_FEATURE_BULK;
 
 }  // namespace
 
-Status Link::connect(const Fd& broker, std::uint32_t suspects, std::uint64_t deadline_ns) {
+Status Link::connect(const Fd& broker, std::uint32_t suspects, std::uint64_t deadline_ns, BrokerNews& news) {
     Json body{{"op", "connect"}, {"version", YOKE_ABI_VERSION}};
     if (suspects != 0) {
         body["suspects"] = suspects;
     }
-    auto answer = control::request(broker, body, {}, milliseconds_until(deadline_ns));
+    auto answer = control::exchange(broker, body, {}, milliseconds_until(deadline_ns));
     if (!answer) {
+        news.heard = answer.error().code == ETIME;
         return tl::unexpected(answer.error());
+    }
+    news = news_in(answer->body);
+    if (const auto ok = answer->body.find("ok"); ok == answer->body.end() || *ok != true) {
+        return tl::unexpected(control::error_of(answer->body));
     }
     if (answer->fds.size() != 2) {
         return fail(EPROTO, "yoked answered with {} descriptors instead of 2; is it of another version of yoke?",
@@ -163,10 +191,10 @@ Status Link::open_session(const LinkOptions& options, const Link* old, std::uint
     return map(answer->fds, old != nullptr);
 }
 
-Result<Link> Link::open(const Fd& broker, const LinkOptions& options, std::uint32_t suspects,
-                        std::uint64_t deadline_ns) {
+Result<Link> Link::open(const Fd& broker, const LinkOptions& options, std::uint32_t suspects, std::uint64_t deadline_ns,
+                        BrokerNews& news) {
     Link link;
-    auto opened = link.connect(broker, suspects, deadline_ns).and_then([&] {
+    auto opened = link.connect(broker, suspects, deadline_ns, news).and_then([&] {
         return link.open_session(options, nullptr, deadline_ns);
     });
     if (!opened) {
@@ -175,12 +203,13 @@ Result<Link> Link::open(const Fd& broker, const LinkOptions& options, std::uint3
     return link;
 }
 
-Result<Link> Link::reopen(const Fd& broker, Link& old, std::uint32_t suspects, std::uint64_t deadline_ns) {
+Result<Link> Link::reopen(const Fd& broker, Link& old, std::uint32_t suspects, std::uint64_t deadline_ns,
+                          BrokerNews& news) {
     const LinkOptions options{.arena_bytes = old.layout_.arena_bytes,
                               .express_slots = old.layout_.ring[YOKE_RING_EXPRESS].slots,
                               .bulk_slots = old.layout_.ring[YOKE_RING_BULK].slots};
     Link link;
-    auto opened = link.connect(broker, suspects, deadline_ns).and_then([&] {
+    auto opened = link.connect(broker, suspects, deadline_ns, news).and_then([&] {
         return link.open_session(options, &old, deadline_ns);
     });
     if (!opened) {

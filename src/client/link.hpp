@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include <uapi/yoke.h>
 
@@ -23,17 +24,28 @@ struct LinkOptions {
     std::uint32_t bulk_slots = 256;
 };
 
+// What yoked says beside its answer to a request for a worker.
+struct BrokerNews {
+    bool heard = false;          // it has the request, answered or not: suspects are reported once
+    std::uint64_t retry_ms = 0;  // refused: when to ask again; 0: that makes no sense
+    std::uint32_t dead_pid = 0;  // the last worker that died unasked; 0: none
+    std::string dead_object;     // the ptask or graph to blame; "": unknown
+    std::string dead_why;        // what it did
+    std::string log;             // where more is written
+};
+
 class Link {
    public:
     Link() = default;
 
     // Asks yoked for a worker and opens a session there until `deadline_ns`. `suspects`: calls that were executing when
-    // the last worker died. Errors of docs/control.md; ETIME.
+    // the last worker died. `news` is filled in either way. Errors of docs/control.md; ETIME.
     static Result<Link> open(const Fd& broker, const LinkOptions& options, std::uint32_t suspects,
-                             std::uint64_t deadline_ns);
+                             std::uint64_t deadline_ns, BrokerNews& news);
     // The same with the arena of `old`, whose worker is gone and whose rings are zeroed; on success `old` has given it
     // away.
-    static Result<Link> reopen(const Fd& broker, Link& old, std::uint32_t suspects, std::uint64_t deadline_ns);
+    static Result<Link> reopen(const Fd& broker, Link& old, std::uint32_t suspects, std::uint64_t deadline_ns,
+                               BrokerNews& news);
 
     // A control request to the worker. An answer that comes too late is passed over by the next request. ECONNRESET:
     // the worker is gone; ETIME.
@@ -55,7 +67,7 @@ class Link {
     [[nodiscard]] std::uint32_t worker_pid() const { return worker_pid_; }
 
    private:
-    Status connect(const Fd& broker, std::uint32_t suspects, std::uint64_t deadline_ns);
+    Status connect(const Fd& broker, std::uint32_t suspects, std::uint64_t deadline_ns, BrokerNews& news);
     Status open_session(const LinkOptions& options, const Link* old, std::uint64_t deadline_ns);
     Status map(std::span<Fd> fds, bool keep_arena);
 

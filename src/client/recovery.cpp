@@ -110,6 +110,9 @@ void Session::lose() {
     ring::clear_rings(arena_, link_.layout());
     state_ = State::lost;
     lost_ns_ = now_ns();
+    dead_pid_ = link_.worker_pid();
+    death_ = "the worker died";
+    to_blame_ = false;
     given_up_ = false;
     retry_ns_ = 0;
     backoff_ns_ = retry_min_ns;
@@ -148,12 +151,16 @@ bool Session::relink(std::uint64_t until_ns) {
         if (linked) {
             break;
         }
-        if (passes(linked.error().code) && now_ns() < give_up_ns) {
+        // Who made yoked hold the account back hears of it at once; others wait.
+        const bool held =
+            linked.error().code == EBUSY && hold_ns_ != 0 && !to_blame_ && now_ns() + hold_ns_ < give_up_ns;
+        if ((held || passes(linked.error().code)) && now_ns() < give_up_ns) {
             if (now_ns() >= limit_ns) {
                 lost_error_ = {ETIME, "the worker died and no other was there in time: " + linked.error().message};
                 return false;  // the next call goes on looking
             }
-            ::usleep(5'000);
+            constexpr std::uint64_t look_ns = second_ns / 10;  // a hold may end earlier than was told
+            ::usleep(held ? static_cast<useconds_t>(std::min(hold_ns_, look_ns) / 1000) + 1 : 5'000);
             continue;
         }
         if (!given_up_) {
@@ -181,7 +188,11 @@ Status Session::try_relink(std::uint64_t until_ns) {
     }
     // Another session may have used the rings between two attempts: zero them again, right before they are handed over.
     ring::clear_rings(arena_, link_.layout());
-    auto link = Link::reopen(*broker, link_, suspects_, until_ns);
+    BrokerNews news;
+    auto link = Link::reopen(*broker, link_, suspects_, until_ns, news);
+    hold_ns_ = news.retry_ms * 1'000'000;
+    suspects_ = news.heard ? 0 : suspects_;
+    note_death(news);
     if (!link) {
         return tl::unexpected(link.error());
     }
@@ -195,6 +206,42 @@ Status Session::try_relink(std::uint64_t until_ns) {
         return fail(EPROTO, "the new worker does not take the session's keys: {}", sent.error().message);
     }
     return sent;
+}
+
+// What yoked knows of the death of this session's worker; counted once.
+void Session::note_death(const BrokerNews& news) {
+    if (news.dead_pid == 0 || news.dead_pid != dead_pid_) {
+        return;
+    }
+    dead_pid_ = 0;
+    const std::string object = news.dead_object.empty() ? "" : " while running " + news.dead_object;
+    death_ = fmt::format("the worker died{}: {}; {}", object, news.dead_why, news.log);
+    to_blame_ = graphs_.blame(news.dead_object);
+}
+
+// Why a push, pull or move has failed, as far as that is known.
+std::string Session::cause_of(std::uint32_t channel, int status) {
+    if (status == -ERESTART || (status == -EIO && !graphs_.remote(channel))) {
+        return death_;
+    }
+    if (status != -EIO) {
+        return {};
+    }
+    if (state_ != State::linked) {
+        return lost_error_.message;
+    }
+    constexpr std::uint64_t patience_ns = second_ns;
+    const auto answer = link_.request({{"op", "why"}, {"name", graphs_.graph_of(channel)}}, {}, now_ns() + patience_ns);
+    if (!answer) {
+        return {};
+    }
+    const auto reasons = answer->body.find("why");
+    if (reasons == answer->body.end() || !reasons->is_array() || reasons->empty() || !reasons->front().is_object() ||
+        reasons->front().value("reason", control::Json()) != "failed") {
+        return {};
+    }
+    const control::Json sentence = reasons->front().value("sentence", control::Json());
+    return sentence.is_string() ? sentence.get<std::string>() : std::string();
 }
 
 // Decides what becomes of the calls whose worker died: there is another one, or none is to be had.
@@ -262,10 +309,13 @@ Status Session::reopen_graphs(std::uint64_t deadline_ns) {
 
 Result<control::Message> Session::ask_graph(const control::Json& body, std::uint64_t timeout_ns) {
     const std::uint64_t deadline_ns = now_ns() + timeout_ns;
+    const auto& op = body.at("op").get_ref<const std::string&>();
+    const bool ends = op == "terminate_graph" || op == "remove_graph";
     for (int attempt = 0;; attempt++) {
         if (!reach_worker(deadline_ns)) {
             return tl::unexpected(lost_error_);
         }
+        const bool was_lost = ends && graphs_.forget_lost(body.at("name").get<std::string>());
         auto answer =
             reopen_graphs(deadline_ns).and_then([&] { return link_.request(keys_.for_worker(body), {}, deadline_ns); });
         if (answer) {
@@ -273,6 +323,9 @@ Result<control::Message> Session::ask_graph(const control::Json& body, std::uint
             return kept ? std::move(answer) : tl::unexpected(kept.error());
         }
         const int code = answer.error().code;
+        if (was_lost && code == ENOENT) {
+            return control::Message{.body = {{"ok", true}}, .fds = {}};  // it went with its worker
+        }
         if (attempt != 0 || (code != ECONNRESET && code != EPIPE) || !link_.worker_gone(now_ns() + dying_ns)) {
             return answer;
         }

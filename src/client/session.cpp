@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -21,6 +24,14 @@ constexpr std::uint64_t arena_bytes_default = 64ULL << 20;
 constexpr std::uint32_t slots_default = 256;
 constexpr std::uint64_t open_timeout_ns = 10'000'000'000;  // a first worker pins its arena and warms its device up
 constexpr std::uint64_t key_timeout_ns = 5'000'000'000;
+
+constexpr std::uint64_t ns_per_ms = 1'000'000;
+
+void sleep_ns(std::uint64_t ns) {
+    timespec left{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+    while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
+}
 
 // A library in somebody else's program is quiet unless the user asks.
 void configure_log_once() {
@@ -54,7 +65,7 @@ Session::Session(const yoke_options& options, std::uint32_t mark, Allocator allo
 Result<std::unique_ptr<Session>> Session::open(const yoke_options& asked) {
     configure_log_once();
     const yoke_options options = with_defaults(asked);
-    if ((options.flags & ~YOKE_OPEN_LOCAL) != 0) {
+    if ((options.flags & ~(YOKE_OPEN_LOCAL | YOKE_OPEN_NOTICES)) != 0) {
         return fail(EINVAL, "options.flags has bits that this version of yoke does not know: {:#x}", options.flags);
     }
     const ring::Geometry geometry{
@@ -83,22 +94,30 @@ Result<std::unique_ptr<Session>> Session::open_local(const yoke_options& options
     return session;
 }
 
-// A worker that dies meanwhile is no reason to fail: yoked starts the next.
+// A worker that dies meanwhile is no reason to fail: yoked starts the next, at once or after a pause that it tells.
 Result<Link> Session::open_link(const yoke_options& options) {
     const LinkOptions wanted{
         .arena_bytes = options.arena_bytes, .express_slots = options.express_slots, .bulk_slots = options.bulk_slots};
     const std::uint64_t deadline_ns = now_ns() + open_timeout_ns;
+    bool told = false;
     for (;;) {
         auto broker = connect_to_broker(options.socket != nullptr ? options.socket : "", Autostart::yes);
         if (!broker) {
             return tl::unexpected(broker.error());
         }
-        auto link = Link::open(*broker, wanted, 0, deadline_ns);
+        BrokerNews news;
+        auto link = Link::open(*broker, wanted, 0, deadline_ns, news);
+        const std::uint64_t now = now_ns();
         const bool died = !link && (link.error().code == ECONNRESET || link.error().code == EPIPE);
-        if (!died || now_ns() >= deadline_ns) {
+        const bool held =
+            !link && link.error().code == EBUSY && news.retry_ms != 0 && now + news.retry_ms * ns_per_ms < deadline_ns;
+        if (!(died || held) || now >= deadline_ns) {
             return link;
         }
-        ::usleep(5'000);
+        if (held && (options.flags & YOKE_OPEN_NOTICES) != 0 && !std::exchange(told, true)) {
+            fmt::print(stderr, "yoke: waiting for {} s: {}\n", (news.retry_ms + 999) / 1000, link.error().message);
+        }
+        sleep_ns(held ? news.retry_ms * ns_per_ms : ns_per_ms);
     }
 }
 

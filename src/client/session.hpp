@@ -60,6 +60,8 @@ class Session {
     int wait(yoke_ticket ticket, std::uint64_t timeout_ns, yoke_result& result);
     int dispatch(std::uint64_t timeout_ns);
     int cancel(yoke_ticket ticket);
+    // Why a push, pull or move has failed with `status`; "" where nothing more is known than that.
+    std::string cause_of(std::uint32_t channel, int status);
 
     // A request about graphs (docs/control.md); reconnects first if the worker is lost. Channels in answers have
     // numbers of the session.
@@ -104,6 +106,7 @@ class Session {
     int launch(const Job& job, yoke_callback callback, void* user, yoke_ticket& ticket);
     [[nodiscard]] int start(std::uint32_t index);
     int failed(const yoke_result& result, std::string_view what);
+    int failed_stream(const yoke_result& result, const Job& job);
 
     // wait.cpp
     void check_worker_at_times();
@@ -129,6 +132,7 @@ class Session {
     void refuse_service();
     bool relink(std::uint64_t until_ns);
     Status try_relink(std::uint64_t until_ns);
+    void note_death(const BrokerNews& news);
     void resolve_stranded();
     void resolve(std::uint32_t index);
     void resolve_stream(std::uint32_t index);
@@ -162,6 +166,10 @@ class Session {
     std::uint64_t retry_ns_ = 0;
     std::uint64_t backoff_ns_ = 0;
     Error lost_error_;
+    std::uint32_t dead_pid_ = 0;  // of the last worker, until its cause of death is known
+    std::string death_;           // what the last worker died of
+    bool to_blame_ = false;       // a graph of this session
+    std::uint64_t hold_ns_ = 0;   // for which yoked starts no worker
     std::uint64_t reconnects_ = 0;
     std::uint64_t repeated_ = 0;
     std::uint64_t fallbacks_ = 0;

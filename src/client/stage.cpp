@@ -94,7 +94,10 @@ Stage::Stage(const yoke_stage_options& options)
 Stage::~Stage() {
     if (usable()) {
         inlet_.end();
-        static_cast<void>(outlet_.end());  // who wants to know ends the stage by run()
+        // A stage that cannot do its work has no stream: who reads it must not take it for one without records.
+        if (!refused_ || outlet_.announced()) {
+            static_cast<void>(outlet_.end());  // who wants to know ends the stage by run()
+        }
     }
 }
 
@@ -172,7 +175,10 @@ Status Stage::output(const yoke_stream& stream) {
     }
     std::copy_if(set_.begin(), set_.end(), std::back_inserter(header.parameters),
                  [](const auto& parameter) { return !parameter.second.empty(); });
-    return outlet_.begin(header, socket_);
+    // A source has neither kernel nor graph that could be refused.
+    const bool source = (flags_ & YOKE_STAGE_SOURCE) != 0;
+    auto begun = outlet_.begin(header, socket_);
+    return begun && source ? outlet_.announce() : begun;
 }
 
 Result<std::optional<std::size_t>> Stage::read(std::span<std::byte> room) {
@@ -181,6 +187,9 @@ Result<std::optional<std::size_t>> Stage::read(std::span<std::byte> room) {
     }
     if (bytes() && (flags_ & YOKE_STAGE_SOURCE) != 0) {
         return fail(EINVAL, "the stage is a source and has no input; open it without YOKE_STAGE_SOURCE");
+    }
+    if (auto done = outlet_.announce(); !done) {
+        return tl::unexpected(done.error());
     }
     return inlet_.read(room, &outlet_, [this] { return outlet_.attend(); });
 }

@@ -49,6 +49,8 @@ class Stage {
     void begin_bytes();
     Result<const StageHeader*> input_header();
     Status both_fixed();
+    Status open_kernel(const yoke_kernel& kernel, std::span<const yoke_argument> arguments);
+    Status open_flow(const std::string& in, const std::string& out);
     [[nodiscard]] std::string defines() const;
     Status library(int status) const;
 
@@ -64,6 +66,7 @@ class Stage {
     OwnedSession session_;
     StageInlet inlet_;
     StageOutlet outlet_;
+    bool refused_ = false;  // the worker did not take the kernel or graph, and the output has no header
     std::unique_ptr<StageFlow> flow_;
 };
 

@@ -341,18 +341,19 @@ Status StageFlow::run() {
 // After a transfer has failed: begins again where that loses nothing.
 Status StageFlow::recover() {
     const int status = std::exchange(trouble_, 0);
+    std::string cause = session_of(session_)->cause_of(channels_.in, status);
+    cause = cause.empty() ? std::strerror(-status) : cause;
     if (moves()) {
         return fail(
             EIO,
             "records between this stage and its neighbours are lost with the worker that held them ({}); run the "
             "pipeline again",
-            std::strerror(-status));
+            cause);
     }
     if (status == -ERESTART) {
         return begin_again();
     }
-    return fail(-status, "record {} did not come through the graph of the stage: {}; see the journal of yoked",
-                finished_, std::strerror(-status));
+    return fail(-status, "record {} did not come through the graph of the stage: {}", finished_, cause);
 }
 
 // Takes everything in flight back, and out of the graph what this worker was given already. False: it died, too.

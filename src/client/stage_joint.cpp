@@ -189,9 +189,10 @@ int StageJoint::pull(std::size_t& length) {
 }
 
 Error StageJoint::lost() const {
-    return {EIO,
-            "records between this stage and the next or the one before are lost with the worker that held them; run "
-            "the pipeline again"};
+    const std::string cause = session_ != nullptr ? session_of(session_)->cause_of(channel_, -ERESTART) : "";
+    return {EIO, fmt::format("records between this stage and the next or the one before are lost with the worker that "
+                             "held them{}; run the pipeline again",
+                             cause.empty() ? "" : " (" + cause + ")")};
 }
 
 std::size_t StageJoint::bytes_in_pipe() const {

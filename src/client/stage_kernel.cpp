@@ -56,6 +56,7 @@ Result<yoke_session*> Stage::session(std::uint64_t bytes) {
         return tl::unexpected(done.error());
     }
     yoke_options options{};
+    options.flags = YOKE_OPEN_NOTICES;  // a stage is a program of somebody's shell
     options.socket = socket_.empty() ? nullptr : socket_.c_str();
     options.arena_bytes = bytes + (StageFlow::depth + 1) * (aligned(in_bytes_) + aligned(out_bytes_)) + overhead_bytes;
     options.arena_bytes = (options.arena_bytes + overhead_bytes - 1) / overhead_bytes * overhead_bytes;
@@ -91,6 +92,14 @@ std::string Stage::defines() const {
 }
 
 Status Stage::kernel(const yoke_kernel& kernel, std::span<const yoke_argument> arguments) {
+    refused_ = true;
+    if (auto done = open_kernel(kernel, arguments); !done) {
+        return done;
+    }
+    return graph("kernel:in", "kernel:out");
+}
+
+Status Stage::open_kernel(const yoke_kernel& kernel, std::span<const yoke_argument> arguments) {
     auto opened = session(0);
     if (!opened) {
         return tl::unexpected(opened.error());
@@ -110,14 +119,20 @@ Status Stage::kernel(const yoke_kernel& kernel, std::span<const yoke_argument> a
     if (auto done = library(yoke_open_port(*opened, (ptask + ":out").c_str(), YOKE_OUT, &out)); !done) {
         return done;
     }
-    if (auto done = library(yoke_open_ptask(*opened, ptask.c_str(), &with_options, arguments.data(), arguments.size()));
-        !done) {
-        return done;
-    }
-    return graph("kernel:in", "kernel:out");
+    return library(yoke_open_ptask(*opened, ptask.c_str(), &with_options, arguments.data(), arguments.size()));
 }
 
+// The header of the output goes out when it is known that records will be made.
 Status Stage::graph(const std::string& in, const std::string& out) {
+    refused_ = true;
+    if (auto done = open_flow(in, out); !done) {
+        return done;
+    }
+    refused_ = false;
+    return outlet_.announce();
+}
+
+Status Stage::open_flow(const std::string& in, const std::string& out) {
     if (flow_) {
         return fail(EALREADY, "the stage has its kernel or graph already; open another stage");
     }

@@ -23,7 +23,18 @@ Status StageOutlet::begin(const StageHeader& header, const std::string& socket) 
     if (auto done = pipe_.begin(header); !done) {
         return done;
     }
-    claim({socket, fd_, StageEnd::writer, header.stream, false});
+    socket_ = socket;
+    return {};
+}
+
+Status StageOutlet::announce() {
+    if (pipe_.announced()) {
+        return {};
+    }
+    if (auto done = pipe_.announce(); !done) {
+        return done;
+    }
+    claim({socket_, fd_, StageEnd::writer, header()->stream, false});
     return {};
 }
 
@@ -256,6 +267,9 @@ Status StageOutlet::write(std::span<const std::byte> record, bool in_arena) {
     if (auto done = raw_ ? Status() : pipe_.check(record.size()); !done) {
         return done;
     }
+    if (auto done = announce(); !done) {
+        return done;
+    }
     if (auto done = settle(); !done) {
         return done;
     }
@@ -279,6 +293,9 @@ Status StageOutlet::write(std::span<const std::byte> record, bool in_arena) {
 }
 
 Status StageOutlet::end() {
+    if (auto done = announce(); !done) {
+        return done;
+    }
     if (!joined()) {
         return {};
     }

@@ -16,7 +16,12 @@ class StageOutlet : public StageJoint {
    public:
     StageOutlet(int fd, bool raw) : StageJoint(fd), pipe_(fd), raw_(raw) {}
 
+    // What the stream is. Until announce(), nobody hears of it.
     Status begin(const StageHeader& header, const std::string& socket);
+    // Writes the header and claims the pipe, unless that has been done. To be called before the stage waits for
+    // anything but whether it can do its work at all. EPIPE.
+    Status announce();
+    [[nodiscard]] bool announced() const { return pipe_.announced(); }
     void begin_raw(const StageHeader& header, const std::string& socket);
     [[nodiscard]] const std::optional<StageHeader>& header() const { return pipe_.header(); }
     // A record, whichever way. Returns when the pipe or the channel has taken it.
@@ -56,6 +61,7 @@ class StageOutlet : public StageJoint {
 
     StageWriter pipe_;
     bool raw_;
+    std::string socket_;  // of yoked
     Leave leave_ = Leave::no;
     std::uint64_t sent_ = 0;              // into the present channel
     std::uint64_t sent_bytes_ = 0;        // the same

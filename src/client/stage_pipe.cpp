@@ -153,13 +153,16 @@ Status StageWriter::begin(const StageHeader& header) {
     if (!text) {
         return tl::unexpected(text.error());
     }
-    if (auto done = put(std::as_bytes(std::span(*text))); !done) {
-        return done;
-    }
+    line_ = std::move(*text);
     record_bytes_ = *control::template_bytes(header.stream.form);
     element_bytes_ = element_bytes_of(header.stream);
     header_ = header;
     return {};
+}
+
+Status StageWriter::announce() {
+    const std::string line = std::exchange(line_, {});
+    return put(std::as_bytes(std::span(line)));
 }
 
 Status StageWriter::check(std::size_t bytes) const {

@@ -54,8 +54,11 @@ class StageWriter {
    public:
     explicit StageWriter(int fd) : fd_(fd) {}
 
-    // EALREADY, EINVAL, E2BIG, EPIPE.
+    // What the stream is; nothing is written yet. EALREADY, EINVAL, E2BIG.
     Status begin(const StageHeader& header);
+    // Writes the header, if nobody has. EPIPE.
+    Status announce();
+    [[nodiscard]] bool announced() const { return line_.empty(); }
     [[nodiscard]] const std::optional<StageHeader>& header() const { return header_; }
     Status write(std::span<const std::byte> record);
     // EINVAL: no record of the stream has so many bytes, or there is no header.
@@ -71,6 +74,7 @@ class StageWriter {
 
     int fd_;
     std::optional<StageHeader> header_;
+    std::string line_;  // the header as it is to be written; empty: there is none, or it has been
     std::size_t record_bytes_ = 0;
     std::size_t element_bytes_ = 1;
 };

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -114,6 +115,10 @@ TEST_F(StagePipe, ParametersAreInheritedUnlessChanged) {
     stage.set("b", std::string("x"));
     stage.drop("c");
     stage.output(stage.input());
+    int waiting = -1;
+    EXPECT_EQ(::ioctl(next_read.get(), FIONREAD, &waiting), 0);
+    EXPECT_EQ(waiting, 0) << "before it is known that the stage can do its work, it has no stream";
+    stage.end();
     std::array<char, 200> text{};
     const ssize_t count = ::read(next_read.get(), text.data(), text.size());
     EXPECT_EQ(std::string(text.data(), static_cast<std::size_t>(count)), "YOKESTREAM 1 u8 1 fixed a=1 b=x\n");

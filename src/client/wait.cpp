@@ -257,8 +257,10 @@ int Session::wait(yoke_ticket id, std::uint64_t timeout_ns, yoke_result& result)
     if (ended) {
         result = tickets_[index].result;
         const Job& job = tickets_[index].job;
-        if (result.status != 0) {
-            failed(result, job.prepared.service != nullptr ? job.prepared.service->name() : stream_name(job.opcode));
+        if (result.status != 0 && job.opcode != YOKE_OP_CALL) {
+            failed_stream(result, job);
+        } else if (result.status != 0) {
+            failed(result, job.prepared.service->name());
         }
         tickets_.give_back(index);
     }
@@ -280,6 +282,9 @@ int Session::run_callbacks() {
         void* const user = ticket.user;
         const yoke_ticket id = ticket.id;
         const yoke_result result = ticket.result;
+        if (result.status != 0 && ticket.job.opcode != YOKE_OP_CALL) {
+            failed_stream(result, ticket.job);
+        }
         tickets_.give_back(index);
         callback(user, id, &result);
         count++;

@@ -155,18 +155,6 @@ std::uint64_t next_id() {
     return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-Error error_of(const Json& answer_untrusted) {
-    Error error{EBADMSG, "the answer to a control message says neither success nor a reason"};
-    const auto code = answer_untrusted.find("errno");
-    const auto sentence = answer_untrusted.find("error");
-    if (code != answer_untrusted.end() && code->is_number_unsigned() && code->get<std::uint64_t>() > 0 &&
-        code->get<std::uint64_t>() < 4096 && sentence != answer_untrusted.end() && sentence->is_string()) {
-        error.code = code->get<int>();
-        error.message = sentence->get<std::string>();
-    }
-    return error;
-}
-
 }  // namespace
 
 Status send(const Fd& socket, const Json& body, std::span<const int> fds) {
@@ -279,6 +267,18 @@ Result<Message> exchange(const Fd& socket, const Json& body, std::span<const int
             return std::move(**message);
         }
     }
+}
+
+Error error_of(const Json& answer_untrusted) {
+    Error error{EBADMSG, "the answer to a control message says neither success nor a reason"};
+    const auto code = answer_untrusted.find("errno");
+    const auto sentence = answer_untrusted.find("error");
+    if (code != answer_untrusted.end() && code->is_number_unsigned() && code->get<std::uint64_t>() > 0 &&
+        code->get<std::uint64_t>() < 4096 && sentence != answer_untrusted.end() && sentence->is_string()) {
+        error.code = code->get<int>();
+        error.message = sentence->get<std::string>();
+    }
+    return error;
 }
 
 Result<Message> request(const Fd& socket, const Json& body, std::span<const int> fds, int timeout_ms) {

@@ -47,6 +47,9 @@ Result<Message> request(const Fd& socket, const Json& body, std::span<const int>
 // The same, but gives an answer with "ok": false as it is, for callers that need its other members.
 Result<Message> exchange(const Fd& socket, const Json& body, std::span<const int> fds = {}, int timeout_ms = -1);
 
+// The errno and sentence of an answer with "ok": false.
+Error error_of(const Json& answer_untrusted);
+
 // Parses text of a message as receive() does (for fuzzing and for memfds). EBADMSG, EMSGSIZE.
 Result<Json> parse(std::span<const std::byte> text);
 

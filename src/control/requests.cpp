@@ -166,6 +166,10 @@ constexpr std::array<Member, 2> inventory_message_members{{
     {"inventory", Kind::object, true, {}, &inventory_schema},
     {"more", Kind::boolean, false},
 }};
+constexpr std::array<Member, 2> last_words_members{{
+    {"object", Kind::string, true, {0, name_bytes_max}},
+    {"why", Kind::string, true, {0, 1024}},
+}};
 constexpr std::array<Member, 5> limits_members{{
     {"sessions", Kind::unsigned_number, false},
     {"arena_bytes", Kind::unsigned_number, false},
@@ -180,7 +184,11 @@ constexpr std::array<Member, 3> adopt_members{{
     {"limits", Kind::object, true, {}, &limits_schema},
 }};
 
-constexpr std::array<Member, 1> restore_members{{{"limits", Kind::object, true, {}, &limits_schema}}};
+constexpr Range without_range{1, name_bytes_max};
+constexpr std::array<Member, 2> restore_members{{
+    {"limits", Kind::object, true, {}, &limits_schema},
+    {"without", Kind::strings, false, {0, 64}, nullptr, without_range},
+}};
 
 struct Request {
     Peer peer;
@@ -211,6 +219,7 @@ constexpr Request requests[] = {
     {Peer::client_to_worker, "close_pipe", {name_members}},
     {Peer::worker_to_broker, "register", {register_members}},
     {Peer::worker_to_broker, "inventory", {inventory_message_members}},
+    {Peer::worker_to_broker, "last_words", {last_words_members}},
     {Peer::broker_to_worker, "adopt", {adopt_members}},
     {Peer::broker_to_worker, "restore", {restore_members}},
     {Peer::broker_to_worker, "report", {}},

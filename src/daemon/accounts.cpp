@@ -113,6 +113,7 @@ void Broker::on_connect(ClientId id, const control::Json& request) {
         control::Json body = control::answer_error(request, error);
         if (retry_ms != 0) {
             body["retry_ms"] = retry_ms;
+            tell_death(accounts_.find(client.peer.uid)->second, body);
         }
         answer(id, body);
     };
@@ -134,10 +135,11 @@ void Broker::on_connect(ClientId id, const control::Json& request) {
     Account& account = account_of(client.peer.uid);
     account.supervision.suspected(request.value("suspects", std::uint64_t{0}), now, options_.config);
     if (const std::uint64_t barred = account.supervision.barred_ns(now); barred != 0) {
-        refuse({EBUSY, fmt::format("account {} is barred for {} ms, because too many of its calls were executing when "
-                                   "its worker died",
-                                   account.uid, barred / ns_per_ms + 1)},
-               barred / ns_per_ms + 1);
+        refuse(
+            {EBUSY, fmt::format("account {} is barred from its worker for {} ms, because too much was executing when "
+                                "its workers died{}; wait until then, mend or leave out what kills them, {}",
+                                account.uid, barred / ns_per_ms + 1, last_death(account), way_out())},
+            barred / ns_per_ms + 1);
         return;
     }
     if (account.waiting.size() >= waiting_per_account) {
@@ -169,6 +171,7 @@ void Broker::fail_waiting(Account& account, const Error& error, std::uint64_t re
         if (retry_ms != 0) {
             body["retry_ms"] = retry_ms;
         }
+        tell_death(account, body);
         answer(waiting.client, body);
     }
 }
@@ -231,6 +234,7 @@ void Broker::hand_session(Account& account, const Waiting& waiting) {
     body["account"] = account.uid;
     body["worker_pid"] = account.worker->process().name.pid;
     body["generation"] = account.worker->generation();
+    tell_death(account, body);
     account.worker->adopt(client->second.peer, *limits, std::move(worker_end));
     std::vector<Fd> fds;
     fds.push_back(std::move(client_end));
@@ -244,8 +248,10 @@ void Broker::ensure_worker(Account& account) {
     const std::uint64_t start_at = account.supervision.start_at_ns();
     if (start_at > now + patience_ns) {
         fail_waiting(account,
-                     {EBUSY, fmt::format("worker of account {} has died {} times and is started again in {} ms",
-                                         account.uid, account.supervision.deaths(), (start_at - now) / ns_per_ms)},
+                     {EBUSY, fmt::format("the worker of account {} has died {} times{} and is started again in {} ms; "
+                                         "wait until then, {}",
+                                         account.uid, account.supervision.deaths(), last_death(account),
+                                         (start_at - now) / ns_per_ms, way_out())},
                      (start_at - now) / ns_per_ms + 1);
         return;
     }
@@ -328,7 +334,8 @@ Worker::Handlers Broker::worker_handlers(uid_t uid) {
                 } else {
                     if (options_.state.wants_worker(uid)) {
                         account.worker->restore(
-                            {{"graphs", options_.config.account_graphs}, {"objects", options_.config.account_objects}});
+                            {{"graphs", options_.config.account_graphs}, {"objects", options_.config.account_objects}},
+                            dangerous_graphs(account));
                     }
                     serve_waiting(account);
                 }
@@ -345,32 +352,6 @@ Worker::Handlers Broker::worker_handlers(uid_t uid) {
                 }
             },
             [this, uid](const std::string& how) { on_worker_died(uid, how); }};
-}
-
-void Broker::on_worker_died(uid_t uid, const std::string& how) {
-    Account& account = account_of(uid);
-    const std::unique_ptr<Worker> worker = std::move(account.worker);
-    const Worker::State state = worker->state();
-    const auto pid = worker->process().name.pid;
-    write_roster();
-    if (state == Worker::State::ending) {
-        log_info(Topic::daemon, "worker ended", {{"account", uid}, {"pid", pid}, {"how", how}});
-    } else {
-        account.supervision.died(now_ns(), options_.config);
-        log_warning(Topic::daemon, "worker died",
-                    {{"account", uid}, {"pid", pid}, {"state", worker->state_name()}, {"how", how}});
-    }
-    if (!worker->has_started()) {
-        fail_waiting(
-            account,
-            {EIO, fmt::format("worker of account {} ended while it started ({}); yoked's log says why", uid, how)}, 0);
-    }
-    account.wanted = uid == YOKE_ACCOUNT_KERNEL ? kernel_wants_worker() : options_.state.wants_worker(uid);
-    if ((account.wanted || !account.waiting.empty()) && !ending_) {
-        ensure_worker(account);
-    }
-    on_reported(uid, 0);
-    changed();
 }
 
 void Broker::recover_workers() {

@@ -68,11 +68,17 @@ class Broker {
         ClientId client = 0;
         control::Json request;
     };
+    struct Death {
+        pid_t pid = 0;
+        LastWords words;
+    };
     struct Account {
         uid_t uid = 0;
         std::optional<uid_t> user;  // that the worker became, unless an earlier yoked started it
         std::uint64_t generation = 0;
         Supervision supervision;
+        std::map<std::string, unsigned> killers;  // graphs, and workers that each was the death of in a row
+        std::optional<Death> death;               // of its last worker, unless that was told to end
         std::unique_ptr<Worker> worker;
         std::deque<Waiting> waiting;  // connects
         std::uint64_t idle_since_ns = 0;
@@ -108,6 +114,11 @@ class Broker {
     void on_connect(ClientId id, const control::Json& request);
     void serve_waiting(Account& account);
     void fail_waiting(Account& account, const Error& error, std::uint64_t retry_ms);
+    static void tell_death(const Account& account, control::Json& body);
+    static void blame(Account& account, const std::string& object, bool healthy);
+    [[nodiscard]] static control::Json dangerous_graphs(const Account& account);
+    [[nodiscard]] static std::string last_death(const Account& account);
+    [[nodiscard]] std::string way_out() const;
     void hand_session(Account& account, const Waiting& waiting);
     void ensure_worker(Account& account);
     Status start_worker(Account& account);

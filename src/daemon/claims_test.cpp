@@ -15,7 +15,7 @@ namespace {
 
 using control::Json;
 
-constexpr int answer_ms = 20'000;
+constexpr int answer_ms = 60'000;
 
 class Claims : public testing::Test {
    protected:

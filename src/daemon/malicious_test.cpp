@@ -27,7 +27,7 @@ using test::eventually;
 using test::Instance;
 using test::RawSession;
 
-constexpr int answer_ms = 20'000;
+constexpr int answer_ms = 60'000;
 
 class Malicious : public testing::Test {
    protected:
@@ -73,7 +73,7 @@ class Malicious : public testing::Test {
 
     // That yoked gets back to the number of descriptors that it had before the test.
     bool yoked_leaks_nothing() {
-        return eventually([&] { return open_descriptors(instance_.yoked_pid()) == descriptors_; });
+        return eventually([&] { return open_descriptors(instance_.yoked_pid()) <= descriptors_; });
     }
 
     Instance instance_;

@@ -15,7 +15,7 @@ constexpr std::uint64_t report_max = 8192;  // slots of one session's rings: mor
 
 void Supervision::died(std::uint64_t now_ns, const Config& rules) {
     ++deaths_;
-    if (now_ns - started_ns_ >= healthy_ns) {
+    if (healthy(now_ns)) {
         row_ = 0;
     }
     std::uint64_t pause_ms = 0;

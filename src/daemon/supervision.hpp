@@ -21,6 +21,8 @@ class Supervision {
     void started(std::uint64_t now_ns) { started_ns_ = now_ns; }
     // The worker ended though nobody asked it to.
     void died(std::uint64_t now_ns, const Config& rules);
+    // Whether the worker has lived long enough to end a row of deaths.
+    [[nodiscard]] bool healthy(std::uint64_t now_ns) const { return now_ns - started_ns_ >= healthy_ns; }
     // When the next worker may be started.
     [[nodiscard]] std::uint64_t start_at_ns() const { return start_at_ns_; }
 

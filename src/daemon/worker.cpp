@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "control/schema.hpp"
 
 namespace yoke::daemon {
@@ -19,6 +20,10 @@ namespace {
 
 // Closing a foreign descriptor may block, e.g. a file of a hostile FUSE server: a worker sends none.
 constexpr unsigned link_fds = 0;
+// More messages a dead worker cannot have left in its socket than the kernel queues there (net.unix.max_dgram_qlen, by
+// default 10, and the socket's buffer).
+constexpr unsigned left_messages_max = 4096;
+constexpr std::size_t words_bytes_max = 512;
 
 }  // namespace
 
@@ -68,6 +73,7 @@ Result<std::unique_ptr<Worker>> Worker::watch(control::Loop& loop, const Secret&
         new Worker(secret, account, generation, std::move(process), times, std::move(handlers)));
     auto death = loop.on_io(worker->process_.pidfd.get(), EPOLLIN, [self = worker.get()](std::uint32_t) {
         const std::string how = reap(self->process_.pidfd);
+        self->hear_last_words();
         self->death_ = control::Source();
         const auto died = self->handlers_.died;
         died(how);
@@ -103,6 +109,9 @@ control::Connection::Handlers Worker::link_handlers() {
 void Worker::on_message(Result<Message> message) {
     if (!message) {
         refuse(message.error());
+        return;
+    }
+    if (take_last_words(message->body)) {
         return;
     }
     if (state_ == State::starting) {
@@ -189,6 +198,29 @@ void Worker::on_inventory(const Json& request) {
     handlers_.reported(request.value("id", std::uint64_t{0}));
 }
 
+// Whether `request` are the last words.
+bool Worker::take_last_words(const Json& request) {
+    const auto op = control::check_request(control::Peer::worker_to_broker, request);
+    if (!op || *op != "last_words") {
+        return false;
+    }
+    last_words_ = {printable(request["object"].get_ref<const std::string&>(), words_bytes_max),
+                   printable(request["why"].get_ref<const std::string&>(), words_bytes_max)};
+    return true;
+}
+
+// The end of the process may be seen before the last message that it has sent.
+void Worker::hear_last_words() {
+    for (unsigned k = 0; link_ && k < left_messages_max; ++k) {
+        const auto message = control::receive(link_->socket(), link_fds);
+        if (message && *message) {
+            take_last_words((*message)->body);
+        } else if (message || (message.error().code != EBADMSG && message.error().code != EMSGSIZE)) {
+            return;
+        }
+    }
+}
+
 void Worker::refuse(const Error& error) {
     log_error(Topic::daemon, "worker broke the protocol and is killed",
               {{"account", account_}, {"pid", process_.name.pid}, {"error", error.message}});
@@ -215,9 +247,9 @@ void Worker::ask_report(std::uint64_t report) {
     }
 }
 
-void Worker::restore(const Json& limits) {
+void Worker::restore(const Json& limits, const Json& without) {
     if (link_) {
-        link_->send({{"op", "restore"}, {"limits", limits}});
+        link_->send({{"op", "restore"}, {"limits", limits}, {"without", without}});
     }
 }
 

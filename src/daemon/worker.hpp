@@ -30,6 +30,12 @@ struct Registration {
 Result<Registration> check_registration(const control::Json& request_untrusted, const Secret& secret,
                                         const control::Credentials& peer);
 
+// What a worker said of its death. Like everything that it says, it is shown to its own user only.
+struct LastWords {
+    std::string object;  // ptask or graph that is to blame; "": unknown
+    std::string why;     // "": nothing was said
+};
+
 class Worker {
    public:
     enum class State : std::uint8_t { starting, lost, running, ending };
@@ -61,8 +67,8 @@ class Worker {
     // Hands over the worker's end of a new session.
     void adopt(const control::Credentials& client, const control::Json& limits, Fd socket);
     void ask_report(std::uint64_t report);
-    // Has it bring back the graphs that persist.
-    void restore(const control::Json& limits);
+    // Has it bring back the graphs that persist, but for those named in the array `without`.
+    void restore(const control::Json& limits, const control::Json& without);
     void end(std::uint64_t now_ns);
     void kill();
     // Kills the worker if its time is over; renews the gate.
@@ -78,6 +84,7 @@ class Worker {
     // Running, and it reads what is sent to it.
     [[nodiscard]] bool can_adopt() const { return state_ == State::running && link_ && link_->backlog() < backlog_max; }
     [[nodiscard]] const Inventory& inventory() const { return inventory_; }
+    [[nodiscard]] const LastWords& last_words() const { return last_words_; }
     [[nodiscard]] const Gate* gate() const { return gate_.get(); }
     // Sessions that it has or is about to have.
     [[nodiscard]] std::uint64_t sessions() const;
@@ -91,6 +98,8 @@ class Worker {
     void on_message(Result<control::Message> message);
     void on_register(const control::Json& request);
     void on_inventory(const control::Json& request);
+    bool take_last_words(const control::Json& request);
+    void hear_last_words();
     void admit(const control::Json& request, Inventory inventory);
     void refuse(const Error& error);
 
@@ -108,6 +117,7 @@ class Worker {
     std::unique_ptr<control::Connection> link_;
     std::unique_ptr<Gate> gate_;
     Inventory inventory_;
+    LastWords last_words_;
     control::Json parts_ = control::Json::object();  // of an inventory that is not complete
     unsigned parts_count_ = 0;
     bool reported_ = false;  // since it registered

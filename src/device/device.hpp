@@ -51,9 +51,11 @@ struct Geometry {
 struct Parameter {
     enum class Kind : std::uint8_t { unknown, buffer, constant, other };  // other: local memory, images: not for ports
     Kind kind = Kind::unknown;
-    std::size_t bytes = 0;  // constant: its size; 0: unknown
-    std::string name;       // "" when unknown
-    std::string type;       // as written in the source, "" when unknown
+    std::size_t bytes = 0;     // constant: its size; 0: unknown
+    std::string name;          // "" when unknown
+    std::string type;          // as written in the source, "" when unknown
+    std::string element = {};  // buffer: element type of what it points to, as in a template; "" when unknown
+    bool read_only = false;    // buffer: the kernel only reads it
 };
 
 class Kernel {

@@ -82,6 +82,57 @@ TEST_F(BuildTest, MaliciousNamesAndTemplates) {
     expect(runtime_.open_channel("/g/c", "/g/p:in", "nonsense"), ENOENT, "/g/p:in");
 }
 
+// What a kernel says of the pointers "i" and "o", what ports are given for them, and what is said to that.
+struct Given {
+    device::Parameter in;
+    device::Parameter out;
+    control::TemplateDefinition in_form;
+    control::TemplateDefinition out_form;
+    std::vector<std::string> refusal;  // parts of the sentence; none: it is taken
+};
+
+TEST_F(BuildTest, ComparesElementsOfPortsAndArguments) {
+    using device::Parameter;
+    const auto pointer = [](const char* element, bool read_only) {
+        return Parameter{Parameter::Kind::buffer, 0, read_only ? "i" : "o", "T*", element, read_only};
+    };
+    const std::array<std::uint64_t, 3> four{4, 1, 1};
+    const control::TemplateDefinition f32{"f32", four, 0};
+    const control::TemplateDefinition bytes{"u8", {96, 1, 1}, 0};
+    const std::vector<Given> all{
+        {pointer("f32", true), pointer("f32", false), {"u16", four, 0}, f32, {"/p:in", "u16", "(T* i)", "f32"}},
+        {pointer("f32", true), pointer("f32", false), f32, {"i32", four, 0}, {"/p:out", "i32", "(T* o)", "f32"}},
+        {pointer("i32", true), pointer("f32", false), {"u32", four, 0}, f32, {"/p:in", "u32", "i32"}},
+        {pointer("f16", true), pointer("f32", false), {"i16", four, 0}, f32, {"/p:in", "i16", "f16"}},
+        {pointer("f32", true), pointer("f32", true), f32, f32, {"/p:out", "const", "kernel f"}},
+        {pointer("f32x4", true), pointer("f32", false), {"f32", {5, 1, 1}, 0}, f32, {"/p:in", "20 bytes", "16 bytes"}},
+        {pointer("f32x3", true), pointer("f32", false), {"f32x3", four, 0}, f32, {"/p:in", "f32x3", "vload3"}},
+        {{Parameter::Kind::constant, 4, "i", "float"}, pointer("f32", false), f32, f32, {"/p:in", "(float i)"}},
+        {{Parameter::Kind::other, 0, "i", "float*"}, pointer("f32", false), f32, f32, {"/p", "neither"}},
+        // How many numbers make an element is the kernel's to choose, and bytes are for everything.
+        {pointer("f32x4", true), pointer("f32", false), {"f32", {4, 3, 1}, 0}, {"f32x3", four, 0}, {}},
+        {pointer("f32", true), pointer("f32x4", false), {"f32x4", four, 0}, {"f32", {4, 7, 1}, 0}, {}},
+        {pointer("f32x3", true), pointer("f64x8", false), {"f32x4", four, 0}, {"u8", {128, 1, 1}, 0}, {}},
+        {pointer("u8", true), pointer("i8", false), {"f64", four, 0}, {"i16", four, 0}, {}},
+        {pointer("", true), pointer("", false), {"f64x2", four, 0}, bytes, {}},
+        {pointer("f32", false), {}, f32, f32, {}}};
+    for (std::size_t k = 0; k < all.size(); ++k) {
+        const std::string graph = fmt::format("/g{}", k);
+        const std::string function = fmt::format("f{}", k);
+        device_.add(function, {all[k].in, all[k].out}, [](const auto&, const auto&) { return 0; });
+        ASSERT_TRUE(runtime_->open_graph(1, graph));
+        ASSERT_TRUE(runtime_->open_port(1, {graph + "/p:in", control::Direction::in, all[k].in_form}));
+        ASSERT_TRUE(runtime_->open_port(1, {graph + "/p:out", control::Direction::out, all[k].out_form}));
+        const auto opened =
+            runtime_->open_ptask(1, {graph + "/p", {"", "", function, "", {1, 1, 1}, {}}, {{"in", {}}, {"out", {}}}});
+        ASSERT_EQ(opened.has_value(), all[k].refusal.empty()) << k << ": " << (opened ? "" : opened.error().message);
+        for (const std::string& part : all[k].refusal) {
+            EXPECT_EQ(opened.error().code, EINVAL);
+            EXPECT_NE(opened.error().message.find(part), std::string::npos) << part << ": " << opened.error().message;
+        }
+    }
+}
+
 TEST_F(BuildTest, ChecksArguments) {
     ASSERT_TRUE(runtime_->open_graph(1, "/g"));
     expect(runtime_.open_ptask("/g/a", "nothing", 4, {"in", "=out"}, {1}), EINVAL, "nothing");

@@ -6,7 +6,7 @@
 
 namespace yoke::graph {
 
-void Channel::leave(const std::shared_ptr<Watcher>& watcher) {
+void Channel::add(std::vector<std::weak_ptr<Watcher>>& watchers, const std::shared_ptr<Watcher>& watcher) {
     std::erase_if(watchers, [](const std::weak_ptr<Watcher>& there) { return there.expired(); });
     const bool known = std::any_of(watchers.begin(), watchers.end(),
                                    [&](const std::weak_ptr<Watcher>& there) { return there.lock() == watcher; });

@@ -71,7 +71,9 @@ struct Channel {
     [[nodiscard]] bool drained() const { return ended && datablocks.empty() && pushes.empty(); }
     // Nothing will ever come out any more.
     [[nodiscard]] bool over() const { return closed || drained(); }
-    void leave(const std::shared_ptr<Watcher>& watcher);
+    void leave(const std::shared_ptr<Watcher>& watcher) { add(watchers, watcher); }
+    // Adds a watcher that is not there; those that are gone, go.
+    static void add(std::vector<std::weak_ptr<Watcher>>& watchers, const std::shared_ptr<Watcher>& watcher);
 };
 
 // A completion without any data.

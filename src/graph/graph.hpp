@@ -48,8 +48,8 @@ class GraphHost {
    public:
     // tick() is to be called then, or earlier. Called under the graph's lock, and with 0 on any thread.
     virtual void deadline(std::uint64_t deadline_ns) noexcept = 0;
-    // A kernel has run beyond its deadline, or beyond its graph's end, and does not end.
-    virtual void stuck(const std::string& why) noexcept = 0;
+    // A kernel of `object`, a ptask or graph, has run beyond its deadline, or beyond its graph's end, and does not end.
+    virtual void stuck(const std::string& object, const std::string& why) noexcept = 0;
 
    protected:
     ~GraphHost() = default;
@@ -112,6 +112,9 @@ class Graph {
         int status = 0;
     };
     Step check_room(Channel& channel, std::uint32_t session, const std::shared_ptr<Watcher>& watcher) noexcept;
+    // Of a move that waits for room: whether it may and could take from here. Never waits; the watcher hears when the
+    // graph fails or is terminated, and of nothing else.
+    Step check_source(const Channel& channel, std::uint32_t session, const std::shared_ptr<Watcher>& watcher) noexcept;
     // `completion` gets length, extents, sequence and signals.
     Step take(Channel& channel, std::uint32_t session, const std::shared_ptr<Watcher>& watcher, Datablock& datablock,
               yoke_completion& completion) noexcept;
@@ -258,6 +261,7 @@ class Graph {
     bool ending_ = false;              // a ptask has ended, and those behind it are yet to learn it
     std::vector<Port*> metas_;         // whose number is being fetched
     std::vector<std::shared_ptr<Watcher>> woken_;
+    std::vector<std::weak_ptr<Watcher>> end_watchers_;  // see check_source()
     struct WatchedRun {
         std::shared_ptr<device::Fence> fence;
         const Ptask* ptask = nullptr;

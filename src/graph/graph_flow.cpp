@@ -215,6 +215,11 @@ void Graph::flush() {
 
 // Ends every transfer that waits and drops every datablock.
 void Graph::drop_all(int status) {
+    for (const auto& watcher : std::exchange(end_watchers_, {})) {
+        if (auto there = watcher.lock()) {
+            woken_.push_back(std::move(there));
+        }
+    }
     for (const auto& [name, channel] : channels_) {
         complete_all(channel->pushes, status);
         complete_all(channel->pulls, status);

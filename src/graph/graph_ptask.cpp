@@ -134,19 +134,20 @@ Result<Opened> Graph::open_ptask(const control::PtaskDefinition& definition, con
             return tl::unexpected(program.error());
         }
         ptask->geometry = program->geometry;
-        const std::vector<Port*> for_service = *ports;  // ports stay where they are
-        lock.unlock();                                  // compiling takes seconds
-        auto kernel = form.form == "service" ? make_service_kernel(device_, definition, form, for_service, lend)
+        const std::vector<Port*> stay = *ports;  // where they are, and as they are
+        lock.unlock();                           // compiling takes seconds
+        auto kernel = form.form == "service" ? make_service_kernel(device_, definition, form, stay, lend)
                                              : device_.compile(*program, opened.log);
         if (!kernel) {
             return form.form == "service" ? tl::unexpected(kernel.error())
                                           : Result<Opened>(fail(kernel.error().code, "ptask {}: {}", definition.name,
                                                                 kernel.error().message));
         }
-        if (auto fits = check_arguments(definition, form, **kernel); !fits) {
+        if (auto fits = check_arguments(definition, form, stay, **kernel); !fits) {
             return tl::unexpected(fits.error());
         }
         ptask->kernel = std::move(*kernel);
+        ptask->mark = KernelMark(definition.name, form.function);
         lock.lock();
     }
     there = exists(definition);  // somebody else may have been faster

@@ -380,6 +380,7 @@ void Graph::run_kernel(Ptask& ptask, std::uint32_t times) {
     }
     std::array<std::size_t, 3> global{};
     const bool shorter = set_geometry(ptask, global);
+    ptask.mark.launched();
     for (std::uint32_t i = 0; i < times; ++i) {
         if (auto launched = queue_->launch(*ptask.kernel, ptask.arguments, *ptask.failure, shorter ? &global : nullptr);
             !launched) {

@@ -235,6 +235,22 @@ Graph::Step Graph::check_room(Channel& channel, std::uint32_t session,
     return {};
 }
 
+Graph::Step Graph::check_source(const Channel& channel, std::uint32_t session,
+                                const std::shared_ptr<Watcher>& watcher) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (!channel.outer_destination) {
+        return {false, YOKE_EINVAL};
+    }
+    if (!may(session, may_pull)) {
+        return {false, YOKE_EACCES};
+    }
+    if (const int status = outer_status(); status != YOKE_OK) {
+        return {false, status};
+    }
+    Channel::add(end_watchers_, watcher);
+    return {};
+}
+
 Graph::Step Graph::take(Channel& channel, std::uint32_t session, const std::shared_ptr<Watcher>& watcher,
                         Datablock& datablock, yoke_completion& completion) noexcept {
     const Locked lock(*this);

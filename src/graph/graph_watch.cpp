@@ -78,8 +78,9 @@ std::uint64_t Graph::look_at_runs(std::uint64_t now) {
         run.until_ns = now + stuck_grace_ns;
         return run.until_ns;
     }
+    const std::string object = run.ptask->definition.name;
     runs_.clear();
-    host_.stuck(why);
+    host_.stuck(object, why);
     return UINT64_MAX;
 }
 
@@ -92,8 +93,8 @@ void Graph::await_queue() {
     const std::uint64_t until = now_ns() + limits_.terminate_grace_ns;
     for (auto nap = first_nap; fence && !(*fence)->reached(); nap = std::min(2 * nap, longest_nap)) {
         if (now_ns() >= until) {
-            return host_.stuck(fmt::format("graph {} is terminated and a kernel of it still runs after {} ms", name(),
-                                           limits_.terminate_grace_ns / 1'000'000));
+            return host_.stuck(name(), fmt::format("graph {} is terminated and a kernel of it still runs after {} ms",
+                                                   name(), limits_.terminate_grace_ns / 1'000'000));
         }
         std::this_thread::sleep_for(nap);
     }

@@ -80,11 +80,16 @@ bool MoveLine::step(const Transfer& transfer) {
     }
     const auto self = shared_from_this();
     const Graph::Step room = to.graph->check_room(*to.channel, transfer.session, self);
-    if (room.waits || room.status != 0) {
-        if (!room.waits) {
-            complete(transfer, room.status, YOKE_MEMBER_AUX);
+    if (!room.waits && room.status != 0) {
+        complete(transfer, room.status, YOKE_MEMBER_AUX);
+        return true;
+    }
+    if (room.waits) {
+        const Graph::Step source = from.graph->check_source(*from.channel, transfer.session, self);
+        if (source.status != 0) {
+            complete(transfer, source.status, source.status == YOKE_EINVAL ? YOKE_MEMBER_OBJECT : YOKE_MEMBER_NONE);
         }
-        return !room.waits;
+        return source.status != 0;
     }
     Datablock datablock;
     yoke_completion completion{};

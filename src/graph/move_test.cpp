@@ -246,6 +246,25 @@ TEST_F(MoveTest, EndsWhenEitherGraphGoes) {
     }
 }
 
+TEST_F(MoveTest, WaitingForRoomItHearsOfTheEndOfItsSource) {
+    for (const bool fails : {true, false}) {
+        const auto [a_in, a_out] = runtime_.open_chain("/a", 1, items, 4, 1);
+        const auto pipe = open_pipe("/pipe-1", 1, 1);
+        EXPECT_EQ(runtime_.push(a_in, iota(items, 1))->wait().status, 0);
+        EXPECT_EQ(runtime_.move(a_out, pipe)->wait().status, 0);
+        const auto waiting = runtime_.move(a_out, pipe);
+        EXPECT_FALSE(waiting->over()) << "the pipe is full";
+        if (fails) {
+            runtime_->fail_graph("/a", "the test says so");
+            EXPECT_EQ(waiting->wait().status, -YOKE_EIO);
+        }
+        EXPECT_TRUE(runtime_->terminate_graph(1, "/a"));
+        EXPECT_EQ(waiting->wait().status, fails ? -YOKE_EIO : -YOKE_ECANCELED);
+        EXPECT_TRUE(runtime_->close_pipe(1, "/pipe-1"));
+        EXPECT_EQ(runtime_->datablocks(), 0U);
+    }
+}
+
 TEST_F(MoveTest, DatablocksOutliveTheGraphTheyComeFrom) {
     const auto [a_in, a_out] = runtime_.open_chain("/a", 3, items, 4, 1);
     const auto pipe = open_pipe("/pipe-1", 1, 4);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "control/definition.hpp"
 #include "graph/channel.hpp"
 #include "graph/graph.hpp"
 
@@ -105,9 +106,82 @@ Result<device::Program> program_of(const control::PtaskDefinition& definition, c
     return program;
 }
 
-Status check_arguments(const control::PtaskDefinition& definition, const control::KernelDefinition& chosen,
-                       const device::Kernel& kernel) {
+namespace {
+
+// Whether a kernel that takes `argument` can work on elements of `port`. What counts is the scalar: how many of them
+// make an element is the kernel's to choose (vload3, a float4 over rows of four). Plain bytes are for everything.
+bool same_scalar(const std::string& port, const std::string& argument) {
+    const auto a = control::parse_element_type(port);
+    const auto b = control::parse_element_type(argument);
+    if (!a || !b) {
+        return true;  // what is unknown is not judged
+    }
+    const auto plain = [](const control::ElementType& type) { return type.bytes() == 1; };
+    return plain(*a) || plain(*b) || (a->scalar == b->scalar && a->scalar_bytes == b->scalar_bytes);
+}
+
+// `what`: the argument as in check_arguments().
+Status check_buffer(const Port& port, const device::Parameter& parameter, const std::string& what) {
+    const control::PortDefinition& own = port.definition;
+    if (own.direction == control::Direction::out && parameter.read_only) {  // an in-out one may be passed on as it is
+        return fail(EINVAL,
+                    "port {} is an {} port, but {} is const: its kernel cannot write to it; leave out const, or "
+                    "give the argument an in port",
+                    own.name, control::direction_text(own.direction), what);
+    }
+    if (!same_scalar(own.form.type, parameter.element)) {
+        return fail(EINVAL, "port {} has elements of type {}, but {} points to {}; give both the same type", own.name,
+                    own.form.type, what, parameter.element);
+    }
+    const auto element = control::parse_element_type(parameter.element);
+    if (!element) {
+        return {};
+    }
+    // A vector of three is aligned as one of four, in OpenCL but not in a template.
+    const std::uint64_t bytes = element->lanes == 3 ? std::uint64_t{4} * element->scalar_bytes : element->bytes();
+    if (port.bytes % bytes != 0 || (element->lanes == 3 && own.form.type == parameter.element)) {
+        return fail(EINVAL, "port {} has datablocks of {} ({} bytes), but {} points to elements of {} bytes{}",
+                    own.name, control::template_text(own.form), port.bytes, what, bytes,
+                    element->lanes == 3 ? "; take a pointer to the scalar type, vload3 and vstore3"
+                                        : "; change the extents or the argument");
+    }
+    return {};
+}
+
+// `what`: the argument with its kernel.
+Status check_argument(const control::PtaskDefinition& definition, const control::ArgumentDefinition& argument,
+                      const Port* port, const device::Parameter& parameter, const std::string& what) {
     using Tells = control::ArgumentDefinition::Tells;
+    const bool datablock = argument.port && argument.tells == Tells::datablock;
+    switch (parameter.kind) {
+        case device::Parameter::Kind::unknown:
+            return {};
+        case device::Parameter::Kind::buffer:
+            if (!datablock || port == nullptr) {
+                return fail(EINVAL, "{} is a buffer, but ptask {} gives a constant; give a port", what,
+                            definition.name);
+            }
+            return check_buffer(*port, parameter, what);
+        case device::Parameter::Kind::constant:
+            if (datablock) {
+                return fail(EINVAL, "{} is a constant, but ptask {} gives port {}; give its bytes", what,
+                            definition.name, printable(port_name(definition, *argument.port)));
+            }
+            if (const std::size_t given = bytes_of(argument); parameter.bytes != 0 && parameter.bytes != given) {
+                return fail(EINVAL, "{} takes {} bytes, but ptask {} gives {}", what, parameter.bytes, definition.name,
+                            given);
+            }
+            return {};
+        case device::Parameter::Kind::other:
+            break;
+    }
+    return fail(EINVAL, "{} is neither a buffer nor a constant; ptask {} cannot give it", what, definition.name);
+}
+
+}  // namespace
+
+Status check_arguments(const control::PtaskDefinition& definition, const control::KernelDefinition& chosen,
+                       const std::vector<Port*>& ports, const device::Kernel& kernel) {
     const std::vector<device::Parameter>& parameters = kernel.parameters();
     const std::string function = printable(chosen.function);
     if (parameters.size() != definition.arguments.size()) {
@@ -115,31 +189,9 @@ Status check_arguments(const control::PtaskDefinition& definition, const control
                     definition.name, definition.arguments.size());
     }
     for (std::size_t i = 0; i < parameters.size(); ++i) {
-        const device::Parameter& parameter = parameters[i];
-        const control::ArgumentDefinition& argument = definition.arguments[i];
-        const std::string what = describe(parameter, i);
-        switch (parameter.kind) {
-            case device::Parameter::Kind::unknown:
-                break;
-            case device::Parameter::Kind::buffer:
-                if (!argument.port || argument.tells != Tells::datablock) {
-                    return fail(EINVAL, "{} of kernel {} is a buffer, but ptask {} gives a constant; give a port", what,
-                                function, definition.name);
-                }
-                break;
-            case device::Parameter::Kind::constant:
-                if (argument.port && argument.tells == Tells::datablock) {
-                    return fail(EINVAL, "{} of kernel {} is a constant, but ptask {} gives port {}; give its bytes",
-                                what, function, definition.name, printable(*argument.port));
-                }
-                if (const std::size_t given = bytes_of(argument); parameter.bytes != 0 && parameter.bytes != given) {
-                    return fail(EINVAL, "{} of kernel {} takes {} bytes, but ptask {} gives {}", what, function,
-                                parameter.bytes, definition.name, given);
-                }
-                break;
-            case device::Parameter::Kind::other:
-                return fail(EINVAL, "{} of kernel {} is neither a buffer nor a constant; ptask {} cannot give it", what,
-                            function, definition.name);
+        const std::string what = fmt::format("{} of kernel {}", describe(parameters[i], i), function);
+        if (auto fits = check_argument(definition, definition.arguments[i], ports[i], parameters[i], what); !fits) {
+            return fits;
         }
     }
     return {};

@@ -14,6 +14,7 @@
 #include "control/graph_file.hpp"
 #include "device/device.hpp"
 #include "graph/datablock.hpp"
+#include "graph/kernel_mark.hpp"
 #include "graph/loop.hpp"
 #include "graph/port.hpp"
 
@@ -37,6 +38,7 @@ struct Ptask {
     device::Geometry geometry;
     std::array<const Port*, 3> geometry_ports{};  // whose datablock's extent it is, where that is variable
     std::unique_ptr<device::Kernel> kernel;       // null: a function of the client's process
+    KernelMark mark;                              // where it runs in this process
     std::string form;                             // of the kernel taken
     std::unique_ptr<LaunchFailure> failure;
 
@@ -82,9 +84,10 @@ struct Ptask {
 Result<device::Program> program_of(const control::PtaskDefinition& definition, const control::KernelDefinition& kernel,
                                    const std::vector<Port*>& ports, std::array<const Port*, 3>& sources);
 
-// Whether the arguments fit the kernel function, as far as it says what it takes. EINVAL names the argument.
+// Whether the arguments fit the kernel function, as far as it says what it takes. `ports`: of the arguments, in their
+// order, null for constants. EINVAL names the argument.
 Status check_arguments(const control::PtaskDefinition& definition, const control::KernelDefinition& chosen,
-                       const device::Kernel& kernel);
+                       const std::vector<Port*>& ports, const device::Kernel& kernel);
 
 // What two definitions of one ptask differ in ("kernel source"), "" if in nothing.
 std::string difference(const control::PtaskDefinition& a, const control::PtaskDefinition& b);

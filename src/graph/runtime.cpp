@@ -97,10 +97,10 @@ struct Runtime::Impl final : GraphHost {
     Impl& operator=(const Impl&) = delete;
 
     void deadline(std::uint64_t deadline_ns) noexcept override { alarm.at(deadline_ns); }
-    void stuck(const std::string& why) noexcept override {
+    void stuck(const std::string& object, const std::string& why) noexcept override {
         log_error(Topic::graph, "a kernel does not end", {{"why", why}});
         if (told_stuck) {
-            told_stuck(why);
+            told_stuck(object, why);
         }
     }
 

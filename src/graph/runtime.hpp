@@ -101,7 +101,7 @@ class Runtime {
    public:
     // Called, on any thread, when a kernel has run beyond its ptask's deadline and does not end: the device is lost to
     // whatever the kernel holds, and only the end of the process frees it.
-    using Stuck = std::function<void(const std::string& why)>;
+    using Stuck = std::function<void(const std::string& object, const std::string& why)>;
 
     // `device` must outlive the runtime.
     static Result<std::unique_ptr<Runtime>> create(device::Device& device, const Limits& limits, Stuck stuck = {});

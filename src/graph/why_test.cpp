@@ -261,7 +261,7 @@ TEST(Deadline, AKernelThatDoesNotEndFailsItsGraphAndIsReported) {
     std::mutex mutex;
     std::condition_variable told;
     std::string stuck;
-    auto runtime = Runtime::create(device, {}, [&](const std::string& why) {
+    auto runtime = Runtime::create(device, {}, [&](const std::string& /*object*/, const std::string& why) {
         const std::lock_guard lock(mutex);
         stuck = why;
         told.notify_all();
@@ -309,7 +309,7 @@ TEST(Graph, TerminatingOneWhoseKernelDoesNotEndSaysSo) {
     std::string stuck;
     Limits limits;
     limits.terminate_grace_ns = 20'000'000;
-    auto runtime = Runtime::create(device, limits, [&](const std::string& why) {
+    auto runtime = Runtime::create(device, limits, [&](const std::string& /*object*/, const std::string& why) {
         stuck = why;
         end = true;  // in a worker, the process ends
     });

@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "device/cpu/opencl_device.hpp"
 #include "device/cuda/cuda_device.hpp"
+#include "worker/last_words.hpp"
 
 namespace yoke::worker {
 
@@ -17,8 +18,9 @@ namespace {
 
 // Nothing takes a device back from a kernel that never ends but the end of the process: at once, since what waits for
 // the device would wait for ever. yoked starts the next worker; its clients hear that their graphs began anew.
-void end_at_once(const std::string& why) {
+void end_at_once(const std::string& object, const std::string& why) {
     log_error(Topic::worker, "worker ends, since a kernel does not", {{"why", why}});
+    say_last_words(object, why + " and does not end");
     ::_exit(EXIT_FAILURE);
 }
 

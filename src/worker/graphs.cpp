@@ -96,6 +96,12 @@ bool Graphs::restore(const graph::Limits& limits) {
             forget_restoring(name);
             continue;
         }
+        if (is_left_out(name)) {
+            note_restoring(name, fmt::format("graph {} was the death of two workers and is not brought back; mend its "
+                                             "kernels, or run it again with `yoke graph start {}`",
+                                             name, name));
+            continue;
+        }
         const Status back = runtime ? bring_back(**runtime, name) : tl::unexpected(runtime.error());
         if (back) {
             log_info(Topic::worker, "graph is back", {{"graph", name}});
@@ -238,6 +244,16 @@ void Graphs::stop_endpoints(const std::string& key) {
     if (server != nullptr) {
         server->stop(key);
     }
+}
+
+void Graphs::leave_out(const Json& names) {
+    const std::lock_guard lock(mutex_);
+    left_out_ = names.get<std::set<std::string>>();
+}
+
+bool Graphs::is_left_out(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    return left_out_.contains(name);
 }
 
 void Graphs::sweep() {

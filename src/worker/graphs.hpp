@@ -34,6 +34,9 @@ class Graphs {
     // Brings back the graphs that ran when the last worker ended, except those that are here. Blocks likewise. False:
     // some could not be; records() says why.
     bool restore(const graph::Limits& limits);
+    // Graphs (names) that restore() does not bring back, since they were the death of the last workers; somebody may
+    // run them all the same. Any thread.
+    void leave_out(const control::Json& names);
     // A session has gone, and perhaps graphs with it: closes their endpoints.
     void sweep();
     // For the inventory: graphs that are to be brought back and are not here yet. Never blocks for long.
@@ -57,12 +60,14 @@ class Graphs {
     void stop_endpoints(const std::string& key);
     void note_restoring(const std::string& name, const std::string& error);
     bool forget_restoring(const std::string& name);
+    [[nodiscard]] bool is_left_out(const std::string& name) const;
 
     Engine& engine_;
     Persistence persistence_;
     std::shared_mutex bringing_back_;  // requests share it
 
     mutable std::mutex mutex_;
+    std::set<std::string> left_out_;
     std::map<std::string, std::string> restoring_;           // graphs that are not back, and why
     std::map<std::string, graph::EndpointBinding> at_work_;  // keys of graphs whose endpoints are open, one of each
     std::unique_ptr<RuntimeChannels> channels_;

@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "control/address.hpp"
 #include "control/schema.hpp"
+#include "worker/last_words.hpp"
 
 namespace yoke::worker {
 
@@ -57,6 +58,7 @@ Status Link::attach(Fd socket) {
         return tl::unexpected(connection.error());
     }
     connection_ = std::move(*connection);
+    set_last_words_socket(connection_->socket().get());
     connection_->send({{"op", "register"},
                        {"token", identity_.token},
                        {"account", identity_.account},
@@ -67,6 +69,7 @@ Status Link::attach(Fd socket) {
 }
 
 void Link::on_lost() {
+    set_last_words_socket(-1);
     connection_.reset();
     if (registered_) {
         log_warning(Topic::worker, "yoked is gone; waiting for the next", {});

@@ -56,6 +56,7 @@ Result<std::unique_ptr<Server>> Server::create(control::Loop& loop, Identity ide
                    {[self](const control::Json& request, Fd socket) { self->adopt(request, std::move(socket)); },
                     [self](const control::Json& request) {
                         self->set_limits(request["limits"]);
+                        self->graphs_.leave_out(request.value("without", control::Json::array()));
                         self->restore();
                     },
                     [self](const std::string& why) { self->end(why); }, [self] { return self->inventory(); }});

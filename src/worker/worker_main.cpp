@@ -17,6 +17,7 @@
 #include "base/log.hpp"
 #include "device/cpu/spawner.hpp"
 #include "worker/confinement.hpp"
+#include "worker/last_words.hpp"
 #include "worker/locked_heap.hpp"
 #include "worker/server.hpp"
 
@@ -151,6 +152,7 @@ int main() {
         }
     }
     ::signal(SIGPIPE, SIG_IGN);
+    yoke::worker::tell_faults();
     const auto code = yoke::worker::serve();
     if (!code) {
         fmt::print(stderr, "yoke-worker: {}\n", code.error().message);

@@ -69,26 +69,12 @@ class ClientTest : public testing::Test {
 // A worker that is stopped answers nobody, as one that hangs.
 class Stopped {
    public:
-    explicit Stopped(pid_t worker) : worker_(worker) {
-        ::kill(worker_, SIGSTOP);
-        EXPECT_TRUE(eventually([this] { return all_threads_stopped(); }));
-    }
+    explicit Stopped(pid_t worker) : worker_(worker) { EXPECT_TRUE(stop(worker_)); }
     Stopped(const Stopped&) = delete;
     Stopped& operator=(const Stopped&) = delete;
     ~Stopped() { ::kill(worker_, SIGCONT); }
 
    private:
-    [[nodiscard]] bool all_threads_stopped() const {
-        const std::string tasks = "/proc/" + std::to_string(worker_) + "/task";
-        const auto threads = std::filesystem::directory_iterator(tasks);
-        return std::all_of(begin(threads), end(threads), [](const auto& thread) {
-            std::ifstream stat(thread.path() / "stat");
-            std::string line;
-            std::getline(stat, line);
-            return line.find(") T ") != std::string::npos;
-        });
-    }
-
     pid_t worker_;
 };
 

@@ -28,7 +28,12 @@ namespace {
 constexpr int start_timeout_ms = 60'000;
 constexpr int end_timeout_ms = 60'000;
 constexpr int answer_timeout_ms = 60'000;
-constexpr const char* usual_config = "[lifetime]\nidle_exit_s = 60\n";
+constexpr const char* usual_config = "\n[lifetime]\nidle_exit_s = 60\n";
+
+// On a busy machine nobody may come for longer than a yoked waits by default.
+std::string config_of(const std::string& given) {
+    return given.find("[lifetime]") == std::string::npos ? given + usual_config : given;
+}
 
 std::atomic<int> alive{0};  // instances: the last one checks for processes left over
 
@@ -81,7 +86,7 @@ Instance::Instance(Options options) : options_(std::move(options)), directory_(m
         error_ = std::strerror(errno);
         return;
     }
-    std::ofstream(directory_ + "/yoke.toml") << (options_.config.empty() ? usual_config : options_.config);
+    std::ofstream(directory_ + "/yoke.toml") << config_of(options_.config);
     if (directory_.empty()) {
         error_ = "no temporary directory can be made";
     } else if (options_.start) {

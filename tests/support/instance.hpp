@@ -22,7 +22,7 @@ namespace yoke::test {
 class Instance {
    public:
     struct Options {
-        std::string config;                    // TOML; "" : a minute until it ends by idleness, else defaults
+        std::string config;                    // TOML; without [lifetime]: a minute until it ends by idleness
         std::vector<std::string> environment;  // "NAME=VALUE" in addition to this process's
         bool start = true;
         bool system = false;    // not --private: other users may connect, and root serves them

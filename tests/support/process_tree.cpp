@@ -8,7 +8,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -92,6 +95,19 @@ std::size_t zombies_of(pid_t parent) {
     return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const Stat& process) {
         return process.info.parent == parent && process.state == 'Z';
     }));
+}
+
+bool stop(pid_t pid) {
+    return ::kill(pid, SIGSTOP) == 0 && eventually([&] {
+               std::error_code gone;
+               std::filesystem::directory_iterator threads("/proc/" + std::to_string(pid) + "/task", gone);
+               return !gone && std::all_of(begin(threads), end(threads), [](const auto& thread) {
+                   std::ifstream stat(thread.path() / "stat");
+                   std::string line;
+                   std::getline(stat, line);
+                   return line.find(") T ") != std::string::npos;
+               });
+           });
 }
 
 bool eventually(const std::function<bool()>& condition, int timeout_ms) {

@@ -27,6 +27,9 @@ std::vector<ProcessInfo> descendants();
 std::vector<ProcessInfo> yoke_descendants();
 // Children of `parent` that have ended and were not reaped.
 std::size_t zombies_of(pid_t parent);
+// Stops a process and waits until each of its threads stands still: kill() returns before that. False: it does not.
+bool stop(pid_t pid);
+
 // Calls `condition` every few milliseconds until it holds; false when `timeout_ms` have passed.
 bool eventually(const std::function<bool()>& condition, int timeout_ms = 60'000);
 // Reaps orphans that were adopted and have ended, except `pid`.

@@ -12,7 +12,7 @@ namespace {
 
 using control::Json;
 
-constexpr std::string_view magic = "YOKEIMG1";
+constexpr std::string_view magic = "YOKEIMG2";
 constexpr std::size_t head_begin = magic.size() + sizeof(std::uint32_t);
 
 // Names can be of any bytes, JSON only UTF-8.
@@ -47,6 +47,8 @@ Status read_head(const Json& head_untrusted, Image& image) {
             parameter.kind = *kind;
             entry.at("name").get_to(parameter.name);
             entry.at("type").get_to(parameter.type);
+            entry.at("element").get_to(parameter.element);
+            entry.at("read_only").get_to(parameter.read_only);
             image.parameters.push_back(std::move(parameter));
         }
     } catch (const Json::exception& e) {
@@ -62,7 +64,9 @@ std::vector<unsigned char> bytes_of(const Image& image) {
     for (const Parameter& parameter : image.parameters) {
         parameters.push_back({{"kind", static_cast<unsigned>(parameter.kind)},
                               {"name", clean(parameter.name)},
-                              {"type", clean(parameter.type)}});
+                              {"type", clean(parameter.type)},
+                              {"element", clean(parameter.element)},
+                              {"read_only", parameter.read_only}});
     }
     const std::string head = Json{
         {"symbol", clean(image.symbol)},

@@ -1,7 +1,7 @@
 // A compiled kernel as it travels from yoke-compile and lies in the cache: machine code and what is known of its
 // parameters.
 //
-// MODEL. "YOKEIMG1", the length of a JSON head (32 bits, little-endian), the head, the code (a cubin). The head names
+// MODEL. "YOKEIMG2", the length of a JSON head (32 bits, little-endian), the head, the code (a cubin). The head names
 // the function as the code does and what the source says of its parameters; sizes are the driver's to tell.
 #pragma once
 

@@ -10,7 +10,7 @@ Image sample() {
     Image image;
     image.symbol = "_Z3addPiS_i";
     image.has_parameters = true;
-    image.parameters.push_back({Parameter::Kind::buffer, 0, "in", "int*"});
+    image.parameters.push_back({Parameter::Kind::buffer, 0, "in", "int*", "i32", true});
     image.parameters.push_back({Parameter::Kind::constant, 0, "n", "int"});
     image.code = {1, 2, 3, 0, 255};
     return image;
@@ -24,6 +24,10 @@ TEST(CudaImage, ComesBackAsItWas) {
     EXPECT_TRUE(again->has_parameters);
     ASSERT_EQ(again->parameters.size(), 2U);
     EXPECT_EQ(again->parameters[0].kind, Parameter::Kind::buffer);
+    EXPECT_EQ(again->parameters[0].element, "i32");
+    EXPECT_TRUE(again->parameters[0].read_only);
+    EXPECT_EQ(again->parameters[1].element, "");
+    EXPECT_FALSE(again->parameters[1].read_only);
     EXPECT_EQ(again->parameters[1].name, "n");
     EXPECT_EQ(again->parameters[1].type, "int");
     EXPECT_EQ(again->code, image.code);

@@ -44,15 +44,63 @@ TEST_F(OpenclGraphTest, NamesPtaskFileAndLineOfAMistake) {
 
 TEST_F(OpenclGraphTest, ChecksArgumentsAgainstTheKernel) {
     ASSERT_TRUE((*runtime_)->open_graph(1, "/g"));
-    const auto constant_for_buffer = runtime_->open_ptask("/g/a", "sum", 8, {"in", "=out"}, {1});
+    const auto constant_for_buffer = runtime_->open_ptask("/g/a", "split", 8, {"in", "=out"}, {1});
     ASSERT_FALSE(constant_for_buffer);
     EXPECT_EQ(constant_for_buffer.error().code, EINVAL);
-    EXPECT_NE(constant_for_buffer.error().message.find("(int* out)"), std::string::npos)
+    EXPECT_NE(constant_for_buffer.error().message.find("(int* b)"), std::string::npos)
         << constant_for_buffer.error().message;
     const auto port_for_constant = runtime_->open_ptask("/g/b", "add", 8, {"in", "=out", "n"});
     ASSERT_FALSE(port_for_constant);
     EXPECT_NE(port_for_constant.error().message.find("(int n)"), std::string::npos)
         << port_for_constant.error().message;
+}
+
+struct Signature {
+    const char* parameters;  // of the kernel: in, out
+    const char* in_type;
+    std::array<std::uint64_t, 3> in_extent;
+    const char* out_type;
+    std::array<std::uint64_t, 3> out_extent;
+    std::vector<std::string> refusal;  // parts of the sentence; none: it is taken
+};
+
+// One graph with one ptask, whose ports and kernel are what `given` says.
+Result<Opened> open_signature(TestRuntime& runtime, const std::string& graph, const Signature& given) {
+    EXPECT_TRUE(runtime->open_graph(1, graph));
+    control::PortDefinition in;
+    in.name = graph + "/p:in";
+    in.form = {given.in_type, given.in_extent, 0};
+    control::PortDefinition out = in;
+    out.name = graph + "/p:out";
+    out.direction = control::Direction::out;
+    out.form = {given.out_type, given.out_extent, 0};
+    EXPECT_TRUE(runtime->open_port(1, in));
+    EXPECT_TRUE(runtime->open_port(1, out));
+    const std::string source =
+        fmt::format("typedef struct {{ float x; int y; }} pair;\ntypedef float number;\nkernel void f({}) {{ }}\n",
+                    given.parameters);
+    return runtime->open_ptask(1, {graph + "/p", {source, "f.cl", "f", "", {1, 1, 1}, {}}, {{"in", {}}, {"out", {}}}});
+}
+
+TEST_F(OpenclGraphTest, ComparesTypesAndConstOfPortsAndArguments) {
+    const std::array<std::uint64_t, 3> four{4, 1, 1};
+    const std::vector<Signature> all{
+        {"global const float *i, global float4 *o", "u16", four, "f32", four, {"/p:in", "u16", "float* i", "f32"}},
+        {"global const float *i, global const short *o", "f32", four, "i16", four, {"/p:out", "short* o", "const"}},
+        {"constant half *i, constant float *o", "f16", four, "f32", four, {"/p:out", "float* o", "const"}},
+        {"global const float *i, global float *o, int n", "f32", four, "f32", four, {"takes 3 arguments", "gives 2"}},
+        {"global const float4 *i, global uchar *o", "f32", {4, 5, 1}, "f64", four, {}},
+        {"global const number *i, global pair *o", "i64", four, "u16", four, {}}};
+    for (std::size_t k = 0; k < all.size(); ++k) {
+        const std::string graph = fmt::format("/g{}", k);
+        const auto opened = open_signature(*runtime_, graph, all[k]);
+        ASSERT_EQ(opened.has_value(), all[k].refusal.empty())
+            << all[k].parameters << ": " << (opened ? "" : opened.error().message);
+        for (const std::string& part : all[k].refusal) {
+            EXPECT_EQ(opened.error().code, EINVAL);
+            EXPECT_NE(opened.error().message.find(part), std::string::npos) << part << ": " << opened.error().message;
+        }
+    }
 }
 
 TEST_F(OpenclGraphTest, SeveralGraphsAtOnce) {
