@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "control/constant.hpp"
 #include "control/definition.hpp"
+#include "control/geometry.hpp"
 #include "control/graph_reader.hpp"
 
 namespace yoke::control {
@@ -35,6 +36,7 @@ class PtaskReader {
         } else {
             pass_all_ports();
         }
+        check_geometries();
         if (const toml::node* const priority = table_.get("priority")) {
             ptask_.priority = static_cast<std::uint8_t>(toml_.number(priority, "priority", 0, priority_max));
         }
@@ -80,6 +82,22 @@ class PtaskReader {
                                  {"form", "kernel", "source", "function", "options", "geometry", "geometry_from",
                                   "local", "service", "params", "decrypt"});
             ptask_.others.push_back(read_kernel(reading_, ptask_.name, what_, *table, &ptask_.kernel));
+        }
+    }
+
+    // Where the ports are known, each form's geometry can be; a mistake stands where the form says most of it.
+    void check_geometries() {
+        const auto check = [&](const KernelDefinition& kernel, const toml::table& table) {
+            const toml::node* place = table.get("local");
+            place = place != nullptr ? place : table.get("geometry_from");
+            if (auto checked = check_geometry(ptask_, kernel, reading_.graph.ports); !checked) {
+                toml_.fail_at(place != nullptr ? place->source() : table_.source(), "{}", checked.error().message);
+            }
+        };
+        check(ptask_.kernel, table_);
+        const toml::node* const form = table_.get("form");
+        for (std::size_t i = 0; i < ptask_.others.size(); ++i) {
+            check(ptask_.others[i], *form->as_array()->get(i)->as_table());
         }
     }
 
