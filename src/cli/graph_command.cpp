@@ -1,7 +1,6 @@
 // `yoke graph`: graphs from files, run in the foreground with files at their outer channels.
 #include <unistd.h>
 
-#include <array>
 #include <cstdio>
 #include <optional>
 
@@ -11,13 +10,13 @@
 #include "cli/graph_name.hpp"
 #include "cli/graph_picture.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/known_graph.hpp"
 #include "cli/outer_channel.hpp"
 #include "cli/session.hpp"
+#include "cli/standstill.hpp"
 
 namespace yoke::cli {
 namespace {
-
-constexpr std::size_t name_bytes_max = 4096;
 
 // A failure of a function that reads a graph file: a missing file is no missing object.
 tl::unexpected<Failure> fail_file(const yoke_session* session, int error) {
@@ -56,6 +55,7 @@ Outcome<std::vector<Lane>> open_files(const GraphStartOptions& options) {
         Lane lane;
         lane.name = binding->channel;
         lane.input.emplace(std::move(*input));
+        lane.raw = options.raw;
         lanes.push_back(std::move(lane));
     }
     for (const auto& text : options.pull) {
@@ -159,7 +159,14 @@ Done wait_for_interrupt(const std::string& socket, const std::string& graph) {
 }
 
 Done run_flow(const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes) {
+    std::set<std::string> served;
+    for (const Lane& lane : lanes) {
+        served.insert(lane.name);
+    }
     Flow flow(std::move(lanes));
+    if (!options.json) {
+        flow.on_standstill([&](yoke_session* session) { say_standstill(session, graph, served, true); });
+    }
     if (auto done = flow.run(options.socket); !done) {
         return done;
     }
@@ -170,21 +177,6 @@ Done run_flow(const GraphStartOptions& options, const std::string& graph, std::v
         say("yoke: {} datablocks pushed, {} pulled", flow.pushed(), flow.pulled());
     }
     return {};
-}
-
-// The name of the graph in a file.
-Outcome<std::string> name_in(const std::string& file) {
-    std::array<char, 8192> text{};
-    const int error = yoke_check_graph(file.c_str(), text.data(), text.size());
-    if (error != 0) {
-        return fail(exit_of(-error), "{}", text[0] == '\0' ? std::strerror(-error) : text.data());
-    }
-    return std::string(text.data());
-}
-
-// The graph that people mean: a file that is there, else a name.
-Outcome<std::string> name_of(const std::string& graph) {
-    return is_graph_file(graph) ? name_in(graph) : as_graph_name(graph);
 }
 
 // Terminates the graph that this command has opened, however the command ends; unless it is to outlive it.
@@ -231,7 +223,10 @@ Done start_kept(const GraphStartOptions& options) {
         return tl::unexpected<Failure>(session.error());
     }
     if (const int error = yoke_run_graph(session->get(), name.c_str()); error != 0) {
-        return fail_library(session->get(), error);
+        return error == -ENOENT
+                   ? fail(exit_no_object, "there is no file {}, and no graph {} is kept; `yoke graph ls` lists yours",
+                          options.file, name)
+                   : fail_library(session->get(), error);
     }
     say_started(options, name);
     return {};
@@ -252,7 +247,7 @@ Outcome<bool> open_persistent(yoke_session* session, const GraphStartOptions& op
 }  // namespace
 
 Done check_graph(const std::string& file, bool json) {
-    const auto name = name_in(file);
+    const auto name = name_in_file(file);
     if (json) {
         const nlohmann::ordered_json answer{
             {"file", file},
@@ -319,13 +314,11 @@ Done start_graph(const GraphStartOptions& options) {
 }
 
 Done stop_graph(const std::string& graph, const std::string& socket, bool json, bool forget) {
-    const auto name = name_of(graph);
-    if (!name) {
-        return tl::unexpected<Failure>(name.error());
+    const auto record = find_graph(graph, socket);
+    if (!record) {
+        return tl::unexpected<Failure>(record.error());
     }
-    if (const auto answer = ask_daemon(socket, {{"op", "status"}}); !answer) {
-        return tl::unexpected<Failure>(answer.error());
-    }
+    const std::string name = record->value("name", "");
     SessionNeeds needs;
     needs.socket = socket;
     const auto session = open_session(needs);
@@ -333,12 +326,15 @@ Done stop_graph(const std::string& graph, const std::string& socket, bool json, 
         return tl::unexpected<Failure>(session.error());
     }
     const int error =
-        forget ? yoke_remove_graph(session->get(), name->c_str()) : yoke_terminate_graph(session->get(), name->c_str());
+        forget ? yoke_remove_graph(session->get(), name.c_str()) : yoke_terminate_graph(session->get(), name.c_str());
+    if (error == -ENOENT) {
+        return fail_no_graph(graph, name);  // somebody else was faster
+    }
     if (error != 0) {
         return fail_library(session->get(), error);
     }
     if (json) {
-        fmt::print("{}\n", nlohmann::ordered_json{{"graph", *name}, {"terminated", true}, {"removed", forget}}.dump(2));
+        fmt::print("{}\n", nlohmann::ordered_json{{"graph", name}, {"terminated", true}, {"removed", forget}}.dump(2));
     }
     return {};
 }
