@@ -13,6 +13,7 @@
 #include "cli/known_graph.hpp"
 #include "cli/outer_channel.hpp"
 #include "cli/session.hpp"
+#include "cli/slow_notice.hpp"
 #include "cli/standstill.hpp"
 
 namespace yoke::cli {
@@ -210,6 +211,20 @@ bool names_kept(const GraphStartOptions& options) {
     return options.file.find_first_of("./", 1) == std::string::npos && !options.file.starts_with('.');
 }
 
+constexpr const char* compiling = "kernels are being compiled, which may take a minute the first time";
+
+// Opens all that the file says.
+Done load_graph(yoke_session* session, const std::string& file) {
+    const SlowNotice notice(compiling);
+    const int error = yoke_load_graph(session, file.c_str(), nullptr, 0);
+    return error == 0 ? Done() : fail_file(session, error);
+}
+
+int run_kept(yoke_session* session, const std::string& name) {
+    const SlowNotice notice(compiling);
+    return yoke_run_graph(session, name.c_str());
+}
+
 // A graph that is kept: its name is enough. It runs on by itself.
 Done start_kept(const GraphStartOptions& options) {
     if (!options.push.empty() || !options.pull.empty()) {
@@ -222,7 +237,7 @@ Done start_kept(const GraphStartOptions& options) {
     if (!session) {
         return tl::unexpected<Failure>(session.error());
     }
-    if (const int error = yoke_run_graph(session->get(), name.c_str()); error != 0) {
+    if (const int error = run_kept(session->get(), name); error != 0) {
         return error == -ENOENT
                    ? fail(exit_no_object, "there is no file {}, and no graph {} is kept; `yoke graph ls` lists yours",
                           options.file, name)
@@ -287,8 +302,8 @@ Done start_graph(const GraphStartOptions& options) {
         return tl::unexpected<Failure>(persists.error());
     }
     OpenedGraph graph(session->get(), picture->name);
-    if (const int error = yoke_load_graph(session->get(), options.file.c_str(), nullptr, 0); error != 0) {
-        return fail_file(session->get(), error);
+    if (auto done = load_graph(session->get(), options.file); !done) {
+        return done;
     }
     if (auto done = refuse_foreign_graph(session->get(), options.socket, graph.name()); !done) {
         graph.leave();

@@ -179,7 +179,10 @@ void add_transfer_commands(CLI::App& app, TransferOptions& transfer, Command& ch
     pull->add_option("CHANNEL", transfer.channel, "/GRAPH/CHANNEL")->required();
     pull->add_option("FILE", transfer.file, "file to write, replaced only on success; default: standard output");
     pull->add_option("-n,--count", transfer.count, "so many datablocks; default: until the end of the stream")
-        ->check(CLI::NonNegativeNumber);
+        ->check([](const std::string& text) {
+            const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+            return digits ? std::string() : text + " is no number of datablocks, 0 or more";
+        });
     pull->add_flag("--json", transfer.json, "print what was pulled as JSON to the standard error");
     pull->callback([&] { chosen = [&] { return pull_file(transfer); }; });
 }

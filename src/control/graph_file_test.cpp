@@ -208,20 +208,6 @@ TEST(GraphFile, EachMistakeHasItsPlace) {
         {"function = \"f\"", "function = \"f\"\ngeometry = [1, 2, 3, 4]", "g.toml:5:12: geometry has 4 numbers"},
         {"function = \"f\"", "function = \"f\"\ngeometry = [4, -1]", "g.toml:5:16: geometry is -1; 1 to 4294967295"},
         {"function = \"f\"", "function = \"f\"\ngeometry = [5]\nlocal = [4]", "g.toml:6:9: local 4 does not divide"},
-        {"function = \"f\"", "function = \"f\"\ngeometry = [4]\nlocal = [4, 2]",
-         "g.toml:6:9: local 2 does not divide the 1 work items that ptask \"/g/a\" has in dimension 2, as geometry "
-         "says"},
-        {"function = \"f\"", "function = \"f\"\nlocal = [0]", "g.toml:5:10: local is 0; 1 to"},
-        {"function = \"f\"", "function = \"f\"\nlocal = [3]",
-         "g.toml:5:9: local 3 does not divide the 4 work items that ptask \"/g/a\" has in dimension 1, as port "
-         "\"/g/a:i\" says"},
-        {"function = \"f\"", "function = \"f\"\ngeometry_from = \"o\"\nlocal = [2, 2]",
-         "g.toml:6:9: local 2 does not divide the 1 work items that ptask \"/g/a\" has in dimension 2, as port "
-         "\"/g/a:o\""},
-        {"function = \"f\"", "function = \"f\"\ngeometry_from = \"depth\"",
-         "g.toml:5:17: ptask \"/g/a\" has no port \"/g/a:depth\" among its arguments to take its geometry from"},
-        {"function = \"f\"", "function = \"f\"\ngeometry_from = [\"i\", \"largest\"]",
-         "g.toml:5:17: ptask \"/g/a\" has no port \"/g/a:largest\""},
         {"function = \"f\"", "function = \"f\"\noptions = true", "g.toml:5:11: options must be a string, not boolean"},
         {"[\"i\", \"o\"]", "\"i\"", "g.toml:5:13: arguments must be an array, not string"},
         {"[\"i\", \"o\"]", "[\"i\"]", "g.toml:5:13: port \"/g/a:o\" is not among the arguments"},
