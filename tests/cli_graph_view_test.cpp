@@ -241,12 +241,21 @@ TEST_F(CliGraphView, SpeaksOfCommandsWhereThereIsNoGraph) {
         };
         refused("nope", 5, "there is no graph /nope; `yoke graph ls` lists yours");
         refused(file, 5, "graph /other of " + file + " is not there; `yoke graph start " + file + "` starts it");
-        refused("none.toml", 5, "none.toml is neither a file nor the name of a graph");
+        refused("none.toml", 5, "'none.toml' is neither a file nor the name of a graph");
+        refused("a b", 5, "'a b' is neither a file nor the name of a graph");
         refused(write("bad.toml", "name = 7\n"), 1, path("bad.toml") + ":1:8");
     }
     const Finished start = yoke({"graph", "start", "nope"});
     EXPECT_EQ(start.exit, 5);
     EXPECT_THAT(start.err, HasSubstr("there is no file nope, and no graph /nope is kept"));
+    for (const std::string name : {"", "a b"}) {
+        const Finished odd = yoke({"graph", "start", name});
+        EXPECT_EQ(odd.exit, 5);
+        EXPECT_THAT(odd.err, HasSubstr("'" + name + "' is neither a file nor the name of a graph"));
+    }
+    const Finished folder = yoke({"graph", "start", directory.string()});
+    EXPECT_EQ(folder.exit, 1);
+    EXPECT_THAT(folder.err, HasSubstr("is a directory; name a graph file in it"));
 }
 
 TEST_F(CliGraphView, DrawsWhatRuns) {

@@ -184,5 +184,14 @@ TEST_F(CliPush, AStandstillIsSpokenOf) {
                             HasSubstr("yoke pull /sums/results"), HasSubstr("--pull results=FILE")));
 }
 
+TEST_F(CliPush, WhatNobodyPulledIsNotLostInSilence) {
+    const Finished finished =
+        yoke({"graph", "start", write("sums.toml", graph_text()), "--push", "numbers=-"}, numbers(16 * 2, 0));
+    EXPECT_EQ(finished.exit, 0) << finished.err;
+    EXPECT_THAT(finished.err, AllOf(HasSubstr("2 datablocks pushed, 0 pulled"),
+                                    HasSubstr("nobody has pulled the 2 datablocks in /sums/results"),
+                                    HasSubstr("--pull results=FILE")));
+}
+
 }  // namespace
 }  // namespace yoke::test

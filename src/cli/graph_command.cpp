@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <optional>
+#include <set>
 
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
@@ -127,6 +128,7 @@ Done bind_lanes(std::vector<Lane>& lanes, const std::string& socket, const std::
     if (!channels) {
         return tl::unexpected<Failure>(channels.error());
     }
+    std::set<std::string> bound;
     for (Lane& lane : lanes) {
         const auto channel = pick_channel(*channels, lane.name.starts_with('/') ? lane.name : graph + "/" + lane.name);
         if (!channel) {
@@ -135,6 +137,9 @@ Done bind_lanes(std::vector<Lane>& lanes, const std::string& socket, const std::
         if (channel->pushable != lane.input.has_value()) {
             return fail(exit_usage, "channel {} is {}; use {}", channel->name,
                         channel->pushable ? "pushed into" : "pulled from", channel->pushable ? "--push" : "--pull");
+        }
+        if (!bound.insert(channel->name).second) {
+            return fail(exit_usage, "channel {} is given twice; give it one file", channel->name);
         }
         if (!channel->endpoint.empty()) {
             return fail(exit_usage, "channel {} is served by its endpoint {}; leave it out", channel->name,
@@ -159,7 +164,7 @@ Done wait_for_interrupt(const std::string& socket, const std::string& graph) {
     return interrupted_failure();
 }
 
-Done run_flow(const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes) {
+Done run_flow(const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes, bool persists) {
     std::set<std::string> served;
     for (const Lane& lane : lanes) {
         served.insert(lane.name);
@@ -176,6 +181,9 @@ Done run_flow(const GraphStartOptions& options, const std::string& graph, std::v
         say("{}", summary.dump());
     } else {
         say("yoke: {} datablocks pushed, {} pulled", flow.pushed(), flow.pulled());
+        if (!persists) {
+            say_unpulled(options.socket, graph, served);
+        }
     }
     return {};
 }
@@ -231,6 +239,9 @@ Done start_kept(const GraphStartOptions& options) {
         return fail(exit_usage, "{} is no file; use yoke push and yoke pull with a graph that is kept", options.file);
     }
     const std::string name = as_graph_name(options.file);
+    if (!is_name(name)) {
+        return fail_no_graph(options.file, name);
+    }
     SessionNeeds needs;
     needs.socket = options.socket;
     const auto session = open_session(needs);
@@ -277,6 +288,9 @@ Done check_graph(const std::string& file, bool json) {
 }
 
 Done start_graph(const GraphStartOptions& options) {
+    if (is_folder(options.file)) {
+        return fail(exit_failed, "{} is a directory; name a graph file in it, or a graph that is kept", options.file);
+    }
     if (!is_graph_file(options.file) && names_kept(options)) {
         return start_kept(options);
     }
@@ -319,39 +333,13 @@ Done start_graph(const GraphStartOptions& options) {
         graph.leave();
     }
     if (!lanes->empty()) {
-        return run_flow(options, graph.name(), std::move(*lanes));
+        return run_flow(options, graph.name(), std::move(*lanes), *persists);
     }
     if (*persists) {
         say_started(options, graph.name());
         return {};
     }
     return wait_for_interrupt(options.socket, graph.name());
-}
-
-Done stop_graph(const std::string& graph, const std::string& socket, bool json, bool forget) {
-    const auto record = find_graph(graph, socket);
-    if (!record) {
-        return tl::unexpected<Failure>(record.error());
-    }
-    const std::string name = record->value("name", "");
-    SessionNeeds needs;
-    needs.socket = socket;
-    const auto session = open_session(needs);
-    if (!session) {
-        return tl::unexpected<Failure>(session.error());
-    }
-    const int error =
-        forget ? yoke_remove_graph(session->get(), name.c_str()) : yoke_terminate_graph(session->get(), name.c_str());
-    if (error == -ENOENT) {
-        return fail_no_graph(graph, name);  // somebody else was faster
-    }
-    if (error != 0) {
-        return fail_library(session->get(), error);
-    }
-    if (json) {
-        fmt::print("{}\n", nlohmann::ordered_json{{"graph", name}, {"terminated", true}, {"removed", forget}}.dump(2));
-    }
-    return {};
 }
 
 }  // namespace yoke::cli

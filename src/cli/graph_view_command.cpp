@@ -219,7 +219,8 @@ Done draw_graph(const std::string& graph, const std::string& socket, bool live) 
     if (!live) {
         const auto picture = picture_of(graph, socket);
         if (!picture) {
-            return tl::unexpected<Failure>(picture.error());
+            return picture.error().exit == exit_no_object ? fail_no_graph(graph, as_graph_name(graph))
+                                                          : tl::unexpected<Failure>(picture.error());
         }
         fmt::print("{}", dot_of(*picture, false));
         return {};

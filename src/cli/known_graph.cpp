@@ -11,6 +11,12 @@
 
 namespace yoke::cli {
 
+bool is_name(const std::string& name) {
+    return name.size() > 1 &&
+           name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.", 1) ==
+               std::string::npos;
+}
+
 Outcome<std::string> name_in_file(const std::string& file) {
     std::array<char, 8192> text{};
     const int error = yoke_check_graph(file.c_str(), text.data(), text.size());
@@ -28,8 +34,9 @@ tl::unexpected<Failure> fail_no_graph(const std::string& graph, const std::strin
     if (is_graph_file(graph)) {
         return fail(exit_no_object, "graph {} of {} is not there; `yoke graph start {}` starts it", name, graph, graph);
     }
-    if (graph.find('/', 1) != std::string::npos || graph.ends_with(".toml")) {
-        return fail(exit_no_object, "{} is neither a file nor the name of a graph; `yoke graph ls` lists yours", graph);
+    if (!is_name(name) || graph.ends_with(".toml")) {
+        return fail(exit_no_object, "'{}' is neither a file nor the name of a graph; `yoke graph ls` lists yours",
+                    graph);
     }
     return fail(exit_no_object, "there is no graph {}; `yoke graph ls` lists yours, `yoke graph start FILE` starts one",
                 name);

@@ -9,6 +9,8 @@
 
 namespace yoke::cli {
 
+// Whether @name, which begins with a slash, can be that of a graph, as far as its characters tell.
+bool is_name(const std::string& name);
 // The name of the graph in a file. Exit 1 with file, line and column.
 Outcome<std::string> name_in_file(const std::string& file);
 // The name of @graph, whether or not there is one.

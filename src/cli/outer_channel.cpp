@@ -33,6 +33,7 @@ OuterChannel channel_of(const json& record, bool persists) {
     channel.destination_when = text_in(record, "destination_when");
     channel.back = record.value("back", false);
     channel.capacity = record.value("capacity", 0U);
+    channel.datablocks = record.value("datablocks", std::uint64_t{0});
     return channel;
 }
 

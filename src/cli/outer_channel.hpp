@@ -21,6 +21,7 @@ struct OuterChannel {
     std::string destination_when;
     bool back = false;
     std::uint32_t capacity = 0;
+    std::uint64_t datablocks = 0;  // that wait in it
 };
 
 using OuterChannels = std::map<std::string, OuterChannel>;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/failure.hpp"
+#include "cli/outer_channel.hpp"
 
 namespace yoke::cli {
 namespace {
@@ -49,6 +50,16 @@ void say_standstill(yoke_session* session, const std::string& graph, const std::
     }
     if (causes > causes_max) {
         say("yoke: there are {} more reasons; yoke graph why {} has them", causes - causes_max, graph);
+    }
+}
+
+void say_unpulled(const std::string& socket, const std::string& graph, const std::set<std::string>& served) {
+    const auto channels = outer_channels(socket, graph);
+    for (const auto& [name, channel] : channels ? *channels : OuterChannels()) {
+        if (!channel.pushable && channel.endpoint.empty() && channel.datablocks != 0 && !served.contains(name)) {
+            say("yoke: nobody has pulled the {} datablock{} in {}, which are gone; start the graph with --pull {}=FILE",
+                channel.datablocks, channel.datablocks == 1 ? "" : "s", name, name.substr(graph.size() + 1));
+        }
     }
 }
 

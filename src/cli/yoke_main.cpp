@@ -98,11 +98,12 @@ void add_graph_changes(CLI::App& command, GraphOptions& graph, Command& chosen) 
     CLI::App* start = command.add_subcommand("start", "open a graph and run it until the end of its streams or Ctrl-C");
     start->add_option("FILE", graph.start.file, "graph file (TOML), or the name of a graph that is kept")->required();
     start->add_flag("--persist", graph.start.persist, "the graph outlives this command, its worker and yoked");
-    start
-        ->add_option("--push", graph.start.push, "CHANNEL=FILE: push a file of raw datablocks; - is the standard input")
+    start->add_option("--push", graph.start.push, "push a file into a channel; - is the standard input")
+        ->type_name("CHANNEL=FILE")
         ->take_all();
     start->add_flag("--raw", graph.start.raw, "what is pushed is data, also where it begins like a stage's output");
-    start->add_option("--pull", graph.start.pull, "CHANNEL=FILE: pull datablocks into a file; - is the standard output")
+    start->add_option("--pull", graph.start.pull, "pull datablocks into a file; - is the standard output")
+        ->type_name("CHANNEL=FILE")
         ->take_all();
     start->add_flag("--json", graph.start.json, "print what was transferred as JSON to the standard error");
     start->callback([&] { chosen = [&] { return start_graph(graph.start); }; });
