@@ -129,12 +129,9 @@ TEST(GraphFile, ObjectsKeepTheOrderOfTheFile) {
 source = "x"
 function = "f"
 arguments = ["z"]
-[ptask.0.port.z]
-direction = "in"
-type = "u8"
-extent = [1]
+port.z = { direction = "in-out", type = "u8", extent = [1], init = true }
 [channel.0c]
-destination = "0:z"
+source = "0:z"
 )",
                              "g.toml", "");
     ASSERT_TRUE(graph) << graph.error().message;
@@ -547,9 +544,9 @@ source = "x"
 function = "f"
 arguments = ["i"]
 [ptask.b.port.i]
-direction = "in"
+direction = "in-out"
 )" + std::string(port) +
-               "\n[channel.y]\nsource = \"a:o\"\ndestination = \"b:i\"\n";
+               "\n[channel.y]\nsource = \"a:o\"\ndestination = \"b:i\"\n[channel.z]\nsource = \"b:i\"\n";
     };
     EXPECT_TRUE(parse_graph(joined("type = \"i32\"\nextent = [4]"), "g.toml", ""));
     EXPECT_TRUE(parse_graph(joined("type = \"i32\"\nextent = [4]\nstride = 16"), "g.toml", ""));

@@ -135,7 +135,9 @@ class PtaskReader {
     void read_argument(const toml::node& node, std::set<std::string>& passed) {
         const toml::table* const table = node.as_table();
         if (table == nullptr) {
-            passed.insert(read_port_argument(node, Tells::datablock));
+            if (const std::string port = read_port_argument(node, Tells::datablock); !passed.insert(port).second) {
+                toml_.fail_at(node.source(), "port {} is among the arguments twice; give it once", in_quotes(port));
+            }
         } else if (const toml::node* const counted = table->get("count"); counted != nullptr && table->size() == 1) {
             read_port_argument(*counted, Tells::count);
         } else if (const toml::node* const box = table->get("extent"); box != nullptr && table->size() == 1) {
