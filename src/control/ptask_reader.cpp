@@ -149,7 +149,7 @@ class PtaskReader {
 
     std::string read_port_argument(const toml::node& node, Tells tells) {
         const std::string port = toml_.string(&node, "an argument that is no constant", name_part_bytes_max);
-        const std::string name = fmt::format("{}:{}", ptask_.name, port);
+        std::string name = fmt::format("{}:{}", ptask_.name, port);
         const PortDefinition* const known = find_port(name);
         if (known == nullptr) {
             toml_.fail_at(node.source(), "argument {} is no port of this ptask; add a table [ptask.{}.port.{}]",

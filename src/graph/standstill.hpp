@@ -19,8 +19,8 @@ struct Ptask;
 using Ptasks = std::map<std::string, std::unique_ptr<Ptask>>;
 using Channels = std::map<std::string, std::unique_ptr<Channel>>;
 
-// [{"object", "reason", "sentence", "channel", "follows"}], causes and then the rest, both in the order in which datablocks flow.
-// Empty: some ptask can run, or there is nothing to do. The caller holds the graph's lock.
+// [{"object", "reason", "sentence", "channel", "follows"}], causes and then the rest, both in the order in which
+// datablocks flow. Empty: some ptask can run, or there is nothing to do. The caller holds the graph's lock.
 control::Json reasons_of(const Ptasks& ptasks, const Channels& channels);
 
 }  // namespace yoke::graph
