@@ -218,6 +218,9 @@ TEST_F(CliDaemon, BadUseOfChannelsIsExplained) {
     const Finished half = start({"--push", "numbers=-", "--pull", "results=" + path("out")}, std::string(5000, 'x'));
     EXPECT_EQ(half.exit, 1);
     EXPECT_TRUE(says(half.err, "904 bytes are left of 4096")) << half.err;
+    const Finished twice = start({"--push", "numbers=-", "--push", "/sums/numbers=" + file});
+    EXPECT_EQ(twice.exit, 2);
+    EXPECT_TRUE(says(twice.err, "channel /sums/numbers is given twice")) << twice.err;
     EXPECT_EQ(start({"--push", "numbers"}).exit, 2);
     EXPECT_EQ(start({"--push", "numbers=" + path("missing")}).exit, 1);
     EXPECT_EQ(files(), (std::set<std::string>{"sums.toml"}));

@@ -156,7 +156,9 @@ TEST_F(CliGraphView, BadTransfersAreExplained) {
     refused({"pull", "/sums/numbers"}, 2, "use yoke push");
     refused({"push", "/sums/none"}, 5, "the graph has /sums/numbers, /sums/results");
     refused({"push", "/none/numbers"}, 5, "there is no graph /none");
-    refused({"push", "sums"}, 2, "write the channel's name");
+    refused({"push", "sums"}, 2, "write the channel's name, /GRAPH/CHANNEL: it has /sums/numbers");
+    refused({"pull", "sums"}, 2, "write the channel's name, /GRAPH/CHANNEL: it has /sums/results");
+    refused({"push", "depth"}, 5, "there is no graph /depth; `yoke graph ls` lists yours");
     refused({"push", "/sums/numbers", path("missing")}, 1, path("missing"));
     const Finished half = yoke({"push", "/sums/numbers"}, "half");
     EXPECT_EQ(half.exit, 1);
@@ -193,7 +195,67 @@ TEST_F(CliGraphView, SaysWhy) {
     EXPECT_EQ(json["graph"], "/sums");
     ASSERT_TRUE(json["why"].is_array());
     EXPECT_FALSE(json["why"].empty());
-    EXPECT_EQ(yoke({"graph", "why", "/none"}).exit, 5);
+    EXPECT_THAT(full.out, testing::StartsWith("ptask /sums/add waits: channel /sums/results is full (4 datablocks)"));
+    EXPECT_EQ(yoke({"graph", "why", path("sums.toml")}).out, full.out) << "the file that it was started from is a name";
+    EXPECT_EQ(json["why"][0]["follows"], false);
+    ASSERT_EQ(yoke({"graph", "stop", "sums"}).exit, 0);
+    EXPECT_EQ(yoke({"graph", "why", "sums"}).out, "graph /sums is stopped; yoke graph start /sums runs it\n");
+}
+
+TEST_F(CliGraphView, LeadsWithTheCause) {
+    std::string text = "name = \"/row\"\n";
+    for (const char* const name : {"c", "a", "b"}) {
+        text += std::string("[ptask.") + name + R"(]
+function = "copy"
+source = 'kernel void copy(global const uint *a, global uint *b) { b[get_global_id(0)] = a[get_global_id(0)]; }'
+arguments = ["in", "out"]
+port.in = { direction = "in", type = "u32", extent = [16] }
+port.out = { direction = "out", type = "u32", extent = [16] }
+)";
+    }
+    text +=
+        "[channel.in]\ndestination = \"c:in\"\n[channel.ca]\nsource = \"c:out\"\ndestination = \"a:in\"\n"
+        "[channel.ab]\nsource = \"a:out\"\ndestination = \"b:in\"\n[channel.out]\nsource = \"b:out\"\n";
+    ASSERT_EQ(yoke({"graph", "start", write("row.toml", text), "--persist"}).exit, 0);
+    const std::string cause =
+        "ptask /row/c waits: port /row/c:in has no datablock in channel /row/in; push into it (yoke push /row/in)\n";
+    EXPECT_EQ(yoke({"graph", "why", "row"}).out, cause + "\n2 more wait for that (--all)\n");
+    EXPECT_EQ(yoke({"graph", "why", "row", "--all"}).out,
+              cause +
+                  "\nptask /row/a waits for ptask /row/c: port /row/a:in has no datablock in channel /row/ca\n"
+                  "ptask /row/b waits for ptask /row/a: port /row/b:in has no datablock in channel /row/ab\n");
+}
+
+TEST_F(CliGraphView, SpeaksOfCommandsWhereThereIsNoGraph) {
+    const std::string file = write("other.toml", "name = \"/other\"\n" + graph.substr(graph.find('\n') + 1));
+    for (const std::vector<std::string>& verb :
+         {std::vector<std::string>{"stop"}, {"rm"}, {"why"}, {"show"}, {"dot", "--live"}}) {
+        const auto refused = [&](const std::string& name, int exit, const std::string& what) {
+            std::vector<std::string> arguments{"graph"};
+            arguments.insert(arguments.end(), verb.begin(), verb.end());
+            arguments.push_back(name);
+            const Finished finished = yoke(arguments);
+            EXPECT_EQ(finished.exit, exit) << verb[0] << name;
+            EXPECT_THAT(finished.err, HasSubstr(what)) << verb[0];
+            EXPECT_THAT(finished.err, Not(HasSubstr("open it first")));
+        };
+        refused("nope", 5, "there is no graph /nope; `yoke graph ls` lists yours");
+        refused(file, 5, "graph /other of " + file + " is not there; `yoke graph start " + file + "` starts it");
+        refused("none.toml", 5, "'none.toml' is neither a file nor the name of a graph");
+        refused("a b", 5, "'a b' is neither a file nor the name of a graph");
+        refused(write("bad.toml", "name = 7\n"), 1, path("bad.toml") + ":1:8");
+    }
+    const Finished start = yoke({"graph", "start", "nope"});
+    EXPECT_EQ(start.exit, 5);
+    EXPECT_THAT(start.err, HasSubstr("there is no file nope, and no graph /nope is kept"));
+    for (const std::string name : {"", "a b"}) {
+        const Finished odd = yoke({"graph", "start", name});
+        EXPECT_EQ(odd.exit, 5);
+        EXPECT_THAT(odd.err, HasSubstr("'" + name + "' is neither a file nor the name of a graph"));
+    }
+    const Finished folder = yoke({"graph", "start", directory.string()});
+    EXPECT_EQ(folder.exit, 1);
+    EXPECT_THAT(folder.err, HasSubstr("is a directory; name a graph file in it"));
 }
 
 TEST_F(CliGraphView, DrawsWhatRuns) {

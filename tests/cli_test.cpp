@@ -70,12 +70,16 @@ TEST_F(CliUsage, VersionAndHelpGoToStandardOutput) {
 }
 
 TEST_F(CliUsage, UnknownOptionsAndMissingCommandsAreUsage) {
-    expect_sentence(yoke({}), 2, "subcommand");
-    expect_sentence(yoke({"fly"}), 2, "fly");
-    expect_sentence(yoke({"status", "--wings"}), 2, "--wings");
+    expect_sentence(yoke({}), 2, "yoke needs a command; see yoke --help");
+    expect_sentence(yoke({"fly"}), 2, "there is no command yoke fly; see yoke --help");
+    expect_sentence(yoke({"status", "--wings"}), 2, "--wings; see yoke status --help");
+    expect_sentence(yoke({"graph", "start", "x", "--wings"}), 2, "--wings; see yoke graph start --help");
+    expect_sentence(yoke({"graph", "fly"}), 2, "there is no command yoke graph fly; see yoke graph --help");
+    expect_sentence(yoke({"graph", "stop"}), 2, "GRAPH is required; see yoke graph stop --help");
+    expect_sentence(yoke({"pull", "/g/c", "-n", "-1"}), 2, "-1 is no number of datablocks");
     expect_sentence(yoke({"ls", "horses"}), 2, "there is no kind horses; there are workers");
     expect_sentence(yoke({"call", "echo", "--place", "moon"}), 2, "moon");
-    expect_sentence(yoke({"graph"}), 2, "subcommand");
+    expect_sentence(yoke({"graph"}), 2, "yoke graph needs a command");
 }
 
 TEST_F(CliUsage, OptionsAreCheckedAgainstTheService) {

@@ -1,6 +1,7 @@
 // The gesture interface as its user runs it: four programs in a pipeline of a shell, on recorded frames where they are
 // there and on rendered ones with their ground truth; as one graph from gesture.toml, which must tell the same, byte
 // for byte; and with two cameras.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -365,7 +366,41 @@ TEST_F(GesturePipeline, MistakesAreNamed) {
     fails("detect", "YOKESTREAM 1 f32x4 640x480 fixed unit=0 focal_x=1 focal_y=1 center_x=1 center_y=1\n", "above 0");
     fails("hidinput --print", "YOKESTREAM 1 f32 15 fixed width=640 height=480\n", "connect hidinput to detect");
     fails("hidinput --device $D/uinput", event_stream({}), "cannot open");
-    EXPECT_EQ(shell("catdepth").exit, 2);
+    fails("hidinput --device /dev/null", event_stream({}), "/dev/null is no uinput device");
+    fails("hidinput --print", "YOKESTREAM 1 f32 16 fixed width=0 height=480\n", "width and height of the input");
+    fails("hidinput --print", "YOKESTREAM 1 f32 16 variable width=640 height=480\n", "connect hidinput to detect");
+    fails("xform", "YOKESTREAM 1 u16 640x480 fixed", "the input ends within its header");
+    fails("catdepth --synthetic 1 --count 1 --times $D/none/times", "", "none/times");
+}
+
+TEST_F(GesturePipeline, WrongArgumentsAreToldInTheNameOfTheProgram) {
+    const auto refuses = [&](const std::string& command, const std::string& sentence) {
+        const Finished finished = shell(command);
+        EXPECT_EQ(finished.exit, 2) << command;
+        EXPECT_EQ(finished.out, "") << command;
+        const std::string program = command.substr(0, command.find(' '));
+        EXPECT_EQ(finished.err.rfind(program + ": ", 0), 0U) << finished.err;
+        EXPECT_EQ(std::count(finished.err.begin(), finished.err.end(), '\n'), 1) << finished.err;
+        EXPECT_NE(finished.err.find(sentence), std::string::npos) << command << "\n" << finished.err;
+    };
+    refuses("catdepth", "name a folder, --device or --synthetic; see catdepth --help");
+    refuses("catdepth $D/none", "Directory does not exist");
+    refuses("catdepth --wings", "--wings; see catdepth --help");
+    refuses("catdepth --synthetic 1 --camera -1,0,0,0,0", "focal_x, focal_y and unit must be above 0");
+    refuses("catdepth --synthetic 1 --camera nan,1,1,1,1", "must be finite");
+    refuses("catdepth --synthetic -1", "-1 is no number that is 0 or more");
+    refuses("catdepth --synthetic 1 --rate nan", "nan is no number");
+    refuses("catdepth --synthetic 1 --count -1", "-1 is no number");
+    refuses("xform --pose 1,2", "12 required but received 2");
+    refuses("detect --wings", "--wings; see detect --help");
+    refuses("hidinput --wings", "--wings; see hidinput --help");
+    refuses("gesture-graph --name a/b", "a/b is no name of a graph");
+    refuses("gesture-graph --name -b", "-b is no name of a graph");
+    refuses("gesture-graph --width 0", "a frame has 1 to 2097152 pixels");
+    refuses("gesture-graph --width 2049 --height 1024", "not 2049 x 1024");
+    refuses("gesture-graph --fifo in,out", "in is relative");
+    refuses("gesture-graph --fifo /in", "--fifo has 1 paths");
+    EXPECT_EQ(shell("gesture-graph --name hand | head -n 2").out.find("name = \"/hand\"") != std::string::npos, true);
 }
 
 }  // namespace

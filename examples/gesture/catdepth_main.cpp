@@ -22,7 +22,7 @@ struct Options {
     double rate = 0;  // frames a second, 0: as fast as they are read
     bool loop = false;
     std::uint64_t count = UINT64_MAX;
-    std::vector<double> lens;
+    gesture::Camera camera;  // its lens
     std::vector<float> view;
 };
 
@@ -94,10 +94,7 @@ Source from_camera(const Options& options, gesture::Camera& camera) {
 }
 
 void send(const Options& options) {
-    gesture::Camera camera;
-    if (!options.lens.empty()) {
-        camera = {0, 0, options.lens[0], options.lens[1], options.lens[2], options.lens[3], options.lens[4]};
-    }
+    gesture::Camera camera = options.camera;
     const Source source = options.seed             ? rendered(options, camera)
                           : options.device.empty() ? from_folder(options, camera)
                                                    : from_camera(options, camera);
@@ -126,26 +123,21 @@ int main(int argc, char** argv) {
     app.add_option("--dmabuf", options.dmabuf,
                    "the camera writes into buffers of this DRM device, e.g. /dev/dri/card0, instead of the arena")
         ->needs(device);
-    auto* seed = app.add_option("--synthetic", options.seed, "renders the film of this seed, without end");
+    auto* seed = app.add_option("--synthetic", options.seed, "renders the film of this seed, without end")
+                     ->check(gesture::not_negative);
     app.add_option("--truth", options.truth, "file for what the rendered frames show, as CSV")->needs(seed);
-    app.add_option("--view", options.view,
-                   "sees the film from elsewhere: three rows of four numbers, in metres, that take "
-                   "the frame of the camera that it was made for to that of this one")
-        ->expected(12)
-        ->delimiter(',')
+    gesture::add_pose(app, "--view", options.view,
+                      "sees the film from elsewhere: from the frame of the camera that it was made for to this one's")
         ->needs(seed);
     app.add_option("--rate", options.rate, "frames a second; default: as fast as they are taken")
-        ->check(CLI::NonNegativeNumber);
+        ->check(gesture::not_negative);
     app.add_option("--times", options.times, "file for the time of each frame, CLOCK_MONOTONIC in ns");
     app.add_flag("--loop", options.loop, "begins again at the end of DIR")->needs(folder);
-    app.add_option("--count", options.count, "ends after so many frames")->check(CLI::NonNegativeNumber);
-    app.add_option("--camera", options.lens,
-                   "focal_x,focal_y,center_x,center_y in pixels, unit in metres; default: SR305")
-        ->expected(5)
-        ->delimiter(',');
+    app.add_option("--count", options.count, "ends after so many frames")->check(gesture::not_negative);
+    gesture::add_camera(app, options.camera);
     folder->excludes(device)->excludes(seed);
     device->excludes(seed);
-    if (const auto code = gesture::refused(app, argc, argv)) {
+    if (const auto code = gesture::refused(app, "catdepth", argc, argv)) {
         return *code;
     }
     if (options.folder.empty() && options.device.empty() && !options.seed) {

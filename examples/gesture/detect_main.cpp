@@ -24,7 +24,7 @@ void detect_stream() {
 
 int main(int argc, char** argv) {
     CLI::App app("detect: point clouds to events, as catdepth | xform | detect | hidinput");
-    if (const auto code = gesture::refused(app, argc, argv)) {
+    if (const auto code = gesture::refused(app, "detect", argc, argv)) {
         return *code;
     }
     return yoke::stage_main("detect", detect_stream);

@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
     app.add_option("CLOUDS", clouds, "what xform has written, a file or FIFO")->required();
     app.add_option("EVENTS", events, "what detect has written of them")->required();
     app.add_option("OUT", folder, "folder for the pictures")->required();
-    if (const auto code = gesture::refused(app, argc, argv)) {
+    if (const auto code = gesture::refused(app, "gesture-draw", argc, argv)) {
         return *code;
     }
     return yoke::stage_main("gesture-draw", [&] { draw(clouds, events, folder); });

@@ -5,6 +5,7 @@
 
 #include "gesture/arguments.hpp"
 #include "gesture/graph.hpp"
+#include "gesture/slow_notice.hpp"
 #include "gesture/stream.hpp"
 
 namespace {
@@ -39,7 +40,10 @@ void run(const Options& options) {
     open.arena_bytes = 256U << 20U;
     yoke::Session session(open);
     const auto frames = read_frames(stream, session, camera.width * camera.height * 2);
-    yoke::Graph graph = yoke::Graph::load(session, options.graph);
+    yoke::Graph graph = [&] {
+        const gesture::SlowNotice notice;
+        return yoke::Graph::load(session, options.graph);
+    }();
     const auto in = graph.channel("frames", "", gesture::outer_port(pipeline, "frame"));
     const auto out = graph.channel("events", gesture::outer_port(pipeline, "event"), "");
     graph.run();
@@ -65,11 +69,11 @@ int main(int argc, char** argv) {
     app.add_option("FRAMES", options.frames, "what catdepth has written, a file or FIFO")->required();
     app.add_option("--graph", options.graph, "graph file with channels frames and events; default: gesture.toml");
     app.add_option("--rate", options.rate, "frames a second; default: one after the other")
-        ->check(CLI::NonNegativeNumber);
+        ->check(gesture::not_negative);
     app.add_option("--count", options.count, "ends after so many frames, which are repeated; default: each once")
-        ->check(CLI::NonNegativeNumber);
+        ->check(gesture::not_negative);
     app.add_option("--times", options.times, "file for the time of each frame, CLOCK_MONOTONIC in ns");
-    if (const auto code = gesture::refused(app, argc, argv)) {
+    if (const auto code = gesture::refused(app, "gesture-run", argc, argv)) {
         return *code;
     }
     return yoke::stage_main("gesture-run", [&] { run(options); });

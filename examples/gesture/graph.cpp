@@ -10,6 +10,8 @@
 #include <iterator>
 #include <set>
 
+#include "gesture/slow_notice.hpp"
+
 namespace gesture {
 namespace {
 
@@ -145,6 +147,7 @@ std::vector<Wire> wires_of(const Pipeline& pipeline) {
 
 void open_pipeline(yoke_session* session, const std::string& graph, const Pipeline& pipeline,
                    const std::string& folder) {
+    const SlowNotice notice;
     std::map<std::string, std::string> sources;
     for (const Step& step : pipeline.steps) {
         const std::string file = folder + "/" + step.file;

@@ -26,7 +26,7 @@ class Mouse {
    public:
     explicit Mouse(const std::string& path) : fd_(::open(path.c_str(), O_WRONLY | O_CLOEXEC)) {
         must(fd_, "cannot open " + path + "; load the module uinput, ask for permission, or use --print");
-        must(::ioctl(fd_, UI_SET_EVBIT, EV_KEY), path);
+        must(::ioctl(fd_, UI_SET_EVBIT, EV_KEY), path + " is no uinput device; name one, or use --print");
         must(::ioctl(fd_, UI_SET_KEYBIT, BTN_LEFT), path);
         must(::ioctl(fd_, UI_SET_EVBIT, EV_ABS), path);
         for (const int axis : {ABS_X, ABS_Y}) {
@@ -93,12 +93,19 @@ void print(std::uint64_t number, const gesture::Event& event, const gesture::Poi
 
 void run(const std::string& device) {
     yoke::Stage stage = yoke::Stage::sink();
-    const yoke_template form = stage.input().template_;
+    const yoke_stream input = stage.input();
+    const yoke_template& form = input.template_;
     gesture::Event event;
-    if (std::strcmp(form.type, "f32") != 0 || form.extent[0] * sizeof(float) != sizeof event || form.extent[1] != 1) {
+    if (input.variable != 0 || std::strcmp(form.type, "f32") != 0 || form.extent[0] * sizeof(float) != sizeof event ||
+        form.extent[1] != 1) {
         throw yoke::error(EPROTO, "the input has no events; connect hidinput to detect");
     }
-    gesture::Pointer pointer(stage.number("width"), stage.number("height"));
+    const double width = stage.number("width");
+    const double height = stage.number("height");
+    if (!(width > 0 && height > 0)) {
+        throw yoke::error(EPROTO, "width and height of the input must be above 0; connect hidinput to detect");
+    }
+    gesture::Pointer pointer(width, height);
     const auto mouse = device.empty() ? nullptr : std::make_unique<Mouse>(device);
     for (std::uint64_t number = 0; stage.read(std::as_writable_bytes(std::span(&event, 1))); ++number) {
         const auto change = pointer.take(event);
@@ -118,7 +125,7 @@ int main(int argc, char** argv) {
     bool text = false;
     app.add_flag("--print", text, "one line of text per event instead of an input device");
     app.add_option("--device", device, "default: /dev/uinput");
-    if (const auto code = gesture::refused(app, argc, argv)) {
+    if (const auto code = gesture::refused(app, "hidinput", argc, argv)) {
         return *code;
     }
     return yoke::stage_main("hidinput", [&] { run(text ? "" : device); });

@@ -83,10 +83,9 @@ class FileStage {
 class Beat {
    public:
     // @rate: frames a second, 0: without waiting. @times: file for CLOCK_MONOTONIC in ns, a line per frame; "": none.
-    Beat(double rate, const std::string& times) : rate_(rate) {
-        if (!times.empty()) {
-            times_.open(times);
-            written_ = true;
+    Beat(double rate, const std::string& times) : rate_(rate), path_(times) {
+        if (!path_.empty()) {
+            times_.open(path_);
         }
     }
     void wait(std::uint64_t number) {
@@ -94,15 +93,15 @@ class Beat {
             const double after = static_cast<double>(number) * 1e9 / rate_;
             std::this_thread::sleep_until(begin_ + std::chrono::nanoseconds(static_cast<std::int64_t>(after)));
         }
-        if (written_ && !(times_ << std::chrono::steady_clock::now().time_since_epoch().count() << std::endl)) {
-            throw yoke::error(EIO, "cannot write the times of frames; see the free space and the permissions");
+        if (!path_.empty() && !(times_ << std::chrono::steady_clock::now().time_since_epoch().count() << std::endl)) {
+            throw yoke::error(EIO, "cannot write " + path_ + "; see the free space and the permissions");
         }
     }
 
    private:
     double rate_;
+    std::string path_;
     std::ofstream times_;
-    bool written_ = false;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 

@@ -23,12 +23,9 @@ void transform_stream(const gesture::Pose& pose) {
 int main(int argc, char** argv) {
     CLI::App app("xform: depth frames to point clouds (x, y, z in the user's frame, distance), as catdepth | xform");
     std::vector<float> rows;
-    app.add_option("--pose", rows,
-                   "camera's frame (x right, y down, z forward) to the user's: three rows of four numbers, in metres; "
-                   "default: the user faces the camera")
-        ->expected(12)
-        ->delimiter(',');
-    if (const auto code = gesture::refused(app, argc, argv)) {
+    gesture::add_pose(app, "--pose", rows,
+                      "camera's frame (x right, y down, z forward) to the user's; default: the user faces the camera");
+    if (const auto code = gesture::refused(app, "xform", argc, argv)) {
         return *code;
     }
     gesture::Pose pose = gesture::facing;

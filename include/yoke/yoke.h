@@ -344,8 +344,9 @@ int yoke_open_channel_as(yoke_session *session, const char *name, const struct y
 /* Sets the priority, 0 (least) to 10, of a ptask, or of all ptasks of a graph. -ENOENT, -EACCES, -EINVAL. */
 int yoke_set_ptask_prio(yoke_session *session, const char *name, uint32_t priority);
 /*
- * Says why a graph does not move: *json gets [{"object", "reason", "sentence"}], to be freed with free(); it is empty
- * when the graph can move or has nothing to do. -ENOENT: no such graph.
+ * Says why a graph does not move: *json gets [{"object", "reason", "sentence", "channel", "follows"}], to be freed with
+ * free(); it is empty when the graph can move or has nothing to do. The causes come first ("follows" is false), then what
+ * merely follows from them; "channel" is null where none is meant. -ENOENT: no such graph.
  */
 int yoke_graph_why(yoke_session *session, const char *name, char **json);
 

@@ -26,6 +26,7 @@ struct GraphStartOptions {
     std::string socket;
     bool json = false;
     bool persist = false;
+    bool raw = false;  // inputs that begin like a stream are data
 };
 
 // Of push and pull.
@@ -36,6 +37,14 @@ struct TransferOptions {
     std::optional<std::uint64_t> count;  // pull: datablocks; unset: until the end of the stream
     std::string socket;
     bool json = false;
+    bool raw = false;  // push: an input that begins like a stream is data
+};
+
+struct WhyOptions {
+    std::string graph;  // a name, or the file that it was started from
+    std::string socket;
+    bool json = false;
+    bool all = false;  // also what only follows
 };
 
 struct StageOptions {
@@ -59,7 +68,7 @@ Done stop_graph(const std::string& graph, const std::string& socket, bool json, 
 Done list_graphs(const ViewOptions& options);
 Done show_graph(const std::string& graph, const std::string& socket, bool json);
 Done draw_graph(const std::string& graph, const std::string& socket, bool live);
-Done explain_graph(const std::string& graph, const std::string& socket, bool json);
+Done explain_graph(const WhyOptions& options);
 Done push_file(const TransferOptions& options);
 Done pull_file(const TransferOptions& options);
 Done run_stage(const StageOptions& options);

@@ -2,8 +2,11 @@
 // input that has nothing to say at the moment is only looked at, so that it does not hold up the other channels.
 #include "cli/flow.hpp"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "cli/interrupt.hpp"
 
@@ -13,15 +16,27 @@ namespace {
 constexpr std::size_t depth = 4;                       // transfers in flight per channel
 constexpr std::uint64_t look_up_ns = 50'000'000;       // how often a wait looks for Ctrl-C
 constexpr std::uint64_t look_at_input_ns = 2'000'000;  // how often a quiet input is looked at
+constexpr std::uint64_t patience_ns = 1'000'000'000;   // before a standstill is spoken of
 
-// `why`: what the library says of it.
-tl::unexpected<Failure> fail_transfer(const Lane& lane, const yoke_result& result, const std::string& why) {
+std::uint64_t now_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// @count: datablocks that had been transferred before; @why: what the library says of it.
+tl::unexpected<Failure> fail_transfer(const Lane& lane, const yoke_result& result, std::uint64_t count,
+                                      const std::string& why) {
     switch (-result.status) {
         case YOKE_ERESTART:
             return fail(exit_failed, "the graph of {} began anew, without {} datablocks; run the command again ({})",
                         lane.name, result.detail, why);
+        // Of a graph that is gone no channel is known any more.
         case YOKE_ECANCELED:
-            return fail(exit_failed, "the graph of {} was terminated", lane.name);
+        case ENOENT:
+            return fail(exit_failed,
+                        "the graph of {} was terminated (stopped or removed) when it had {} {} datablock{}", lane.name,
+                        lane.input ? "taken" : "given", count, count == 1 ? "" : "s");
         default:
             return fail(exit_of(-result.status), "channel {}: {}", lane.name, why);
     }
@@ -38,8 +53,13 @@ struct Flow::Transfer {
 };
 
 struct Flow::State {
-    explicit State(Lane given) : lane(std::move(given)) {}
+    explicit State(Lane given) : lane(std::move(given)) {
+        if (lane.input) {
+            reader.emplace(*lane.input, lane.shape, lane.raw);
+        }
+    }
     Lane lane;
+    std::optional<DatablockReader> reader;  // of the input
     std::vector<Transfer> transfers{depth};
     std::uint64_t submitted = 0;
     std::uint64_t finished = 0;
@@ -62,7 +82,7 @@ Flow::~Flow() = default;
 std::uint64_t Flow::data_bytes() const {
     std::uint64_t bytes = 0;
     for (const auto& state : states_) {
-        bytes += depth * (state->lane.datablock_bytes + YOKE_DATA_ALIGN);
+        bytes += depth * (state->lane.shape.bytes + YOKE_DATA_ALIGN);
     }
     return bytes;
 }
@@ -72,7 +92,7 @@ Done Flow::open_channels() {
     for (const auto& state : states_) {
         Lane& lane = state->lane;
         yoke_channel channel{};
-        (lane.input ? channel.destination : channel.source) = lane.port.c_str();
+        (lane.input ? channel.destination : channel.source) = lane.shape.port.c_str();
         channel.source_when = lane.source_when.empty() ? nullptr : lane.source_when.c_str();
         channel.destination_when = lane.destination_when.empty() ? nullptr : lane.destination_when.c_str();
         channel.capacity = lane.capacity;
@@ -88,7 +108,7 @@ Done Flow::open_channels() {
 Done Flow::allocate_all() {
     for (const auto& state : states_) {
         for (Transfer& transfer : state->transfers) {
-            const auto room = allocate(session_, state->lane.datablock_bytes);
+            const auto room = allocate(session_, state->lane.shape.bytes);
             if (!room) {
                 return tl::unexpected<Failure>(room.error());
             }
@@ -120,11 +140,39 @@ Done Flow::run(const std::string& socket) {
     return transfer_all();
 }
 
+std::uint64_t Flow::finished() const {
+    std::uint64_t sum = 0;
+    for (const auto& state : states_) {
+        sum += state->finished;
+    }
+    return sum;
+}
+
+// Whether it is the graph that must do something: take what is pushed, or give without being fed from here.
+bool Flow::waits_for_graph() const {
+    const bool pushes =
+        std::any_of(states_.begin(), states_.end(), [](const auto& s) { return s->lane.input.has_value(); });
+    return !pushes || std::any_of(states_.begin(), states_.end(), [](const auto& state) {
+        return state->lane.input && !state->done && !state->quiet && state->finished < state->submitted;
+    });
+}
+
+void Flow::watch(std::uint64_t finished_before) {
+    const std::uint64_t now = now_ns();
+    if (finished() != finished_before || !waits_for_graph()) {
+        moved_ns_ = now;
+    } else if (say_standstill_ && now - moved_ns_ > patience_ns) {
+        std::exchange(say_standstill_, nullptr)(session_);
+    }
+}
+
 Done Flow::transfer_all() {
+    moved_ns_ = now_ns();
     while (!ended()) {
         if (interrupted()) {
             return interrupted_failure();
         }
+        const std::uint64_t finished_before = finished();
         bool quiet = false;
         for (const auto& state : states_) {
             if (state->done) {
@@ -139,6 +187,7 @@ Done Flow::transfer_all() {
             if (const int error = yoke_dispatch(session_, quiet ? look_at_input_ns : look_up_ns); error < 0) {
                 return fail_library(session_, error);
             }
+            watch(finished_before);
         }
     }
     for (const auto& state : states_) {
@@ -170,27 +219,6 @@ Done Flow::submit(State& state, Transfer& transfer, bool end) {
     return {};
 }
 
-// Reads on; true when the datablock is complete or the input is at its end.
-Outcome<bool> Flow::fill(State& state, Transfer& transfer) {
-    Input& input = *state.lane.input;
-    while (transfer.filled < transfer.room.size()) {
-        if (!wait_readable(input.fd(), 0)) {
-            state.quiet = true;
-            return false;
-        }
-        const auto count = input.read_some(transfer.room.subspan(transfer.filled));
-        if (!count) {
-            return tl::unexpected<Failure>(count.error());
-        }
-        if (*count == 0) {
-            state.input_ended = true;
-            break;
-        }
-        transfer.filled += *count;
-    }
-    return true;
-}
-
 // Nobody takes more. Where others push as well, the stream is as long as the shortest input of the graph, as with
 // pipes, but a pipe's writer would notice.
 Done Flow::told_of_end(State& state) const {
@@ -215,7 +243,7 @@ Done Flow::advance_push(State& state) {
             return told_of_end(state);
         }
         if (result.status != 0) {
-            return fail_transfer(state.lane, result, yoke_error(session_));
+            return fail_transfer(state.lane, result, state.finished, yoke_error(session_));
         }
         pushed_ += state.oldest().filled != 0 ? 1 : 0;
         state.oldest().filled = 0;
@@ -224,17 +252,15 @@ Done Flow::advance_push(State& state) {
     state.quiet = false;
     while (!state.input_ended && state.submitted - state.finished < depth) {
         Transfer& transfer = state.next();
-        const auto ready = fill(state, transfer);
-        if (!ready) {
-            return tl::unexpected<Failure>(ready.error());
+        const auto step = state.reader->fill(transfer.room, transfer.filled);
+        if (!step) {
+            return tl::unexpected<Failure>(step.error());
         }
-        if (!*ready) {
+        if (*step == DatablockReader::Step::quiet) {
+            state.quiet = true;
             break;
         }
-        if (state.input_ended && transfer.filled != 0 && !state.lane.variable) {
-            return fail(exit_failed, "{} ends in the middle of a datablock: {} bytes are left of {} that {} takes",
-                        state.lane.input->name(), transfer.filled, transfer.room.size(), state.lane.name);
-        }
+        state.input_ended = *step == DatablockReader::Step::ended;
         const bool end = state.input_ended && state.lane.ends;
         if (transfer.filled != 0 || end) {
             if (auto done = submit(state, transfer, end); !done) {
@@ -255,7 +281,7 @@ Done Flow::advance_pull(State& state) {
             return {};
         }
         if (result.status != 0) {
-            return fail_transfer(state.lane, result, yoke_error(session_));
+            return fail_transfer(state.lane, result, state.finished, yoke_error(session_));
         }
         const std::size_t bytes = std::min<std::size_t>(result.out_length, transfer.room.size());
         if (auto done = state.lane.output->write(std::span<const std::byte>(transfer.room.first(bytes))); !done) {

@@ -4,13 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "cli/datablock_reader.hpp"
 #include "cli/file.hpp"
 #include "cli/session.hpp"
 
@@ -18,14 +19,13 @@ namespace yoke::cli {
 
 // One outer channel and the file at its other end.
 struct Lane {
-    std::string name;  // "/graph/channel"
-    std::string port;  // its inner end
+    std::string name;      // "/graph/channel"
+    DatablockShape shape;  // of the port at its inner end
     std::uint32_t capacity = 0;
-    std::size_t datablock_bytes = 0;
     std::uint32_t channel = 0;     // what push and pull take, in the session that opened it
     std::optional<Input> input;    // pushed
+    bool raw = false;              // what looks like a stream's header is data
     std::optional<Output> output;  // pulled
-    bool variable = false;         // the last datablock of an input may be shorter
     bool back = false;
     std::string source_when;  // predicates of the channel
     std::string destination_when;
@@ -41,6 +41,9 @@ class Flow {
     Flow(const Flow&) = delete;
     Flow& operator=(const Flow&) = delete;
 
+    // Called once, when for a second nothing has moved although the graph might have taken or given something.
+    using Standstill = std::function<void(yoke_session* session)>;
+    void on_standstill(Standstill say) { say_standstill_ = std::move(say); }
     // Until every input is pushed and every output has ended, over a session of its own, whose arena fits the
     // datablocks. The channels exist. Outputs are put in place at the end.
     Done run(const std::string& socket);
@@ -58,11 +61,16 @@ class Flow {
     Done told_of_end(State& state) const;
     Done advance_push(State& state);
     Done advance_pull(State& state);
-    Outcome<bool> fill(State& state, Transfer& transfer);
+    void watch(std::uint64_t finished_before);
     Done submit(State& state, Transfer& transfer, bool end);
     [[nodiscard]] bool ended() const;
 
+    [[nodiscard]] std::uint64_t finished() const;
+    [[nodiscard]] bool waits_for_graph() const;
+
     yoke_session* session_ = nullptr;
+    Standstill say_standstill_;
+    std::uint64_t moved_ns_ = 0;  // when something moved last
     std::vector<std::unique_ptr<State>> states_;
     std::uint64_t pushed_ = 0;
     std::uint64_t pulled_ = 0;

@@ -1,9 +1,9 @@
 // `yoke graph`: graphs from files, run in the foreground with files at their outer channels.
 #include <unistd.h>
 
-#include <array>
 #include <cstdio>
 #include <optional>
+#include <set>
 
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
@@ -11,13 +11,14 @@
 #include "cli/graph_name.hpp"
 #include "cli/graph_picture.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/known_graph.hpp"
 #include "cli/outer_channel.hpp"
 #include "cli/session.hpp"
+#include "cli/slow_notice.hpp"
+#include "cli/standstill.hpp"
 
 namespace yoke::cli {
 namespace {
-
-constexpr std::size_t name_bytes_max = 4096;
 
 // A failure of a function that reads a graph file: a missing file is no missing object.
 tl::unexpected<Failure> fail_file(const yoke_session* session, int error) {
@@ -56,6 +57,7 @@ Outcome<std::vector<Lane>> open_files(const GraphStartOptions& options) {
         Lane lane;
         lane.name = binding->channel;
         lane.input.emplace(std::move(*input));
+        lane.raw = options.raw;
         lanes.push_back(std::move(lane));
     }
     for (const auto& text : options.pull) {
@@ -126,6 +128,7 @@ Done bind_lanes(std::vector<Lane>& lanes, const std::string& socket, const std::
     if (!channels) {
         return tl::unexpected<Failure>(channels.error());
     }
+    std::set<std::string> bound;
     for (Lane& lane : lanes) {
         const auto channel = pick_channel(*channels, lane.name.starts_with('/') ? lane.name : graph + "/" + lane.name);
         if (!channel) {
@@ -134,6 +137,9 @@ Done bind_lanes(std::vector<Lane>& lanes, const std::string& socket, const std::
         if (channel->pushable != lane.input.has_value()) {
             return fail(exit_usage, "channel {} is {}; use {}", channel->name,
                         channel->pushable ? "pushed into" : "pulled from", channel->pushable ? "--push" : "--pull");
+        }
+        if (!bound.insert(channel->name).second) {
+            return fail(exit_usage, "channel {} is given twice; give it one file", channel->name);
         }
         if (!channel->endpoint.empty()) {
             return fail(exit_usage, "channel {} is served by its endpoint {}; leave it out", channel->name,
@@ -158,8 +164,15 @@ Done wait_for_interrupt(const std::string& socket, const std::string& graph) {
     return interrupted_failure();
 }
 
-Done run_flow(const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes) {
+Done run_flow(const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes, bool persists) {
+    std::set<std::string> served;
+    for (const Lane& lane : lanes) {
+        served.insert(lane.name);
+    }
     Flow flow(std::move(lanes));
+    if (!options.json) {
+        flow.on_standstill([&](yoke_session* session) { say_standstill(session, graph, served, true); });
+    }
     if (auto done = flow.run(options.socket); !done) {
         return done;
     }
@@ -168,23 +181,11 @@ Done run_flow(const GraphStartOptions& options, const std::string& graph, std::v
         say("{}", summary.dump());
     } else {
         say("yoke: {} datablocks pushed, {} pulled", flow.pushed(), flow.pulled());
+        if (!persists) {
+            say_unpulled(options.socket, graph, served);
+        }
     }
     return {};
-}
-
-// The name of the graph in a file.
-Outcome<std::string> name_in(const std::string& file) {
-    std::array<char, 8192> text{};
-    const int error = yoke_check_graph(file.c_str(), text.data(), text.size());
-    if (error != 0) {
-        return fail(exit_of(-error), "{}", text[0] == '\0' ? std::strerror(-error) : text.data());
-    }
-    return std::string(text.data());
-}
-
-// The graph that people mean: a file that is there, else a name.
-Outcome<std::string> name_of(const std::string& graph) {
-    return is_graph_file(graph) ? name_in(graph) : as_graph_name(graph);
 }
 
 // Terminates the graph that this command has opened, however the command ends; unless it is to outlive it.
@@ -218,20 +219,40 @@ bool names_kept(const GraphStartOptions& options) {
     return options.file.find_first_of("./", 1) == std::string::npos && !options.file.starts_with('.');
 }
 
+constexpr const char* compiling = "kernels are being compiled, which may take a minute the first time";
+
+// Opens all that the file says.
+Done load_graph(yoke_session* session, const std::string& file) {
+    const SlowNotice notice(compiling);
+    const int error = yoke_load_graph(session, file.c_str(), nullptr, 0);
+    return error == 0 ? Done() : fail_file(session, error);
+}
+
+int run_kept(yoke_session* session, const std::string& name) {
+    const SlowNotice notice(compiling);
+    return yoke_run_graph(session, name.c_str());
+}
+
 // A graph that is kept: its name is enough. It runs on by itself.
 Done start_kept(const GraphStartOptions& options) {
     if (!options.push.empty() || !options.pull.empty()) {
         return fail(exit_usage, "{} is no file; use yoke push and yoke pull with a graph that is kept", options.file);
     }
     const std::string name = as_graph_name(options.file);
+    if (!is_name(name)) {
+        return fail_no_graph(options.file, name);
+    }
     SessionNeeds needs;
     needs.socket = options.socket;
     const auto session = open_session(needs);
     if (!session) {
         return tl::unexpected<Failure>(session.error());
     }
-    if (const int error = yoke_run_graph(session->get(), name.c_str()); error != 0) {
-        return fail_library(session->get(), error);
+    if (const int error = run_kept(session->get(), name); error != 0) {
+        return error == -ENOENT
+                   ? fail(exit_no_object, "there is no file {}, and no graph {} is kept; `yoke graph ls` lists yours",
+                          options.file, name)
+                   : fail_library(session->get(), error);
     }
     say_started(options, name);
     return {};
@@ -252,7 +273,7 @@ Outcome<bool> open_persistent(yoke_session* session, const GraphStartOptions& op
 }  // namespace
 
 Done check_graph(const std::string& file, bool json) {
-    const auto name = name_in(file);
+    const auto name = name_in_file(file);
     if (json) {
         const nlohmann::ordered_json answer{
             {"file", file},
@@ -267,6 +288,9 @@ Done check_graph(const std::string& file, bool json) {
 }
 
 Done start_graph(const GraphStartOptions& options) {
+    if (is_folder(options.file)) {
+        return fail(exit_failed, "{} is a directory; name a graph file in it, or a graph that is kept", options.file);
+    }
     if (!is_graph_file(options.file) && names_kept(options)) {
         return start_kept(options);
     }
@@ -292,8 +316,8 @@ Done start_graph(const GraphStartOptions& options) {
         return tl::unexpected<Failure>(persists.error());
     }
     OpenedGraph graph(session->get(), picture->name);
-    if (const int error = yoke_load_graph(session->get(), options.file.c_str(), nullptr, 0); error != 0) {
-        return fail_file(session->get(), error);
+    if (auto done = load_graph(session->get(), options.file); !done) {
+        return done;
     }
     if (auto done = refuse_foreign_graph(session->get(), options.socket, graph.name()); !done) {
         graph.leave();
@@ -309,38 +333,13 @@ Done start_graph(const GraphStartOptions& options) {
         graph.leave();
     }
     if (!lanes->empty()) {
-        return run_flow(options, graph.name(), std::move(*lanes));
+        return run_flow(options, graph.name(), std::move(*lanes), *persists);
     }
     if (*persists) {
         say_started(options, graph.name());
         return {};
     }
     return wait_for_interrupt(options.socket, graph.name());
-}
-
-Done stop_graph(const std::string& graph, const std::string& socket, bool json, bool forget) {
-    const auto name = name_of(graph);
-    if (!name) {
-        return tl::unexpected<Failure>(name.error());
-    }
-    if (const auto answer = ask_daemon(socket, {{"op", "status"}}); !answer) {
-        return tl::unexpected<Failure>(answer.error());
-    }
-    SessionNeeds needs;
-    needs.socket = socket;
-    const auto session = open_session(needs);
-    if (!session) {
-        return tl::unexpected<Failure>(session.error());
-    }
-    const int error =
-        forget ? yoke_remove_graph(session->get(), name->c_str()) : yoke_terminate_graph(session->get(), name->c_str());
-    if (error != 0) {
-        return fail_library(session->get(), error);
-    }
-    if (json) {
-        fmt::print("{}\n", nlohmann::ordered_json{{"graph", *name}, {"terminated", true}, {"removed", forget}}.dump(2));
-    }
-    return {};
 }
 
 }  // namespace yoke::cli

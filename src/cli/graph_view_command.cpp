@@ -11,6 +11,7 @@
 #include "cli/graph_name.hpp"
 #include "cli/graph_picture.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/known_graph.hpp"
 #include "cli/session.hpp"
 #include "cli/table.hpp"
 
@@ -111,6 +112,62 @@ Outcome<GraphPicture> picture_of(const std::string& graph, const std::string& so
     return picture_of_running(socket, as_graph_name(graph));
 }
 
+// Kept, but with no worker to ask.
+bool runs_nowhere(const json& record) {
+    const std::string state = record.value("state", "");
+    return state == "stopped" || state == "waiting" || state == "restoring";
+}
+
+json why_not_there(const json& record, const std::string& name) {
+    const std::string state = record.value("state", "");
+    const std::string error = cell_of("error", record.value("error", json()), false);
+    return json::array(
+        {{{"object", name},
+          {"reason", state},
+          {"sentence", state == "stopped" ? fmt::format("graph {} is stopped; yoke graph start {} runs it", name, name)
+                       : state == "waiting"
+                           ? fmt::format("graph {} waits until it can be brought back: {}", name, error)
+                           : fmt::format("graph {} is being brought back", name)},
+          {"channel", nullptr},
+          {"follows", false}}});
+}
+
+Outcome<json> why_of_running(const WhyOptions& options, const std::string& name) {
+    SessionNeeds needs;
+    needs.socket = options.socket;
+    const auto session = open_session(needs);
+    if (!session) {
+        return tl::unexpected<Failure>(session.error());
+    }
+    char* text = nullptr;
+    const int error = yoke_graph_why(session->get(), name.c_str(), &text);
+    const std::unique_ptr<char, decltype(&::free)> owner(text, &::free);
+    if (error == -ENOENT) {
+        return fail_no_graph(options.graph, name);
+    }
+    if (error != 0) {
+        return fail_library(session->get(), error);
+    }
+    json reasons = json::parse(text, nullptr, false);
+    return reasons.is_array() ? std::move(reasons) : json::array();
+}
+
+// The causes; behind them what follows, or how much that is.
+void print_reasons(const json& reasons, bool all) {
+    std::size_t follows = 0;
+    for (const json& reason : reasons) {
+        const bool cause = !reason.value("follows", false);
+        follows += cause ? 0 : 1;
+        if (cause || all) {
+            fmt::print("{}{}\n", !cause && follows == 1 && reasons.size() > 1 ? "\n" : "",
+                       cell_of("sentence", reason.value("sentence", json()), false));
+        }
+    }
+    if (!all && follows != 0) {
+        fmt::print("\n{} more wait{} for that (--all)\n", follows, follows == 1 ? "s" : "");
+    }
+}
+
 }  // namespace
 
 Done list_graphs(const ViewOptions& options) {
@@ -139,7 +196,11 @@ Done list_graphs(const ViewOptions& options) {
 }
 
 Done show_graph(const std::string& graph, const std::string& socket, bool as_json) {
-    const auto picture = picture_of_running(socket, as_graph_name(graph));
+    const auto record = find_graph(graph, socket);
+    if (!record) {
+        return tl::unexpected<Failure>(record.error());
+    }
+    const auto picture = picture_of_running(socket, record->value("name", ""));
     if (!picture) {
         return tl::unexpected<Failure>(picture.error());
     }
@@ -158,18 +219,22 @@ Done draw_graph(const std::string& graph, const std::string& socket, bool live) 
     if (!live) {
         const auto picture = picture_of(graph, socket);
         if (!picture) {
-            return tl::unexpected<Failure>(picture.error());
+            return picture.error().exit == exit_no_object ? fail_no_graph(graph, as_graph_name(graph))
+                                                          : tl::unexpected<Failure>(picture.error());
         }
         fmt::print("{}", dot_of(*picture, false));
         return {};
     }
-    const std::string name = as_graph_name(graph);
+    const auto record = find_graph(graph, socket);
+    if (!record) {
+        return tl::unexpected<Failure>(record.error());
+    }
+    const std::string name = record->value("name", "");
     for (bool first = true; !interrupted(); first = false) {
         const auto picture = picture_of_running(socket, name);
         if (!picture) {
-            // A graph that ends while it is watched ends the watching; one that never was is an error.
-            return first || picture.error().exit != exit_no_object ? Done(tl::unexpected<Failure>(picture.error()))
-                                                                   : Done();
+            // A graph that ends while it is watched ends the watching.
+            return picture.error().exit != exit_no_object ? Done(tl::unexpected<Failure>(picture.error())) : Done();
         }
         fmt::print("{}{}", first ? "" : "\f", dot_of(*picture, true));
         if (std::fflush(stdout) != 0) {
@@ -180,32 +245,23 @@ Done draw_graph(const std::string& graph, const std::string& socket, bool live) 
     return {};
 }
 
-Done explain_graph(const std::string& graph, const std::string& socket, bool as_json) {
-    const std::string name = as_graph_name(graph);
-    if (const auto answer = ask_daemon(socket, {{"op", "status"}}); !answer) {
-        return tl::unexpected<Failure>(answer.error());
+Done explain_graph(const WhyOptions& options) {
+    const auto record = find_graph(options.graph, options.socket);
+    if (!record) {
+        return tl::unexpected<Failure>(record.error());
     }
-    SessionNeeds needs;
-    needs.socket = socket;
-    const auto session = open_session(needs);
-    if (!session) {
-        return tl::unexpected<Failure>(session.error());
+    const std::string name = record->value("name", "");
+    const auto reasons =
+        runs_nowhere(*record) ? Outcome<json>(why_not_there(*record, name)) : why_of_running(options, name);
+    if (!reasons) {
+        return tl::unexpected<Failure>(reasons.error());
     }
-    char* text = nullptr;
-    const int error = yoke_graph_why(session->get(), name.c_str(), &text);
-    const std::unique_ptr<char, decltype(&::free)> owner(text, &::free);
-    if (error != 0) {
-        return fail_library(session->get(), error);
-    }
-    const json reasons = json::parse(text, nullptr, false);
-    if (as_json) {
-        print_json({{"graph", name}, {"why", reasons}});
-    } else if (!reasons.is_array() || reasons.empty()) {
+    if (options.json) {
+        print_json({{"graph", name}, {"why", *reasons}});
+    } else if (reasons->empty()) {
         say("yoke: {} can move, or has nothing to do", name);
     } else {
-        for (const json& reason : reasons) {
-            fmt::print("{}\n", cell_of("sentence", reason.value("sentence", json()), false));
-        }
+        print_reasons(*reasons, options.all);
     }
     return {};
 }

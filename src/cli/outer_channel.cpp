@@ -23,8 +23,9 @@ OuterChannel channel_of(const json& record, bool persists) {
     OuterChannel channel;
     channel.name = text_in(record, "name");
     channel.pushable = text_in(record, "source").empty();
-    channel.port = text_in(record, channel.pushable ? "destination" : "source");
-    channel.variable = record.value("variable", false);
+    channel.shape.port = text_in(record, channel.pushable ? "destination" : "source");
+    channel.shape.variable = record.value("variable", false);
+    channel.shape.bytes = record.value("datablock_bytes", std::size_t{0});
     channel.persists = persists;
     channel.endpoint = text_in(record, "endpoint");
     channel.endpoint_kind = text_in(record, "endpoint_kind");
@@ -32,8 +33,14 @@ OuterChannel channel_of(const json& record, bool persists) {
     channel.destination_when = text_in(record, "destination_when");
     channel.back = record.value("back", false);
     channel.capacity = record.value("capacity", 0U);
-    channel.datablock_bytes = record.value("datablock_bytes", std::size_t{0});
+    channel.datablocks = record.value("datablocks", std::uint64_t{0});
     return channel;
+}
+
+void take_template(DatablockShape& shape, const json& form) {
+    shape.type = text_in(form, "type");
+    shape.extent = form.value("extent", shape.extent);
+    shape.stride = form.value("stride", shape.stride);
 }
 
 }  // namespace
@@ -62,6 +69,13 @@ Outcome<OuterChannels> outer_channels(const std::string& socket, const std::stri
             channels.emplace(name, channel_of(record, persists));
         }
     }
+    for (const json& record : answer->value("ports", json::array())) {
+        for (auto& [name, channel] : channels) {
+            if (record.value("account", 0U) == ::getuid() && text_in(record, "name") == channel.shape.port) {
+                take_template(channel.shape, record.value("template", json::object()));
+            }
+        }
+    }
     return channels;
 }
 
@@ -79,10 +93,8 @@ Outcome<OuterChannel> pick_channel(const OuterChannels& channels, const std::str
 
 void fit(Lane& lane, const OuterChannel& channel) {
     lane.name = channel.name;
-    lane.port = channel.port;
     lane.capacity = channel.capacity;
-    lane.datablock_bytes = channel.datablock_bytes;
-    lane.variable = channel.variable;
+    lane.shape = channel.shape;
     lane.back = channel.back;
     lane.source_when = channel.source_when;
     lane.destination_when = channel.destination_when;

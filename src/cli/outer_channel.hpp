@@ -12,9 +12,8 @@ namespace yoke::cli {
 
 struct OuterChannel {
     std::string name;       // "/graph/channel"
-    std::string port;       // its inner end
+    DatablockShape shape;   // of the port at its inner end
     bool pushable = false;  // else it is pulled from
-    bool variable = false;  // datablocks may be shorter
     bool persists = false;  // its graph does
     std::string endpoint;   // path; empty: programs push and pull
     std::string endpoint_kind;
@@ -22,7 +21,7 @@ struct OuterChannel {
     std::string destination_when;
     bool back = false;
     std::uint32_t capacity = 0;
-    std::size_t datablock_bytes = 0;
+    std::uint64_t datablocks = 0;  // that wait in it
 };
 
 using OuterChannels = std::map<std::string, OuterChannel>;

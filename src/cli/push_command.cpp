@@ -1,22 +1,41 @@
 // `yoke push` and `yoke pull`: datablocks between a file and an outer channel of a graph that somebody runs.
-#include <unistd.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "cli/commands.hpp"
 #include "cli/flow.hpp"
 #include "cli/graph_name.hpp"
 #include "cli/outer_channel.hpp"
+#include "cli/standstill.hpp"
 
 namespace yoke::cli {
 namespace {
+
+// A graph, or nothing at all, where a channel was meant.
+tl::unexpected<Failure> fail_graph_only(const TransferOptions& options, const std::string& name, bool push) {
+    const auto channels = outer_channels(options.socket, name);
+    if (!channels) {
+        return tl::unexpected<Failure>(channels.error());
+    }
+    std::vector<std::string> names;
+    for (const auto& [known, channel] : *channels) {
+        if (channel.pushable == push && channel.endpoint.empty()) {
+            names.push_back(known);
+        }
+    }
+    return fail(exit_usage, "{} is a graph; write the channel's name, /GRAPH/CHANNEL: it has {}", name,
+                names.empty() ? std::string(push ? "none to push into" : "none to pull from")
+                              : fmt::format("{}", fmt::join(names, ", ")));
+}
 
 // Finds the channel; refuses what cannot be pushed, or pulled, from outside.
 Outcome<OuterChannel> find(const TransferOptions& options, bool push) {
     const std::string name = as_graph_name(options.channel);
     const auto slash = name.find('/', 1);
     if (slash == std::string::npos) {
-        return fail(exit_usage, "{} is a graph; write the channel's name, /GRAPH/CHANNEL", name);
+        return fail_graph_only(options, name, push);
     }
     auto channels = outer_channels(options.socket, name.substr(0, slash));
     if (!channels) {
@@ -39,9 +58,14 @@ Outcome<OuterChannel> find(const TransferOptions& options, bool push) {
 
 Done transfer(const TransferOptions& options, Lane lane, const OuterChannel& channel) {
     fit(lane, channel);
+    const bool push = lane.input.has_value();
     std::vector<Lane> lanes;
     lanes.push_back(std::move(lane));
     Flow flow(std::move(lanes));
+    if (push && !options.json) {
+        const std::string graph = channel.name.substr(0, channel.name.find('/', 1));
+        flow.on_standstill([=](yoke_session* session) { say_standstill(session, graph, {channel.name}, false); });
+    }
     if (auto done = flow.run(options.socket); !done) {
         return done;
     }
@@ -68,6 +92,7 @@ Done push_file(const TransferOptions& options) {
     lane.input.emplace(std::move(*input));
     lane.ends = options.end.value_or(!channel->persists);
     lane.all = true;
+    lane.raw = options.raw;
     return transfer(options, std::move(lane), *channel);
 }
 

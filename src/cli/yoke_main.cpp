@@ -87,6 +87,7 @@ void add_call_command(CLI::App& app, CallOptions& call, Command& chosen) {
 struct GraphOptions {
     GraphStartOptions start;
     ViewOptions view;
+    WhyOptions why;
     std::string file;
     std::string name;
     bool json = false;
@@ -97,10 +98,12 @@ void add_graph_changes(CLI::App& command, GraphOptions& graph, Command& chosen) 
     CLI::App* start = command.add_subcommand("start", "open a graph and run it until the end of its streams or Ctrl-C");
     start->add_option("FILE", graph.start.file, "graph file (TOML), or the name of a graph that is kept")->required();
     start->add_flag("--persist", graph.start.persist, "the graph outlives this command, its worker and yoked");
-    start
-        ->add_option("--push", graph.start.push, "CHANNEL=FILE: push a file of raw datablocks; - is the standard input")
+    start->add_option("--push", graph.start.push, "push a file into a channel; - is the standard input")
+        ->type_name("CHANNEL=FILE")
         ->take_all();
-    start->add_option("--pull", graph.start.pull, "CHANNEL=FILE: pull datablocks into a file; - is the standard output")
+    start->add_flag("--raw", graph.start.raw, "what is pushed is data, also where it begins like a stage's output");
+    start->add_option("--pull", graph.start.pull, "pull datablocks into a file; - is the standard output")
+        ->type_name("CHANNEL=FILE")
         ->take_all();
     start->add_flag("--json", graph.start.json, "print what was transferred as JSON to the standard error");
     start->callback([&] { chosen = [&] { return start_graph(graph.start); }; });
@@ -129,7 +132,7 @@ void add_graph_views(CLI::App& command, GraphOptions& graph, Command& chosen) {
     });
 
     CLI::App* show = command.add_subcommand("show", "ptasks, ports and channels of a graph, with counts");
-    show->add_option("GRAPH", graph.name, "name of the graph")->required();
+    show->add_option("GRAPH", graph.name, "name of the graph, or its file")->required();
     show->add_flag("--json", graph.json, "print JSON");
     show->callback([&] { chosen = [&] { return show_graph(graph.name, graph.start.socket, graph.json); }; });
 
@@ -139,9 +142,15 @@ void add_graph_views(CLI::App& command, GraphOptions& graph, Command& chosen) {
     dot->callback([&] { chosen = [&] { return draw_graph(graph.name, graph.start.socket, graph.live); }; });
 
     CLI::App* why = command.add_subcommand("why", "say why a graph does not move");
-    why->add_option("GRAPH", graph.name, "name of the graph")->required();
-    why->add_flag("--json", graph.json, "print JSON");
-    why->callback([&] { chosen = [&] { return explain_graph(graph.name, graph.start.socket, graph.json); }; });
+    why->add_option("GRAPH", graph.why.graph, "name of the graph, or its file")->required();
+    why->add_flag("--all", graph.why.all, "also what only follows from the causes");
+    why->add_flag("--json", graph.why.json, "print JSON, with all of it");
+    why->callback([&] {
+        chosen = [&] {
+            graph.why.socket = graph.start.socket;
+            return explain_graph(graph.why);
+        };
+    });
 }
 
 void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
@@ -163,6 +172,7 @@ void add_transfer_commands(CLI::App& app, TransferOptions& transfer, Command& ch
     push->add_flag_function(
         "--end,!--no-end", [&](std::int64_t count) { transfer.end = count > 0; },
         "end the stream behind the file, or not; default: unless the graph persists");
+    push->add_flag("--raw", transfer.raw, "the file is data, also where it begins like a stage's output");
     push->add_flag("--json", transfer.json, "print what was pushed as JSON to the standard error");
     push->callback([&] { chosen = [&] { return push_file(transfer); }; });
 
@@ -170,7 +180,10 @@ void add_transfer_commands(CLI::App& app, TransferOptions& transfer, Command& ch
     pull->add_option("CHANNEL", transfer.channel, "/GRAPH/CHANNEL")->required();
     pull->add_option("FILE", transfer.file, "file to write, replaced only on success; default: standard output");
     pull->add_option("-n,--count", transfer.count, "so many datablocks; default: until the end of the stream")
-        ->check(CLI::NonNegativeNumber);
+        ->check([](const std::string& text) {
+            const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+            return digits ? std::string() : text + " is no number of datablocks, 0 or more";
+        });
     pull->add_flag("--json", transfer.json, "print what was pulled as JSON to the standard error");
     pull->callback([&] { chosen = [&] { return pull_file(transfer); }; });
 }
@@ -191,6 +204,25 @@ int report(const Failure& failure) {
         say("yoke: {}", failure.message);
     }
     return failure.exit;
+}
+
+// What is wrong with the arguments, and where to look: the help of the innermost command that was understood.
+std::string sentence_of(const CLI::ParseError& error, const CLI::App& app) {
+    const CLI::App* command = &app;
+    std::string name = app.get_name();
+    while (!command->get_subcommands().empty()) {
+        command = command->get_subcommands().front();
+        name += " " + command->get_name();
+    }
+    const auto unknown = app.remaining(true);
+    const bool group = !command->get_subcommands([](const CLI::App*) { return true; }).empty();
+    if (group && !unknown.empty() && !unknown[0].starts_with('-')) {
+        return fmt::format("there is no command {} {}; see {} --help", name, unknown[0], name);
+    }
+    if (group && unknown.empty()) {
+        return fmt::format("{} needs a command; see {} --help", name, name);
+    }
+    return fmt::format("{}; see {} --help", error.what(), name);
 }
 
 int run(int argc, char** argv) {
@@ -228,11 +260,7 @@ int run(int argc, char** argv) {
         if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
             return app.exit(error);  // help
         }
-        const auto unknown = app.remaining();
-        const bool wrong_command = app.get_subcommands().empty() && !unknown.empty() && !unknown[0].starts_with('-');
-        return report(Failure{exit_usage, wrong_command
-                                              ? fmt::format("there is no command {}; see yoke --help", unknown[0])
-                                              : fmt::format("{}; see yoke --help", error.what())});
+        return report(Failure{exit_usage, sentence_of(error, app)});
     }
     view.socket = call.socket = transfer.socket = graph.start.socket = stage.socket = socket;
     occupy_standard_streams();

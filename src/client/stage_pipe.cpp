@@ -54,8 +54,11 @@ Result<std::string> StageReader::read_line() {
         if (*count == 0 && line.empty()) {
             return fail(ENODATA, "the input ended before its header; look at what the stage before this one says");
         }
+        if (*count == 0 && line.size() >= stage_magic.size()) {
+            return fail(EPROTO, "the input ends within its header; the stage before this one was cut off");
+        }
         if (*count == 0 || static_cast<char>(byte) == '\n') {
-            return line;
+            return line;  // too short for a header; its parser says so
         }
         line += static_cast<char>(byte);
         const std::size_t known = std::min(line.size(), stage_magic.size());

@@ -97,6 +97,9 @@ Status check_kernel(const PtaskDefinition& ptask, const KernelDefinition& kernel
     if (geometry && std::ranges::any_of(kernel.geometry_from, [](const auto& from) { return !from.empty(); })) {
         return wrong("has both geometry and geometry_from; leave one of them out");
     }
+    if (kernel.local[0] == 0 && (kernel.local[1] != 0 || kernel.local[2] != 0)) {
+        return wrong("has groups of 0 work items in dimension 1; give a local for each dimension, or none");
+    }
     for (const std::string& from : kernel.geometry_from) {
         if (from.starts_with('/') && ptask_of(from) != ptask.name) {
             return fail(EINVAL, "ptask {} takes its geometry from {}, which is no port of it; name one of its ports",

@@ -92,7 +92,8 @@ TEST(GraphFile, ExampleOfTheDocumentation) {
     ASSERT_NE(begin, std::string::npos);
     text = text.substr(begin + 8, text.find("\n```\n", begin) - begin - 7);
     const Folder folder;
-    folder.write("bilateral.cl", "kernel void bilateral() {}\n");
+    std::filesystem::create_directory(folder.path() + "/kernels");
+    folder.write("kernels/bilateral.cl", "kernel void bilateral() {}\n");
     auto graph = load_graph(folder.write("depth.toml", text));
     ASSERT_TRUE(graph) << graph.error().message;
     EXPECT_EQ(graph->name, "/depth");
@@ -103,10 +104,11 @@ TEST(GraphFile, ExampleOfTheDocumentation) {
     EXPECT_THAT(filter.kernel.source_name, testing::EndsWith("bilateral.cl"));
     EXPECT_THAT(filter.kernel.geometry, ElementsAre(640, 480, 1));
     EXPECT_THAT(filter.kernel.local, ElementsAre(16, 16, 1));
-    ASSERT_THAT(filter.arguments, SizeIs(5));
+    ASSERT_THAT(filter.arguments, SizeIs(7));
     EXPECT_EQ(filter.arguments[0].port, "/depth/filter:in");
     EXPECT_THAT((value_of<std::array<std::int32_t, 2>>(filter.arguments[2])), ElementsAre(640, 480));
-    EXPECT_EQ(value_of<float>(filter.arguments[4]), 30.0F);
+    EXPECT_EQ(value_of<std::int32_t>(filter.arguments[4]), 4);
+    EXPECT_EQ(value_of<float>(filter.arguments[5]), 2.5F);
     EXPECT_THAT(graph->ptasks[1].kernel.geometry, ElementsAre(0, 0, 0));
     EXPECT_THAT(graph->ptasks[1].kernel.source, HasSubstr("get_global_id"));
     ASSERT_THAT(graph->ports, SizeIs(4));
@@ -127,12 +129,9 @@ TEST(GraphFile, ObjectsKeepTheOrderOfTheFile) {
 source = "x"
 function = "f"
 arguments = ["z"]
-[ptask.0.port.z]
-direction = "in"
-type = "u8"
-extent = [1]
+port.z = { direction = "in-out", type = "u8", extent = [1], init = true }
 [channel.0c]
-destination = "0:z"
+source = "0:z"
 )",
                              "g.toml", "");
     ASSERT_TRUE(graph) << graph.error().message;
@@ -545,9 +544,9 @@ source = "x"
 function = "f"
 arguments = ["i"]
 [ptask.b.port.i]
-direction = "in"
+direction = "in-out"
 )" + std::string(port) +
-               "\n[channel.y]\nsource = \"a:o\"\ndestination = \"b:i\"\n";
+               "\n[channel.y]\nsource = \"a:o\"\ndestination = \"b:i\"\n[channel.z]\nsource = \"b:i\"\n";
     };
     EXPECT_TRUE(parse_graph(joined("type = \"i32\"\nextent = [4]"), "g.toml", ""));
     EXPECT_TRUE(parse_graph(joined("type = \"i32\"\nextent = [4]\nstride = 16"), "g.toml", ""));

@@ -56,7 +56,15 @@ class Wiring {
                 return wrong;
             }
         }
-        return check_circles();
+        if (auto wrong = check_circles()) {
+            return wrong;
+        }
+        for (std::size_t i = 0; i < graph_.ptasks.size(); ++i) {
+            if (auto wrong = check_ways(i)) {
+                return wrong;
+            }
+        }
+        return std::nullopt;
     }
 
    private:
@@ -211,6 +219,30 @@ class Wiring {
                                          in_quotes(ptask.name))};
         }
         return std::nullopt;
+    }
+
+    // Something must come in and something go out; a function of the client may be an end.
+    [[nodiscard]] std::optional<Miswiring> check_ways(std::size_t index) const {
+        const PtaskDefinition& ptask = graph_.ptasks[index];
+        bool takes = false;
+        bool gives = false;
+        for (const ArgumentDefinition& argument : ptask.arguments) {
+            if (!argument.port || argument.tells != ArgumentDefinition::Tells::datablock) {
+                continue;
+            }
+            // Requests may leave the ptask's name out.
+            const auto found =
+                ports_.find(argument.port->starts_with('/') ? *argument.port : ptask.name + ":" + *argument.port);
+            takes = takes || (found != ports_.end() && graph_.ports[found->second].takes());
+            gives = gives || (found != ports_.end() && graph_.ports[found->second].gives());
+        }
+        const bool client = ptask.kernel.form == "client";
+        if (client ? takes || gives : takes && gives) {
+            return std::nullopt;
+        }
+        return Miswiring{Kind::ptask, index,
+                         fmt::format("ptask {} has no {} port among its arguments; it needs at least one",
+                                     in_quotes(ptask.name), takes ? "out" : "in")};
     }
 
     // Ptasks that reach each other, over all channels or only those that are not marked back, are in one circle.

@@ -21,7 +21,8 @@ struct Miswiring {
 // direction, between ports whose templates differ, at a port that has a channel already; an endpoint without absolute
 // path in a persistent graph; a port without a channel that it needs; a meta or descriptor port whose other port does
 // not fit; ptasks that wait for each other in a circle of channels none of which is marked back; a channel marked back
-// that closes no circle; in a persistent graph a function or a key of the client. Templates must be valid.
+// that closes no circle; in a persistent graph a function or a key of the client; a ptask that takes or gives nothing.
+// Templates must be valid.
 std::optional<Miswiring> find_miswiring(const GraphDefinition& graph);
 
 }  // namespace yoke::control

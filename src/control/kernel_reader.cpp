@@ -160,15 +160,8 @@ void read_geometry(GraphReading& reading, KernelDefinition& kernel, const std::s
             toml.fail_at(from->source(), "geometry is given too; leave one of them out");
         }
     }
-    if (local == nullptr) {
-        return;
-    }
-    kernel.local = reading.extent(local, "local", work_items_max);
-    for (std::size_t i = 0; geometry != nullptr && i < 3; ++i) {
-        if (kernel.geometry[i] % kernel.local[i] != 0) {
-            toml.fail_at(local->source(), "local {} does not divide geometry {} in dimension {}", kernel.local[i],
-                         kernel.geometry[i], i + 1);
-        }
+    if (local != nullptr) {
+        kernel.local = reading.extent(local, "local", work_items_max);
     }
 }
 

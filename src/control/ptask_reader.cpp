@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "control/constant.hpp"
 #include "control/definition.hpp"
+#include "control/geometry.hpp"
 #include "control/graph_reader.hpp"
 
 namespace yoke::control {
@@ -35,6 +36,7 @@ class PtaskReader {
         } else {
             pass_all_ports();
         }
+        check_geometries();
         if (const toml::node* const priority = table_.get("priority")) {
             ptask_.priority = static_cast<std::uint8_t>(toml_.number(priority, "priority", 0, priority_max));
         }
@@ -83,6 +85,22 @@ class PtaskReader {
         }
     }
 
+    // Where the ports are known, each form's geometry can be; a mistake stands where the form says most of it.
+    void check_geometries() {
+        const auto check = [&](const KernelDefinition& kernel, const toml::table& table) {
+            const toml::node* place = table.get("local");
+            place = place != nullptr ? place : table.get("geometry_from");
+            if (auto checked = check_geometry(ptask_, kernel, reading_.graph.ports); !checked) {
+                toml_.fail_at(place != nullptr ? place->source() : table_.source(), "{}", checked.error().message);
+            }
+        };
+        check(ptask_.kernel, table_);
+        const toml::node* const form = table_.get("form");
+        for (std::size_t i = 0; i < ptask_.others.size(); ++i) {
+            check(ptask_.others[i], *form->as_array()->get(i)->as_table());
+        }
+    }
+
     void pass_all_ports() {
         for (const std::size_t index : ports_) {
             if (const PortDefinition& port = reading_.graph.ports[index]; is_argument(port)) {
@@ -117,7 +135,9 @@ class PtaskReader {
     void read_argument(const toml::node& node, std::set<std::string>& passed) {
         const toml::table* const table = node.as_table();
         if (table == nullptr) {
-            passed.insert(read_port_argument(node, Tells::datablock));
+            if (const std::string port = read_port_argument(node, Tells::datablock); !passed.insert(port).second) {
+                toml_.fail_at(node.source(), "port {} is among the arguments twice; give it once", in_quotes(port));
+            }
         } else if (const toml::node* const counted = table->get("count"); counted != nullptr && table->size() == 1) {
             read_port_argument(*counted, Tells::count);
         } else if (const toml::node* const box = table->get("extent"); box != nullptr && table->size() == 1) {
@@ -129,7 +149,7 @@ class PtaskReader {
 
     std::string read_port_argument(const toml::node& node, Tells tells) {
         const std::string port = toml_.string(&node, "an argument that is no constant", name_part_bytes_max);
-        const std::string name = fmt::format("{}:{}", ptask_.name, port);
+        std::string name = fmt::format("{}:{}", ptask_.name, port);
         const PortDefinition* const known = find_port(name);
         if (known == nullptr) {
             toml_.fail_at(node.source(), "argument {} is no port of this ptask; add a table [ptask.{}.port.{}]",

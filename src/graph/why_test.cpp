@@ -62,7 +62,7 @@ TEST_F(WhyTest, NamesTheFullChannel) {
     for (int i = 0; i < 4; ++i) {
         runtime_.push(in, Values(items, 1));
     }
-    EXPECT_TRUE(says("nobody pulls", {"/g/p1", "/g/out", "full (1 datablocks)"}));
+    EXPECT_TRUE(says("nobody pulls", {"/g/p1", "/g/out", "full (1 datablock)"}));
     EXPECT_TRUE(says("no room", {"/g/p0", "/g/p1", "/g/c1"}));
     EXPECT_EQ(runtime_.push(in, {}, YOKE_FLAG_END, now_ns() + 1)->wait().status, -YOKE_ETIME);
 }
@@ -109,7 +109,7 @@ TEST_F(WhyTest, NamesAFullCircle) {
     for (int i = 0; i < 3; ++i) {
         EXPECT_EQ(runtime_.push(in, Values(items, 1))->wait().status, 0);
     }
-    EXPECT_TRUE(says("no room", {"/g/p", "/g/q", "/g/forth", "full (1 datablocks)"}));
+    EXPECT_TRUE(says("no room", {"/g/p", "/g/q", "/g/forth", "full (1 datablock)"}));
     EXPECT_TRUE(says("nobody pushes", {"/g/q:slow", "/g/slow"}));
 }
 

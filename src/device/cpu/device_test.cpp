@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
@@ -122,6 +124,51 @@ TEST_P(DeviceTest, RunsInTheOrderOfItsQueue) {
         for (std::size_t i = 0; i < items; ++i) {
             ASSERT_EQ(out[r][i], in[r][i] * factors[r]) << "round " << r << " item " << i;
         }
+    }
+}
+
+// Whatever order their buffers were made in.
+TEST_P(DeviceTest, AFunctionOfTheProcessGetsItsBuffersInTheOrderOfItsArguments) {
+    constexpr int rounds = 20;
+    const Parameter parameter{Parameter::Kind::buffer, 0, "", ""};
+    auto kernel = device_->host_kernel(
+        {parameter, parameter, parameter},
+        [](std::span<const HostArgument> arguments, const Geometry& /*geometry*/) {
+            std::copy(arguments[0].begin(), arguments[0].end(), arguments[1].begin());
+            std::copy(arguments[0].rbegin(), arguments[0].rend(), arguments[2].begin());
+            return 0;
+        },
+        Geometry{});
+    ASSERT_TRUE(kernel) << kernel.error().message;
+    std::array<std::unique_ptr<Buffer>, 3> buffers;
+    for (auto& buffer : buffers) {
+        buffer = *device_->allocate(3 * sizeof(int));
+    }
+    std::array<std::size_t, 3> order{0, 1, 2};
+    std::vector<std::array<std::vector<int>, 2>> out(rounds, {std::vector<int>(3), std::vector<int>(3)});
+    std::vector<std::vector<int>> in;
+    Counter done;
+    for (int r = 0; r < rounds; ++r) {
+        in.push_back({r, r, 1000 + r});
+    }
+    for (std::size_t r = 0; r < rounds; ++r, std::next_permutation(order.begin(), order.end())) {
+        Buffer& from = *buffers[order[0]];
+        ASSERT_TRUE(queue_->write(from, bytes(in[r]).data(), from.bytes(), done));
+        const std::array<Argument, 3> arguments{Argument{&from, {}}, Argument{buffers[order[1]].get(), {}},
+                                                Argument{buffers[order[2]].get(), {}}};
+        ASSERT_TRUE(queue_->launch(**kernel, arguments, done));
+        for (std::size_t k = 0; k < 2; ++k) {
+            ASSERT_TRUE(queue_->read(*buffers[order[k + 1]], reinterpret_cast<std::byte*>(out[r][k].data()),
+                                     from.bytes(), done));
+        }
+    }
+    ASSERT_TRUE(queue_->flush());
+    done.wait_for(3 * rounds);
+    queue_->finish();
+    for (std::size_t r = 0; r < rounds; ++r) {
+        EXPECT_EQ(out[r][0], in[r]) << "round " << r;
+        std::vector<std::byte> reversed(bytes(in[r]).rbegin(), bytes(in[r]).rend());
+        EXPECT_TRUE(std::equal(reversed.begin(), reversed.end(), bytes(out[r][1]).begin())) << "round " << r;
     }
 }
 

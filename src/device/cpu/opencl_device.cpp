@@ -70,7 +70,7 @@ class OpenclDevice final : public Device {
                                                 const Geometry& geometry) override {
         cl_device_exec_capabilities can = 0;
         ::clGetDeviceInfo(target_.device, CL_DEVICE_EXECUTION_CAPABILITIES, sizeof can, &can, nullptr);
-        if ((can & CL_EXEC_NATIVE_KERNEL) == 0) {
+        if ((can & CL_EXEC_NATIVE_KERNEL) == 0 || !shares_memory_) {
             return fail(ENOTSUP, "{} cannot call functions of this process", target_.device_name);
         }
         return std::make_unique<OpenclHostKernel>(std::move(parameters), std::move(function), geometry);

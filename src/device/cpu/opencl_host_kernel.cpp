@@ -22,7 +22,7 @@ struct OpenclHostKernel::Call {
     Done* failed = nullptr;
     std::array<std::size_t, 3> global{};
     std::size_t count = 0;
-    std::array<void*, arguments_max> memory{};              // of buffers, as OpenCL fills it in; null for a constant
+    std::array<std::byte*, arguments_max> memory{};         // of buffers; null for a constant
     std::array<std::size_t, arguments_max> bytes{};         // of each
     std::array<std::byte, constant_bytes_max> constants{};  // one behind the other
 };
@@ -34,7 +34,7 @@ void CL_CALLBACK OpenclHostKernel::run(void* block) {
     std::size_t constants = 0;
     for (std::size_t i = 0; i < call.count; ++i) {
         if (call.memory[i] != nullptr) {
-            arguments[i] = {static_cast<std::byte*>(call.memory[i]), call.bytes[i]};
+            arguments[i] = {call.memory[i], call.bytes[i]};
         } else {
             arguments[i] = {call.constants.data() + constants, call.bytes[i]};
             constants += call.bytes[i];
@@ -57,16 +57,12 @@ Status OpenclHostKernel::enqueue(cl_command_queue queue, std::span<const Argumen
     call.failed = &failed;
     call.global = global != nullptr ? *global : geometry_.global;
     call.count = arguments.size();
-    std::array<cl_mem, arguments_max> memory{};
-    std::array<const void*, arguments_max> places{};
-    cl_uint buffers = 0;
     std::size_t constants = 0;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const Argument& argument = arguments[i];
         if (argument.buffer != nullptr) {
             // NOLINTNEXTLINE(cppcoreguidelines-pro-type-static-cast-downcast): buffers of this device are OpenclBuffers
-            memory[buffers] = static_cast<OpenclBuffer*>(argument.buffer)->memory();
-            places[buffers++] = &call.memory[i];
+            call.memory[i] = static_cast<const OpenclBuffer*>(argument.buffer)->host();
             call.bytes[i] = argument.buffer->bytes();
         } else {
             if (argument.constant.size() > constant_bytes_max - constants) {
@@ -77,8 +73,8 @@ Status OpenclHostKernel::enqueue(cl_command_queue queue, std::span<const Argumen
             call.bytes[i] = argument.constant.size();
         }
     }
-    const cl_int status = ::clEnqueueNativeKernel(queue, &OpenclHostKernel::run, &call, sizeof call, buffers,
-                                                  memory.data(), places.data(), 0, nullptr, &event);
+    const cl_int status = ::clEnqueueNativeKernel(queue, &OpenclHostKernel::run, &call, sizeof call, 0, nullptr,
+                                                  nullptr, 0, nullptr, &event);
     if (status != CL_SUCCESS) {
         return fail_opencl(status, "cannot queue a function");
     }

@@ -1,7 +1,9 @@
 // A kernel that is a function of this process, called in the order of an OpenCL queue.
 //
-// OpenCL hands a native kernel the addresses of its buffers; what the function returns cannot be told through the
-// event, so the function's failure goes to `failed` itself.
+// OpenCL would fill in the addresses of its buffers, but PoCL 3.1 sorts buffers that are named to it and so mixes them
+// up where they were not allocated in the order of the arguments. So the function gets the addresses that the buffers
+// share with the host, which do not change, and the queue's order is all that is asked of OpenCL. What the function
+// returns cannot be told through the event, so the function's failure goes to `failed` itself.
 #pragma once
 
 #include <array>
@@ -20,7 +22,7 @@ class OpenclHostKernel final : public Kernel {
     OpenclHostKernel(std::vector<Parameter> parameters, HostFunction function, const Geometry& geometry)
         : parameters_(std::move(parameters)), function_(std::move(function)), geometry_(geometry) {}
     [[nodiscard]] const std::vector<Parameter>& parameters() const override { return parameters_; }
-    // Queues a call. `event` becomes the caller's.
+    // Queues a call. All buffers are shared with the host (OpenclBuffer::host()). `event` becomes the caller's.
     Status enqueue(cl_command_queue queue, std::span<const Argument> arguments, Done& failed,
                    const std::array<std::size_t, 3>* global, cl_event& event) const;
 
