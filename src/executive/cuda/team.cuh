@@ -272,6 +272,31 @@ __device__ __forceinline__ void begin_input(unsigned team, unsigned warp, const 
     }
 }
 
+// One block, the same in all lanes, encrypted by the warp: each lane has a column, so that a round lasts as long as
+// four look-ups and not sixteen.
+__device__ __forceinline__ Block encrypt_by_columns(const SharedTables& t, const Block* schedule, std::uint32_t rounds,
+                                                    const Block& v) {
+    using service::device::rotate_left;
+    const unsigned column = threadIdx.x % 4;
+    const std::uint32_t* const keys = &schedule[0].w[0] + column;
+    std::uint32_t word = (column == 0 ? v.w[0] : column == 1 ? v.w[1] : column == 2 ? v.w[2] : v.w[3]) ^ keys[0];
+    for (std::uint32_t round = 1; round <= rounds; ++round) {
+        const std::uint32_t second = __shfl_sync(full_warp, word, (column + 1) % 4);
+        const std::uint32_t third = __shfl_sync(full_warp, word, (column + 2) % 4);
+        const std::uint32_t fourth = __shfl_sync(full_warp, word, (column + 3) % 4);
+        const std::uint32_t looked_up[4] = {t.encrypt<0>(word), t.encrypt<1>(second), t.encrypt<2>(third),
+                                            t.encrypt<3>(fourth)};
+        // The last round does not mix columns: of each entry only the box itself counts.
+        word = round < rounds ? looked_up[0] ^ rotate_left(looked_up[1], 8) ^ rotate_left(looked_up[2], 16) ^
+                                    rotate_left(looked_up[3], 24)
+                              : (looked_up[0] >> 8 & 0xffU) | (looked_up[1] & 0xff00U) |
+                                    (looked_up[2] << 8 & 0xff0000U) | (looked_up[3] << 16 & 0xff000000U);
+        word ^= keys[4 * round];
+    }
+    return {{__shfl_sync(full_warp, word, 0), __shfl_sync(full_warp, word, 1), __shfl_sync(full_warp, word, 2),
+             __shfl_sync(full_warp, word, 3)}};
+}
+
 // What a warp that is not the first does of the early call while the first one judges it: all that is the key's. The
 // second one does it for the first as well, and finds the tweak of a call in one unit for all.
 __device__ __forceinline__ void prepare_early(unsigned team, unsigned warp, const Key* keys) {
@@ -285,7 +310,8 @@ __device__ __forceinline__ void prepare_early(unsigned team, unsigned warp, cons
     if (warp == 1) {
         stage_key(staged[threadIdx.x / 32 - 1], parts, call, lane);
         if (service::device::is_one_unit(call)) {
-            const Block tweak = unit_tweak(SharedTables(lane), place, call, 0);
+            const Block number = service::device::unit_number(call, 0);
+            const Block tweak = encrypt_by_columns(SharedTables(lane), place.tweak, place.rounds, number);
             if (lane == 0) {
                 state.unit_tweak = tweak;
             }

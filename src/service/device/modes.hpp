@@ -182,12 +182,17 @@ YOKE_HD std::uint32_t xts_grains(const Call& call) {
     return call.in_length / shape.unit * shape.per_unit + call.in_length % shape.unit / 16;
 }
 
-template <typename Tables>
-YOKE_HD Block unit_tweak(const Tables& t, const Key& key, const Call& call, std::uint32_t unit) {
+// What the tweak of a unit is the encryption of.
+YOKE_HD Block unit_number(const Call& call, std::uint32_t unit) {
     Element start = element_of({{call.params[0], call.params[1], call.params[2], call.params[3]}});
     start.low += unit;
     start.high += start.low < unit ? 1U : 0U;
-    Block tweak[1] = {block_of(start)};
+    return block_of(start);
+}
+
+template <typename Tables>
+YOKE_HD Block unit_tweak(const Tables& t, const Key& key, const Call& call, std::uint32_t unit) {
+    Block tweak[1] = {unit_number(call, unit)};
     encrypt(t, key.tweak, key.rounds, tweak);
     return tweak[0];
 }

@@ -24,7 +24,8 @@ class EarlyCall : public EmulatedNsk {
         made.name = "early call";
         made.in = vectors::random_bytes(random_, wanted.length);
         if (wanted.service != YOKE_SERVICE_ECHO) {
-            made.key = vectors::random_bytes(random_, wanted.service == YOKE_SERVICE_AES_XTS ? 64 : 16);
+            const std::size_t keys = wanted.service == YOKE_SERVICE_AES_XTS ? 2 : 1;
+            made.key = vectors::random_bytes(random_, keys * (vectors::random_between(random_, 0, 1) == 0 ? 16 : 32));
         }
         if (wanted.service == YOKE_SERVICE_AES_CTR || wanted.service == YOKE_SERVICE_AES_XTS) {
             made.flags = YOKE_FLAG_PARAMS;
