@@ -341,19 +341,17 @@ struct Leader {
                                                 std::uint32_t key, const Quarter& p, const Ring& ring) const {
         yoke_submission untrusted;
         memcpy(&untrusted, words, sizeof(untrusted));
-        if (untrusted.opcode != YOKE_OP_CALL || untrusted.in_length == 0 || untrusted.in_length > early_bytes ||
-            (untrusted.in_length | untrusted.in_offset) % sizeof(Block) != 0 ||
-            !inside(ring, untrusted.in_offset, untrusted.in_length)) {
-            return;
-        }
+        const auto* const in = place_at<const std::uint8_t>(ring, untrusted.in_offset);
+        const bool wanted = untrusted.opcode == YOKE_OP_CALL && untrusted.in_length - 1 < early_bytes &&
+                            (untrusted.in_length | untrusted.in_offset) % sizeof(Block) == 0 &&
+                            inside(ring, untrusted.in_offset, untrusted.in_length);
         if (untrusted.service == YOKE_SERVICE_ECHO) {
-            begin_echo(early, place_at<const std::uint8_t>(ring, untrusted.in_offset),
-                       untrusted.in_length / std::uint32_t{sizeof(Block)});
+            begin_echo(early, in, wanted ? untrusted.in_length / std::uint32_t{sizeof(Block)} : 0);
             return;
         }
         const bool needs_params =
             untrusted.service == YOKE_SERVICE_AES_CTR || untrusted.service == YOKE_SERVICE_AES_XTS;
-        if ((!needs_params && untrusted.service != YOKE_SERVICE_AES_ECB) || key >> 16 != untrusted.service ||
+        if (!wanted || (!needs_params && untrusted.service != YOKE_SERVICE_AES_ECB) || key >> 16 != untrusted.service ||
             untrusted.in_length <= alone_bytes_cipher || untrusted.out_offset % sizeof(Block) != 0) {
             return;
         }
