@@ -52,7 +52,9 @@ class EarlyCall : public EmulatedNsk {
     // The kernel gives `s` back, its output untouched; then this test is the host, completes it and attaches again.
     testing::AssertionResult refuses(Guest& guest, const vectors::Case& test, const yoke_submission& s) {
         const std::uint64_t out = lay_out(guest, test, aligned, s.object).out_offset;
-        const std::uint64_t position = submit(guest, s, params_of(s, test));
+        std::uint64_t position = 0;
+        next_ = [&] { position = submit(guest, s, params_of(s, test)); };
+        submits_ = true;
         if (wait_released(guest) != Why::entry || guest.head != position) {
             return testing::AssertionFailure() << "not given back at " << position << " but at " << guest.head;
         }
@@ -71,15 +73,20 @@ class EarlyCall : public EmulatedNsk {
         return testing::AssertionSuccess();
     }
 
-    // From now on `held_` says whether the block has had a copy of the key at place `watched_`, seen between its calls.
-    void watch_keys() {
+    // Entries to be refused are written in front of a poll, so that it finds their parameters as well. And `held_` says
+    // whether the block has had a copy of the key at place `watched_`, seen between its calls.
+    void hook() {
         after_load = [this](const void* from) {
-            if (from == orders_.data() && block_holds(keys_[watched_].encrypt[0])) {
+            if (from != orders_.data()) {
+                return;
+            }
+            if (block_holds(keys_[watched_].encrypt[0])) {
                 held_ = true;
             }
-            if (from == orders_.data()) {
-                ++looks_;
+            if (thread_index().x == 0 && submits_.exchange(false)) {
+                next_();
             }
+            ++looks_;
         };
     }
     void watch(unsigned place) {
@@ -93,6 +100,8 @@ class EarlyCall : public EmulatedNsk {
     }
 
     vectors::Random random_{vectors::test_seed()};
+    std::function<void()> next_;
+    std::atomic<bool> submits_{false};
     std::atomic<unsigned> watched_{0};
     std::atomic<unsigned> looks_{0};
     std::atomic<bool> held_{false};
@@ -137,7 +146,7 @@ TEST_F(EarlyCall, CopiesNoKeyButTheSessionsOwnOfTheService) {
     const vectors::Case xts = make_case({YOKE_SERVICE_AES_XTS, 4096, 4096});
     put_key(guest, 1, 1, YOKE_SERVICE_AES_ECB, ecb.key);
     put_key(guest, 2, 2, YOKE_SERVICE_AES_XTS, xts.key);
-    watch_keys();
+    hook();
     launch();
     attach(guest);
     attach(other);
@@ -189,7 +198,7 @@ TEST_F(EarlyCall, OneThatIsRefusedLeavesNothing) {
         {"units of 8 bytes", unit, [&](auto&, auto& test) { set_word(test, 4, 8); }},
         {"units too long", unit, [&](auto&, auto& test) { set_word(test, 4, (1U << 24) + 16); }},
         {"parameters that there are not", unit, [&](auto&, auto& test) { set_word(test, 11, 1); }}};
-    watch_keys();
+    hook();
     launch();
     attach(guest);
     std::uint32_t id = 1;
