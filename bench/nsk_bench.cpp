@@ -20,7 +20,6 @@ extern "C" const unsigned char yoke_kernels_input[];
 extern "C" const unsigned char yoke_kernels_output[];
 extern "C" const unsigned char yoke_kernels_fence[];
 extern "C" const unsigned char yoke_kernels_early_input[];
-extern "C" const unsigned char yoke_kernels_lookups[];
 extern "C" const unsigned char yoke_kernels_clocks[];
 
 namespace yoke::executive {
@@ -124,7 +123,6 @@ Json stages() {
                                                           {"output", yoke_kernels_output},
                                                           {"fence", yoke_kernels_fence},
                                                           {"early input", yoke_kernels_early_input},
-                                                          {"cut look-ups", yoke_kernels_lookups},
                                                           {"nothing; clocks", yoke_kernels_clocks}};
     Task null;
     const std::pair<const char*, Task> calls[] = {{"null", null},

@@ -45,6 +45,7 @@ function(yoke_device_code target source symbol)
   file(CONFIGURE OUTPUT ${holder} @ONLY CONTENT [[
 asm(".section .rodata\n.balign 64\n.global @symbol@\n.hidden @symbol@\n@symbol@:\n.incbin \"@fatbin@\"\n.previous\n");
 ]])
-  set_source_files_properties(${holder} PROPERTIES OBJECT_DEPENDS ${fatbin})
+  # Not in a unity source: its object would not depend on the fat binary.
+  set_source_files_properties(${holder} PROPERTIES OBJECT_DEPENDS ${fatbin} SKIP_UNITY_BUILD_INCLUSION ON)
   target_sources(${target} PRIVATE ${holder})
 endfunction()

@@ -66,6 +66,20 @@ __device__ __forceinline__ void barrier(unsigned id, unsigned threads) {
     asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
+// Begins to read 16 bytes into the block's own memory; wait_copies() waits for all that this thread has begun. Unlike a
+// load's registers, memory that is being filled stalls nobody: of loads on their way, the compiler has six counters to
+// tell them apart, and what is needed behind a branch shares one of them with all that is.
+__device__ __forceinline__ void begin_copy(service::device::Block& to, const std::uint8_t* from) {
+    asm volatile(
+        "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(&to))),
+        "l"(from)
+        : "memory");
+}
+
+__device__ __forceinline__ void wait_copies() {
+    asm volatile("cp.async.wait_all;" ::: "memory");
+}
+
 // Counts cycles: cheap to read, where the clock that counts time takes longer than a null call's own work.
 __device__ __forceinline__ std::uint64_t cycles() {
     std::uint64_t count;

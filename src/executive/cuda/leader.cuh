@@ -4,7 +4,8 @@
 // that follow one another, and a batch of them is taken at once: a poll costs a round trip over PCIe however many lines
 // it reads. What a lane needs for its next look is kept in registers; all entries of a batch are judged side by side,
 // one by each lane, and the only entry of a batch by all lanes, which then hold all that a short call needs. The input
-// of an only entry is on its way while the entry is judged: judging takes as long as half a round trip.
+// of an only entry is on its way while the entry is judged: judging takes as long as half a round trip. If it is a
+// cipher's, the other warps make copies of the key meanwhile.
 //
 // Rules of code that never ends: each entry is read by acquiring loads, nothing read from memory that others write is
 // kept beyond its call except names of keys, which a `sync` takes back, and no vote or shuffle stands behind a
@@ -17,12 +18,12 @@ namespace yoke::executive::cuda {
 
 // Calls up to here are faster with one warp than with four and two barriers.
 constexpr std::uint32_t alone_bytes_echo = 4096;
-constexpr std::uint32_t early_bytes = 4096;  // the longest input that is read while its entry is judged
 constexpr std::uint32_t alone_bytes_cipher = 256;
 constexpr std::uint64_t heartbeat_cycles = 50'000'000;
 constexpr unsigned polls_per_clock = 16;
 constexpr std::uint32_t nobody = rings_per_team;
 constexpr std::uint32_t first_lanes = 0x11111111U;  // of each group
+constexpr unsigned object_word = offsetof(yoke_submission, object) / 4;
 
 // A bit for each group, at its first lane, whose four lanes say yes.
 __device__ __forceinline__ std::uint32_t agreed(bool yes) {
@@ -60,11 +61,11 @@ struct Leader {
     };
 
     static constexpr unsigned early_parts = early_bytes / sizeof(Block) / 32;
-    // Input on its way to this warp: of an echo all of it, of a cipher's call what is this warp's of it.
+    // What is on its way while an entry is judged: an echo's input to this warp, or a cipher's to all.
     struct Early {
         Block v[early_parts];
-        std::uint32_t blocks;  // of the whole; 0: none
-        bool by_team;          // the other warps read theirs and wait for the job
+        std::uint32_t blocks;  // of the echo; 0: none
+        bool by_team;          // the other warps have begun and wait for the job
     };
 
     __device__ __forceinline__ TeamState& team() const { return states[here]; }
@@ -161,7 +162,8 @@ struct Leader {
         }
     }
 
-    // A key may go behind this order: so do the copies that the team's warps have. They wait for the next job meanwhile.
+    // A key may go behind this order: so do the copies that the team's warps have. They wait for the next job
+    // meanwhile.
     __device__ __forceinline__ void forget_keys() const {
         static_assert(sizeof(Key) % sizeof(Block) == 0);
         auto* const parts = reinterpret_cast<Block*>(&staged[static_cast<std::size_t>(here * warps_per_team)]);
@@ -242,9 +244,10 @@ struct Leader {
         return static_cast<std::uint32_t>(name) == object ? static_cast<std::uint32_t>(name >> 32) : 0;
     }
 
-    // Each lane judges the entry of group `group`, if it is one of those taken; `words` are the entry's.
-    __device__ __forceinline__ Found judge_entry(unsigned group, std::uint32_t taken, const Quarter& q, Quarter p,
-                                                 const std::uint32_t (&words)[12]) {
+    // Each lane judges the entry of group `group`, of ring `r`, if it is one of those taken; `words` are the entry's,
+    // `key` what find_key() says of its object. `p` becomes the parameter line if that came late.
+    __device__ __forceinline__ Found judge_entry(unsigned group, std::uint32_t taken, const Quarter& q, Quarter& p,
+                                                 const std::uint32_t (&words)[12], unsigned r, std::uint32_t key) {
         // What the group's own lanes know of their entry.
         const std::uint32_t flags = __shfl_sync(full_warp, word_of(q, 0), lane & ~3U) >> 8;
         const std::uint32_t wanting = agreed((flags & YOKE_FLAG_PARAMS) != 0) & taken;
@@ -256,7 +259,6 @@ struct Leader {
         }
         expects_params = (taken & groups_mine) != 0 ? (wanting & groups_mine) != 0 : expects_params;
         const bool params_valid = (there >> (4 * group) & 1U) != 0;
-        const std::uint32_t r = __shfl_sync(full_warp, mine, 4 * group) % rings_per_team;
         Found result{};
         Job& job = result.job;
         job.ring = r;
@@ -273,7 +275,6 @@ struct Leader {
             params_words[i] = params_valid ? found[i] : 0;
         }
         const Ring& ring = team().ring[r];
-        const std::uint32_t key = s.object != 0 ? find_key(s.object, r) : 0;
         const Judgement judged = judge(s, params_words, params_valid, key >> 16, ring);
         result.runs = judged.run;
         if (s.deadline_ns != 0 && static_cast<std::int64_t>(s.deadline_ns) <=
@@ -298,50 +299,76 @@ struct Leader {
         }
     }
 
-    // Begins to read an aligned input of up to early_bytes, all reads on their way before the first is needed. All
-    // lanes say the same.
-    __device__ __forceinline__ void begin_early(Early& early, std::uint32_t service, const std::uint8_t* in,
-                                                std::uint32_t length, bool wanted) const {
-        const bool cipher =
-            service == YOKE_SERVICE_AES_ECB || service == YOKE_SERVICE_AES_CTR || service == YOKE_SERVICE_AES_XTS;
-        wanted = wanted && length <= early_bytes && length % sizeof(Block) == 0 && service::device::aligned16(in) &&
-                 (service == YOKE_SERVICE_ECHO || (cipher && length > alone_bytes_cipher));
-        early.blocks = wanted ? length / std::uint32_t{sizeof(Block)} : 0;
-        early.by_team = wanted && cipher;
-        if (early.by_team) {
-            if (lane == 0) {
-                team().early_in = in;
-                team().early_blocks = early.blocks;
-            }
-            __syncwarp();
-            team_barrier(here);
-        }
-        const unsigned stride = early.by_team ? warps_per_team * 32 : 32;
+    // Begins to read an echo's input, all loads on their way before the first is needed.
+    __device__ __forceinline__ void begin_echo(Early& early, const std::uint8_t* in, std::uint32_t count) const {
+        early.blocks = count;
         YOKE_UNROLL
         for (unsigned k = 0; k < early_parts; ++k) {
-            const unsigned block = lane + k * stride;
-            service::device::load_if(early.v[k], in + sizeof(Block) * block, reads_input && block < early.blocks);
+            const unsigned block = lane + k * 32;
+            service::device::load_if(early.v[k], in + sizeof(Block) * block, reads_input && block < count);
         }
     }
 
-    // The same for the entry in `words`, which nobody has judged yet: only what is the client's to read.
-    __device__ __forceinline__ void begin_unjudged(Early& early, const std::uint32_t (&words)[12],
-                                                   const Ring& ring) const {
-        yoke_submission untrusted;
-        memcpy(&untrusted, words, sizeof(untrusted));
-        const bool wanted = untrusted.opcode == YOKE_OP_CALL && untrusted.in_length != 0 &&
-                            inside(ring, untrusted.in_offset, untrusted.in_length);
-        begin_early(early, untrusted.service, ring.arena + (wanted ? untrusted.in_offset : 0), untrusted.in_length,
-                    wanted);
+    // Has all warps begin with a cipher's call; the lanes of `group` hold its parameter line, if it has one.
+    __device__ __forceinline__ void begin_cipher(Early& early, const yoke_submission& untrusted, unsigned group,
+                                                 std::uint32_t key, const Quarter& p, const Ring& ring) const {
+        TeamState& state = team();
+        const std::uint32_t count = untrusted.in_length / std::uint32_t{sizeof(Block)};
+        Call& call = state.early_untrusted;
+        if (lane == 0) {
+            call.service = untrusted.service;
+            call.flags = untrusted.flags;
+            call.in_length = untrusted.in_length;
+            call.in = place_at<const std::uint8_t>(ring, untrusted.in_offset);
+            state.early_key_place = key & 0xffffU;
+            state.early_blocks = count;
+        }
+        if (lane / 4 == group) {
+            YOKE_UNROLL
+            for (unsigned i = 0; i < 3; ++i) {
+                call.params[lane % 4 * 3 + i] = word_of(p, i);
+            }
+        }
+        __syncwarp();
+        team_barrier(here);
+        begin_input(here, 0, place_at<const std::uint8_t>(ring, untrusted.in_offset), count);
+        early.by_team = true;
     }
 
-    // The other warps forget the job whose input they read.
+    // Begins with the only entry, in `words`, before anybody has judged it: reads only what is the client's to read,
+    // and only a key that is the session's and of the service. All lanes say the same.
+    __device__ __forceinline__ void begin_early(Early& early, const std::uint32_t (&words)[12], unsigned group,
+                                                std::uint32_t key, const Quarter& p, const Ring& ring) const {
+        yoke_submission untrusted;
+        memcpy(&untrusted, words, sizeof(untrusted));
+        const auto* const in = place_at<const std::uint8_t>(ring, untrusted.in_offset);
+        const bool wanted = untrusted.opcode == YOKE_OP_CALL && untrusted.in_length - 1 < early_bytes &&
+                            (untrusted.in_length | untrusted.in_offset) % sizeof(Block) == 0 &&
+                            inside(ring, untrusted.in_offset, untrusted.in_length);
+        if (untrusted.service == YOKE_SERVICE_ECHO) {
+            begin_echo(early, in, wanted ? untrusted.in_length / std::uint32_t{sizeof(Block)} : 0);
+            return;
+        }
+        const bool needs_params =
+            untrusted.service == YOKE_SERVICE_AES_CTR || untrusted.service == YOKE_SERVICE_AES_XTS;
+        if (!wanted || (!needs_params && untrusted.service != YOKE_SERVICE_AES_ECB) || key >> 16 != untrusted.service ||
+            untrusted.in_length <= alone_bytes_cipher || untrusted.out_offset % sizeof(Block) != 0) {
+            return;
+        }
+        const bool has_params = (untrusted.flags & YOKE_FLAG_PARAMS) != 0;
+        if (!needs_params || (has_params && (agreed(tag_of(p) == tag) >> (4 * group) & 1U) != 0)) {
+            begin_cipher(early, untrusted, group, key, p, ring);
+        }
+    }
+
+    // All warps forget the call that they have begun.
     __device__ __forceinline__ void drop_early(Early& early) const {
         if (lane == 0) {
             team().job_count = 0;
         }
         __syncwarp();
         team_barrier(here);
+        wait_copies();
         team_barrier(here);
         if (lane == 0) {
             team().early_blocks = 0;
@@ -385,9 +412,6 @@ struct Leader {
         if (lane == 0) {
             store_relaxed32(&state.ring[job.ring].running[job.slot], job.tag);
         }
-        if (!reads_early) {
-            begin_early(early, job.call.service, job.call.in, job.call.in_length, true);
-        }
         if (tells_clocks) {
             job.judged = short_cycles();
         }
@@ -397,8 +421,7 @@ struct Leader {
             if (lane == 0) {
                 state.early_blocks = 0;
             }
-            Pair pair{{early.v[0], early.v[1]}};
-            run_early(here, 0, launch.keys, pair);
+            run_early(here, 0);
             return;
         }
         if (early.by_team) {
@@ -468,22 +491,32 @@ struct Leader {
         unreported |= __reduce_or_sync(full_warp, calls != 0 ? 1U << (mine % rings_per_team) : 0U);
     }
 
-    // `taken`: groups whose entries are whole and behind no missing one of their ring.
-    __device__ __forceinline__ void serve(std::uint32_t taken, const Quarter& q, const Quarter& guess) {
+    // `taken`: groups whose entries are whole and behind no missing one of their ring. `params_line`: read with the
+    // entry, perhaps too early.
+    __device__ __forceinline__ void serve(std::uint32_t taken, const Quarter& q, Quarter params_line) {
         const std::uint64_t now = clock();
         const bool single = (taken & (taken - 1)) == 0;
         const unsigned group = single ? static_cast<unsigned>(__ffs(static_cast<int>(taken)) - 1) / 4 : lane / 4;
         std::uint32_t words[12];
         spread(q, group, words);
+        const unsigned ring = __shfl_sync(full_warp, mine, 4 * group) % rings_per_team;
+        const std::uint32_t object = words[object_word];
+        std::uint32_t key = object != 0 && (taken >> (4 * group) & 1U) != 0 ? find_key(object, ring) : 0;
         Early early{};
-        if (single && reads_early) {
-            begin_unjudged(early, words, team().ring[__shfl_sync(full_warp, mine, 4 * group) % rings_per_team]);
+        if (single && object != 0) {
+            key = __shfl_sync(full_warp, key, 0);  // lanes may have found different ones while it changed
         }
-        Found found = judge_entry(group, taken, q, guess, words);
+        if (single && reads_early) {
+            begin_early(early, words, group, key, params_line, team().ring[ring]);
+        }
+        Found found = judge_entry(group, taken, q, params_line, words, ring, key);
         found.job.begin = static_cast<std::uint32_t>(now);
         // Of each ring, what comes before the first that is the worker's.
         const std::uint32_t runs = without_gaps(agreed(found.runs) & taken);
         if (single && runs != 0) {
+            if (!reads_early) {
+                begin_early(early, words, group, key, params_line, team().ring[ring]);
+            }
             run_one(found.job, early);
         } else if (runs != 0) {
             run_many(found.job, runs);

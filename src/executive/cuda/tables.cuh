@@ -5,7 +5,6 @@
 #pragma once
 
 #include "executive/cuda/kernels.hpp"
-#include "executive/cuda/left_out.cuh"
 
 namespace yoke::executive::cuda {
 
@@ -24,25 +23,18 @@ struct SharedTables {
 
     template <unsigned byte>
     __device__ __forceinline__ std::uint32_t encrypt(std::uint32_t word) const {
-        return cuts_lookups ? at(0, (shifted<byte, 7>(word) & 0x7f80U) | lane_bytes)
-                            : table_memory[index<byte>(word) * 32 + lane_bytes / 4];
+        return at(0, (shifted<byte, 7>(word) & 0x7f80U) | lane_bytes);
     }
     template <unsigned byte>
     __device__ __forceinline__ std::uint32_t decrypt(std::uint32_t word) const {
-        return cuts_lookups ? at(256 * 32 * 4, (shifted<byte, 7>(word) & 0x7f80U) | lane_bytes)
-                            : table_memory[256 * 32 + index<byte>(word) * 32 + lane_bytes / 4];
+        return at(256 * 32 * 4, (shifted<byte, 7>(word) & 0x7f80U) | lane_bytes);
     }
     template <unsigned byte>
     __device__ __forceinline__ std::uint32_t inverse(std::uint32_t word) const {
-        return cuts_lookups ? at(2 * 256 * 32 * 4, shifted<byte, 2>(word) & 0x3fcU)
-                            : table_memory[2 * 256 * 32 + index<byte>(word)];
+        return at(2 * 256 * 32 * 4, shifted<byte, 2>(word) & 0x3fcU);
     }
 
    private:
-    template <unsigned byte>
-    __device__ __forceinline__ static std::uint32_t index(std::uint32_t word) {
-        return word >> (8 * byte) & 0xffU;
-    }
     // The byte where its number times 2^places would have it.
     template <unsigned byte, unsigned places>
     __device__ __forceinline__ static std::uint32_t shifted(std::uint32_t word) {

@@ -47,9 +47,13 @@ struct TeamState {
     std::uint32_t job_count;
     std::uint32_t divided;  // the only job is run by all warps together
     std::uint32_t leaving;
-    // Input that all warps begin to read while their entry is judged; then jobs[0] counts, if job_count is 1.
-    const std::uint8_t* early_in;
+    // A call whose input and key all warps begin to read while its entry is judged; then jobs[0], the same call,
+    // counts, if job_count is 1. Nobody has judged it: its input is the client's, its key a session's and of its
+    // service.
+    Call early_untrusted;
+    std::uint32_t early_key_place;
     std::uint32_t early_blocks;  // 0: none
+    Block unit_tweak;            // of an early call in one unit (XTS), found by the second warp for all
     std::uint32_t ns_per_cycle;
 };
 
@@ -57,6 +61,10 @@ constexpr unsigned warps_per_block = teams_per_block * warps_per_team;
 
 __shared__ TeamState states[teams_per_block];
 __shared__ Key staged[warps_per_block];  // each warp's copy of what it needs of a key
+// Input of early calls, two blocks for each thread, which alone reads them.
+__shared__ Block inputs[teams_per_block][2 * warps_per_team * 32];
+
+constexpr std::uint32_t early_bytes = sizeof(inputs[0]);  // the longest input that is read while its entry is judged
 
 __device__ __forceinline__ std::uint32_t short_cycles() {
     return static_cast<std::uint32_t>(cycles());
@@ -87,7 +95,7 @@ __device__ __forceinline__ KeyParts load_key(const Key* from, const Call& call, 
 
 __device__ __forceinline__ void stage_key(Key& to, const KeyParts& loaded, const Call& call, unsigned lane) {
     static_assert(service::device::hash_powers == 32);
-    __syncwarp();  // nobody reads the last one any more
+    __syncwarp();     // nobody reads the last one any more
     if (lane < 31) {  // the last has what the one before it has
         reinterpret_cast<Block*>(&to)[key_part(call, lane)] = loaded.schedule;
     }
@@ -149,15 +157,13 @@ __device__ __forceinline__ void load_pair(Pair& pair, const std::uint8_t* in, st
     }
 }
 
-__device__ __forceinline__ void finish_pair(const Call& call, const Key& key, Pair& pair, std::uint32_t first,
-                                            unsigned threads) {
-    const std::uint32_t count = call.in_length / sizeof(Block);
-    const std::uint32_t at[2] = {first, first + threads};
-    transform(SharedTables(threadIdx.x % 32), key, call, at, pair.v);
+__device__ __forceinline__ void store_pair(const Pair& pair, std::uint8_t* out, std::uint32_t at, unsigned threads,
+                                           std::uint32_t count) {
     YOKE_UNROLL
     for (unsigned k = 0; k < 2; ++k) {
-        if (writes_output && at[k] < count) {
-            *reinterpret_cast<Block*>(call.out + sizeof(Block) * std::uint64_t{at[k]}) = pair.v[k];
+        const std::uint32_t block = at + k * threads;
+        if (writes_output && block < count) {
+            *reinterpret_cast<Block*>(out + sizeof(Block) * std::uint64_t{block}) = pair.v[k];
         }
     }
 }
@@ -175,7 +181,11 @@ __device__ __forceinline__ void run_blockwise(const Call& call, const Key* key, 
         if (base == 0) {
             stage_key(place, parts, call, lane);
         }
-        finish_pair(call, place, pair, base + thread, threads);
+        const std::uint32_t at[2] = {base + thread, base + thread + threads};
+        Pair mask{};
+        make_masks(SharedTables(lane), place, call, at, mask.v);
+        transform(SharedTables(lane), place, call, mask.v, pair.v);
+        store_pair(pair, call.out, base + thread, threads, count);
     }
 }
 
@@ -251,15 +261,86 @@ __device__ __noinline__ void run_jobs(unsigned team, unsigned warp, const Key* k
     team_barrier(team);
 }
 
-// The only job, blockwise, whose input is on its way to this warp since before it was judged.
-__device__ __forceinline__ void run_early(unsigned team, unsigned warp, const Key* keys, Pair& pair) {
+// Begins to read the warp's part of the early call's input.
+__device__ __forceinline__ void begin_input(unsigned team, unsigned warp, const std::uint8_t* in, std::uint32_t count) {
+    YOKE_UNROLL
+    for (unsigned k = 0; k < 2; ++k) {
+        const unsigned block = k * warps_per_team * 32 + warp * 32 + threadIdx.x % 32;
+        if (reads_input && block < count) {
+            begin_copy(inputs[team][block], in + sizeof(Block) * block);
+        }
+    }
+}
+
+// One block, the same in all lanes, encrypted by the warp: each lane has a column, so that a round lasts as long as
+// four look-ups and not sixteen.
+__device__ __forceinline__ Block encrypt_by_columns(const SharedTables& t, const Block* schedule, std::uint32_t rounds,
+                                                    const Block& v) {
+    using service::device::rotate_left;
+    const unsigned column = threadIdx.x % 4;
+    const std::uint32_t* const keys = &schedule[0].w[0] + column;
+    std::uint32_t word = (column == 0 ? v.w[0] : column == 1 ? v.w[1] : column == 2 ? v.w[2] : v.w[3]) ^ keys[0];
+    for (std::uint32_t round = 1; round <= rounds; ++round) {
+        const std::uint32_t second = __shfl_sync(full_warp, word, (column + 1) % 4);
+        const std::uint32_t third = __shfl_sync(full_warp, word, (column + 2) % 4);
+        const std::uint32_t fourth = __shfl_sync(full_warp, word, (column + 3) % 4);
+        const std::uint32_t looked_up[4] = {t.encrypt<0>(word), t.encrypt<1>(second), t.encrypt<2>(third),
+                                            t.encrypt<3>(fourth)};
+        // The last round does not mix columns: of each entry only the box itself counts.
+        word = round < rounds ? looked_up[0] ^ rotate_left(looked_up[1], 8) ^ rotate_left(looked_up[2], 16) ^
+                                    rotate_left(looked_up[3], 24)
+                              : (looked_up[0] >> 8 & 0xffU) | (looked_up[1] & 0xff00U) |
+                                    (looked_up[2] << 8 & 0xff0000U) | (looked_up[3] << 16 & 0xff000000U);
+        word ^= keys[4 * round];
+    }
+    return {{__shfl_sync(full_warp, word, 0), __shfl_sync(full_warp, word, 1), __shfl_sync(full_warp, word, 2),
+             __shfl_sync(full_warp, word, 3)}};
+}
+
+// What a warp that is not the first does of the early call while the first one judges it: all that is the key's. The
+// second one does it for the first as well, and finds the tweak of a call in one unit for all.
+__device__ __forceinline__ void prepare_early(unsigned team, unsigned warp, const Key* keys) {
+    TeamState& state = states[team];
+    const unsigned lane = threadIdx.x % 32;
+    const Call call = state.early_untrusted;
+    Key& place = staged[threadIdx.x / 32];
+    const KeyParts parts = load_key(&keys[state.early_key_place], call, lane);
+    begin_input(team, warp, call.in, state.early_blocks);
+    stage_key(place, parts, call, lane);
+    if (warp == 1) {
+        stage_key(staged[threadIdx.x / 32 - 1], parts, call, lane);
+        if (service::device::is_one_unit(call)) {
+            const Block number = service::device::unit_number(call, 0);
+            const Block tweak = encrypt_by_columns(SharedTables(lane), place.tweak, place.rounds, number);
+            if (lane == 0) {
+                state.unit_tweak = tweak;
+            }
+        }
+    }
+}
+
+// Warp `warp` does its part of the early call, which has been judged and is laid out.
+__device__ __noinline__ void run_early(unsigned team, unsigned warp) {
     TeamState& state = states[team];
     Job& job = state.jobs[0];
     const unsigned lane = threadIdx.x % 32;
     const Call call = job.call;
-    Key& place = staged[threadIdx.x / 32];
-    stage_key(place, load_key(&keys[job.key_place], call, lane), call, lane);
-    finish_pair(call, place, pair, warp * 32 + lane, warps_per_team * 32);
+    const Key& place = staged[threadIdx.x / 32];
+    constexpr unsigned threads = warps_per_team * 32;
+    const std::uint32_t at[2] = {warp * 32 + lane, warp * 32 + lane + threads};
+    Pair mask{};
+    if (service::device::is_one_unit(call)) {
+        tweaks_of_unit(service::device::element_of(state.unit_tweak), at, mask.v);
+    } else {
+        make_masks(SharedTables(lane), place, call, at, mask.v);
+    }
+    wait_copies();
+    Pair pair{{inputs[team][at[0]], inputs[team][at[1]]}};
+    if (tells_clocks && warp == 0) {
+        job.loaded = short_cycles();
+    }
+    transform(SharedTables(lane), place, call, mask.v, pair.v);
+    store_pair(pair, call.out, at[0], threads, call.in_length / sizeof(Block));
     if (tells_clocks && warp == 0) {
         job.stored = short_cycles();
     }
@@ -275,18 +356,17 @@ __device__ __forceinline__ bool follow(unsigned team, unsigned warp, const Key* 
     if (state.leaving != 0) {
         return false;
     }
-    const std::uint32_t count = state.early_blocks;
-    if (count == 0) {
+    if (state.early_blocks == 0) {
         run_jobs(team, warp, keys);
         return true;
     }
-    Pair pair{};
-    load_pair(pair, state.early_in, warp * 32 + threadIdx.x % 32, warps_per_team * 32, count);
+    prepare_early(team, warp, keys);
     team_barrier(team);
     if (state.job_count != 0) {
-        run_early(team, warp, keys, pair);
+        run_early(team, warp);
     } else {
-        team_barrier(team);  // nobody looks at this job any more
+        wait_copies();
+        team_barrier(team);  // nobody looks at this call any more
     }
     return true;
 }

@@ -182,12 +182,17 @@ YOKE_HD std::uint32_t xts_grains(const Call& call) {
     return call.in_length / shape.unit * shape.per_unit + call.in_length % shape.unit / 16;
 }
 
-template <typename Tables>
-YOKE_HD Block unit_tweak(const Tables& t, const Key& key, const Call& call, std::uint32_t unit) {
+// What the tweak of a unit is the encryption of.
+YOKE_HD Block unit_number(const Call& call, std::uint32_t unit) {
     Element start = element_of({{call.params[0], call.params[1], call.params[2], call.params[3]}});
     start.low += unit;
     start.high += start.low < unit ? 1U : 0U;
-    Block tweak[1] = {block_of(start)};
+    return block_of(start);
+}
+
+template <typename Tables>
+YOKE_HD Block unit_tweak(const Tables& t, const Key& key, const Call& call, std::uint32_t unit) {
+    Block tweak[1] = {unit_number(call, unit)};
     encrypt(t, key.tweak, key.rounds, tweak);
     return tweak[0];
 }
@@ -297,7 +302,8 @@ YOKE_HD void run_xts(const Tables& t, const Key& key, const Call& call, const Sh
     }
 }
 
-// Blocks only, in units of blocks and aligned, and no block needs another: transform() does all there is to do.
+// Blocks only, in units of blocks and aligned, and no block needs another: make_masks() or tweaks_of_unit(), then
+// transform() do all there is to do.
 YOKE_HD bool is_blockwise(const Call& call) {
     switch (call.service) {
         case YOKE_SERVICE_AES_ECB:
@@ -310,12 +316,26 @@ YOKE_HD bool is_blockwise(const Call& call) {
     }
 }
 
-// Of a blockwise call, the blocks with numbers at[]: v[] becomes their output. What does not depend on v[] comes first,
-// so that it is done while they are on their way. Numbers behind the last block give nothing that is used.
+// Whether a call of XTS lies in one unit: unit_tweak() of unit 0 is all of its tweaks that has to be encrypted.
+YOKE_HD bool is_one_unit(const Call& call) {
+    return call.service == YOKE_SERVICE_AES_XTS && call.in_length <= call.params[4];
+}
+
+// The tweaks of the blocks with numbers at[], ascending, of a unit whose first is `first`.
+template <int blocks>
+YOKE_HD void tweaks_of_unit(Element first, const std::uint32_t (&at)[blocks], Block (&mask)[blocks]) {
+    YOKE_UNROLL
+    for (int k = 0; k < blocks; ++k) {
+        first = times_power(first, k == 0 ? at[0] : at[k] - at[k == 0 ? 0 : k - 1]);
+        mask[k] = block_of(first);
+    }
+}
+
+// What the blocks with numbers at[], ascending, of a blockwise call are combined with: it needs no input, so that it is
+// made while that is on its way. Numbers behind the last block give nothing that is used.
 template <int blocks, typename Tables>
-YOKE_HD void transform(const Tables& t, const Key& key, const Call& call, const std::uint32_t (&at)[blocks],
-                       Block (&v)[blocks]) {
-    Block mask[blocks] = {};
+YOKE_HD void make_masks(const Tables& t, const Key& key, const Call& call, const std::uint32_t (&at)[blocks],
+                        Block (&mask)[blocks]) {
     if (call.service == YOKE_SERVICE_AES_CTR) {
         const Block start{{call.params[0], call.params[1], call.params[2], call.params[3]}};
         YOKE_UNROLL
@@ -323,21 +343,29 @@ YOKE_HD void transform(const Tables& t, const Key& key, const Call& call, const 
             mask[k] = counter_plus(start, at[k], false);
         }
         encrypt(t, key.encrypt, key.rounds, mask);
-    } else {
-        if (call.service == YOKE_SERVICE_AES_XTS) {
-            const std::uint32_t per_unit = xts_shape(call).per_unit;
-            std::uint32_t unit = 0;
-            Element first{0, 0};
-            YOKE_UNROLL
-            for (int k = 0; k < blocks; ++k) {
-                const std::uint32_t n = at[k] / per_unit;
-                if (k == 0 || n != unit) {
-                    unit = n;
-                    first = element_of(unit_tweak(t, key, call, n));
-                }
-                mask[k] = block_of(times_power(first, at[k] % per_unit));
+        return;
+    }
+    if (call.service == YOKE_SERVICE_AES_XTS) {
+        const std::uint32_t per_unit = xts_shape(call).per_unit;
+        std::uint32_t unit = 0;
+        Element first{0, 0};
+        YOKE_UNROLL
+        for (int k = 0; k < blocks; ++k) {
+            const std::uint32_t n = at[k] / per_unit;
+            if (k == 0 || n != unit) {
+                unit = n;
+                first = element_of(unit_tweak(t, key, call, n));
             }
+            mask[k] = block_of(times_power(first, at[k] % per_unit));
         }
+    }
+}
+
+// Of a blockwise call, blocks with their masks: v[] becomes their output.
+template <int blocks, typename Tables>
+YOKE_HD void transform(const Tables& t, const Key& key, const Call& call, const Block (&mask)[blocks],
+                       Block (&v)[blocks]) {
+    if (call.service != YOKE_SERVICE_AES_CTR) {
         YOKE_UNROLL
         for (int k = 0; k < blocks; ++k) {
             v[k] = v[k] ^ mask[k];

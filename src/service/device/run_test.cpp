@@ -53,8 +53,9 @@ int run_all(const vectors::Case& test, std::byte* out, std::uint32_t count, std:
     return 0;
 }
 
-// A blockwise call as the resident kernel executes it: two blocks at a time for each of `threads`.
-void run_blockwise(const vectors::Case& test, std::byte* out, std::uint32_t threads) {
+// A blockwise call as the resident kernel executes it: two blocks at a time for each of `threads`; `by_unit`: XTS of
+// one unit by its tweak.
+void run_blockwise(const vectors::Case& test, std::byte* out, std::uint32_t threads, bool by_unit) {
     Call call{};
     call.service = test.service;
     call.flags = test.flags;
@@ -69,7 +70,13 @@ void run_blockwise(const vectors::Case& test, std::byte* out, std::uint32_t thre
             for (unsigned k = 0; k < 2; ++k) {
                 std::memcpy(&v[k], test.in.data() + std::size_t{16} * at[k], at[k] < count ? sizeof(Block) : 0);
             }
-            transform(PlainTables{&tables}, key, call, at, v);
+            Block mask[2] = {};
+            if (is_one_unit(call) && by_unit) {
+                tweaks_of_unit(element_of(unit_tweak(PlainTables{&tables}, key, call, 0)), at, mask);
+            } else {
+                make_masks(PlainTables{&tables}, key, call, at, mask);
+            }
+            transform(PlainTables{&tables}, key, call, mask, v);
             for (unsigned k = 0; k < 2; ++k) {
                 std::memcpy(out + std::size_t{16} * at[k], &v[k], at[k] < count ? sizeof(Block) : 0);
             }
@@ -86,11 +93,14 @@ bool is_blockwise_case(const vectors::Case& test) {
 }
 
 testing::AssertionResult holds_blockwise(const vectors::Case& test, std::uint32_t threads) {
-    Guarded out(test.expected.size(), 0);
-    run_blockwise(test, out.data(), threads);
-    return out.holds(test.expected) && out.guards_are_whole()
-               ? testing::AssertionSuccess()
-               : testing::AssertionFailure() << test.name << " with " << threads << " threads: wrong output";
+    for (const bool by_unit : {false, true}) {
+        Guarded out(test.expected.size(), 0);
+        run_blockwise(test, out.data(), threads, by_unit);
+        if (!out.holds(test.expected) || !out.guards_are_whole()) {
+            return testing::AssertionFailure() << test.name << " with " << threads << " threads: wrong output";
+        }
+    }
+    return testing::AssertionSuccess();
 }
 
 testing::AssertionResult holds(const vectors::Case& test, std::uint32_t count, std::uint32_t pieces,

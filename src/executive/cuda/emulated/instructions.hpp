@@ -7,6 +7,8 @@
 
 #include <uapi/yoke_ring.h>
 
+#include <array>
+
 #include "base/clock.hpp"
 #include "executive/cuda/emulated/block.hpp"
 #include "executive/cuda/quarter.hpp"
@@ -16,6 +18,14 @@ namespace yoke::executive::cuda {
 namespace emulated {
 // Called behind each load of 16 bytes, with its address: a test changes memory exactly there. Set while no block runs.
 inline std::function<void(const void*)> after_load;
+
+// Of each lane, what it copies into the block's own memory and has not waited for.
+struct Copies {
+    std::array<service::device::Block, 2> what;
+    std::array<service::device::Block*, 2> to;
+    unsigned count;
+};
+inline thread_local std::array<Copies, 1024> copies{};
 }  // namespace emulated
 
 inline Quarter load_acquire(const yoke_quarter* from) {
@@ -71,6 +81,22 @@ inline void fence_full() {
 
 inline void barrier(unsigned id, unsigned threads, YokePlace place = YOKE_HERE) {
     emulated::wait_at(id, threads, place);
+}
+
+// What is read is what is there now; it comes when somebody waits, and until then there is something else.
+inline void begin_copy(service::device::Block& to, const std::uint8_t* from) {
+    emulated::Copies& mine = emulated::copies.at(threadIdx.x);
+    std::memcpy(&mine.what.at(mine.count), from, sizeof(to));
+    mine.to.at(mine.count++) = &to;
+    to = {{0xa5a5a5a5U, 0xa5a5a5a5U, 0xa5a5a5a5U, 0xa5a5a5a5U}};
+}
+
+inline void wait_copies() {
+    emulated::Copies& mine = emulated::copies.at(threadIdx.x);
+    for (unsigned i = 0; i < mine.count; ++i) {
+        *mine.to.at(i) = mine.what.at(i);
+    }
+    mine.count = 0;
 }
 
 // A cycle is a nanosecond.
