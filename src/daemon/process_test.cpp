@@ -27,7 +27,7 @@ bool wait_for(const Fd& pidfd) {
     return ::poll(&wait, 1, 20'000) == 1;
 }
 
-// A script that writes what it finds to descriptor 3 and ends with status 7.
+// A script that begins when it is told to, on descriptor 3: one that ends at once may have ended before it is named.
 class Launched : public testing::Test {
    protected:
     Launched() {
@@ -38,7 +38,7 @@ class Launched : public testing::Test {
 
     std::string script(const std::string& body) {
         const std::string path = directory_ + "/program";
-        std::ofstream(path) << "#!/bin/sh\n" << body << "\n";
+        std::ofstream(path) << "#!/bin/sh\nread go <&3\n" << body << "\n";
         std::filesystem::permissions(path, std::filesystem::perms::owner_all);
         return path;
     }
@@ -53,6 +53,7 @@ TEST_F(Launched, HasThreeDescriptorsItsSocketAndTheEnvironmentGiven) {
                            {"MARK=1", "PATH=/usr/bin:/bin"},
                            std::move(theirs)});
     ASSERT_TRUE(process) << process.error().message;
+    ASSERT_EQ(::send(own.get(), "\n", 1, 0), 1);
     std::string text;
     char buffer[4096];
     for (ssize_t length = 1; length > 0;) {
@@ -90,6 +91,7 @@ TEST_F(Launched, RootBecomesTheAccountWithItsGroupsOnly) {
     const uid_t nobody = 65534;
     auto process = launch({path, nobody, {"PATH=/usr/bin:/bin"}, std::move(theirs)});
     ASSERT_TRUE(process) << process.error().message;
+    ASSERT_EQ(::send(own.get(), "\n", 1, 0), 1);
     std::string text;
     char buffer[256];
     for (ssize_t length = 1; length > 0;) {
