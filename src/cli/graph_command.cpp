@@ -219,8 +219,6 @@ bool names_kept(const GraphStartOptions& options) {
     return options.file.find_first_of("./", 1) == std::string::npos && !options.file.starts_with('.');
 }
 
-constexpr const char* compiling = "kernels are being compiled, which may take a minute the first time";
-
 // Opens all that the file says.
 Done load_graph(yoke_session* session, const std::string& file) {
     const SlowNotice notice(compiling);

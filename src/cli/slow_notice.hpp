@@ -14,6 +14,8 @@
 
 namespace yoke::cli {
 
+inline constexpr const char* compiling = "kernels are being compiled, which may take a minute the first time";
+
 class SlowNotice {
    public:
     // @sentence is said once @patience has passed, unless this is gone by then.

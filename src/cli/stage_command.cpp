@@ -11,6 +11,7 @@
 #include "cli/commands.hpp"
 #include "cli/file.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/slow_notice.hpp"
 #include "cli/stage_signature.hpp"
 
 namespace yoke::cli {
@@ -194,7 +195,11 @@ Done run(const Stage& stage, const StageOptions& options, const std::string& sou
     code.source_name = options.file.c_str();
     code.function = kernel.name.c_str();
     code.options = options.options.c_str();
-    if (auto done = check(stage, yoke_stage_kernel(stage.get(), &code, arguments->data(), arguments->size())); !done) {
+    const int accepted = [&] {
+        const SlowNotice notice(compiling);
+        return yoke_stage_kernel(stage.get(), &code, arguments->data(), arguments->size());
+    }();
+    if (auto done = check(stage, accepted); !done) {
         return done;
     }
     return check(stage, yoke_stage_run(stage.get()));
