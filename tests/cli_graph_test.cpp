@@ -156,6 +156,18 @@ TEST_F(CliDaemon, StatusAndListsAreTablesAndJson) {
     EXPECT_EQ(yoke({"doctor"}).exit, 0);
 }
 
+TEST_F(CliDaemon, AGraphOfEndpointsThatFailsEndsItsCommand) {
+    const std::string bytes = write("source", std::string(4096 + 100, 'x'));
+    std::string text = graph_text(good_kernel);
+    text.replace(text.find("destination = \"add:in\""), 0, "source = { file = \"" + bytes + "\" }\n");
+    const std::string results = "source = \"twice:out\"";
+    text.insert(text.find(results) + results.size(), "\ndestination = { file = \"" + bytes + ".out\" }");
+    const Finished started = yoke({"graph", "start", write("files.toml", text)});
+    EXPECT_EQ(started.exit, 1) << started.err;
+    EXPECT_TRUE(says(started.err, "graph /sums has failed: ") && says(started.err, "in the middle of a datablock"))
+        << started.err;
+}
+
 TEST_F(CliDaemon, TheWorkerComputesWhatTheCallerComputes) {
     const std::string key = write("key", random_text(64, 1));
     const std::string key32 = write("key32", random_text(32, 2));

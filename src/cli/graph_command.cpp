@@ -77,8 +77,8 @@ Outcome<std::vector<Lane>> open_files(const GraphStartOptions& options) {
     return lanes;
 }
 
-// Session that opened @graph of this account, as yoked lists it; nothing when there is no such graph.
-Outcome<std::optional<std::uint32_t>> creator_of(const std::string& socket, const std::string& graph) {
+// What yoked lists of a graph of this account that runs somewhere; nothing when there is no such graph.
+Outcome<std::optional<nlohmann::json>> record_of(const std::string& socket, const std::string& graph) {
     const auto answer = ask_daemon(socket, {{"op", "list"}, {"kind", "graphs"}});
     if (!answer) {
         return tl::unexpected<Failure>(answer.error());
@@ -87,7 +87,7 @@ Outcome<std::optional<std::uint32_t>> creator_of(const std::string& socket, cons
         // One that is kept and not running has no session.
         if (object.value("account", 0U) == ::getuid() && object.value("name", "") == graph &&
             object.contains("session")) {
-            return object.value("session", 0U);
+            return object;
         }
     }
     return std::nullopt;
@@ -99,11 +99,11 @@ Done refuse_foreign_graph(yoke_session* session, const std::string& socket, cons
     if (const int error = yoke_info(session, &info); error != 0) {
         return fail_library(session, error);
     }
-    const auto creator = creator_of(socket, graph);
-    if (!creator) {
-        return tl::unexpected<Failure>(creator.error());
+    const auto record = record_of(socket, graph);
+    if (!record) {
+        return tl::unexpected<Failure>(record.error());
     }
-    if (creator->value_or(info.session) != info.session) {
+    if (*record && (*record)->value("session", 0U) != info.session) {
         return fail(exit_failed, "graph {} exists already; stop it first (yoke graph stop {}), or rename yours", graph,
                     graph);
     }
@@ -155,10 +155,18 @@ Done wait_for_interrupt(const std::string& socket, const std::string& graph) {
     say("yoke: {} runs; Ctrl-C ends it", graph);
     while (!interrupted()) {
         static_cast<void>(wait_readable(-1, look_ms));
-        const auto creator = creator_of(socket, graph);
+        const auto record = record_of(socket, graph);
         // A yoked that is being restarted says nothing about the graph.
-        if (creator && !*creator && !interrupted()) {
+        if (!record || interrupted()) {
+            continue;
+        }
+        if (!*record) {
             return fail(exit_failed, "graph {} was terminated", graph);
+        }
+        if ((*record)->value("state", "") == "failed") {
+            const auto error = (*record)->value("error", nlohmann::json());
+            return fail(exit_failed, "graph {} has failed{}", graph,
+                        error.is_string() ? ": " + error.get<std::string>() : "");
         }
     }
     return interrupted_failure();

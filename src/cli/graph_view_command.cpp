@@ -240,6 +240,11 @@ Done draw_graph(const std::string& graph, const std::string& socket, bool live) 
         if (std::fflush(stdout) != 0) {
             return fail(exit_failed, "cannot write to the standard output");
         }
+        if (picture->graph.value("state", "") == "failed") {  // it never moves again
+            const auto error = picture->graph.value("error", json());
+            return fail(exit_failed, "graph {} has failed{}", name,
+                        error.is_string() ? ": " + error.get<std::string>() : "");
+        }
         static_cast<void>(wait_readable(-1, live_ms));
     }
     return {};

@@ -26,8 +26,9 @@ namespace yoke::executive {
 namespace {
 
 // Sessions of one worker: each has two watches, and a place in the fair queue that is allocated in advance.
-constexpr std::uint32_t sessions_max = 16384;
-static_assert(sessions_max >= control::account_sessions_max, "an account may have this many, and some that just close");
+constexpr std::uint32_t sessions_at_most = 16384;
+static_assert(sessions_at_most >= control::account_sessions_max,
+              "an account may have this many, and some that just close");
 constexpr unsigned bulk_threads_max = 8;
 // A part of a round of heartbeats: about 20 us, so that thousands of sessions delay no call for long.
 constexpr std::size_t buckets_per_beat = 64;
@@ -58,10 +59,10 @@ struct Executive::Impl final : Lender {
         : limits(session_limits),
           sink(stream_sink),
           threads(bulk_threads_of(session_limits)),
-          express_poller(YOKE_RING_EXPRESS, session_limits.express_spin_ns, sessions_max, stream_sink),
-          bulk_poller(YOKE_RING_BULK, session_limits.bulk_spin_ns, sessions_max, stream_sink),
+          express_poller(YOKE_RING_EXPRESS, session_limits.express_spin_ns, sessions_at_most, stream_sink),
+          bulk_poller(YOKE_RING_BULK, session_limits.bulk_spin_ns, sessions_at_most, stream_sink),
           express(express_poller, stream_sink, costs, [this](std::uint64_t now) { return beat(now); }),
-          bulk(bulk_poller, stream_sink, costs, threads, session_limits.bulk_spin_ns, sessions_max) {}
+          bulk(bulk_poller, stream_sink, costs, threads, session_limits.bulk_spin_ns, sessions_at_most) {}
 
     void ring_back(Session& session, std::uint64_t head, bool refused, std::uint64_t calls) noexcept override {
         session.rings[YOKE_RING_EXPRESS].resume(head);
@@ -186,8 +187,8 @@ Status Executive::add_session(SessionId id, SessionMemory memory) {
     impl_->costs.publish(page.cost);
     {
         const std::unique_lock lock(impl_->mutex);
-        if (impl_->sessions.size() >= sessions_max) {
-            return fail(ENOBUFS, "the worker serves {} sessions already; close one first", sessions_max);
+        if (impl_->sessions.size() >= sessions_at_most) {
+            return fail(ENOBUFS, "the worker serves {} sessions already; close one first", sessions_at_most);
         }
         if (!impl_->sessions.emplace(id, std::move(owner)).second) {
             return fail(EEXIST, "session {} is served already", id);
