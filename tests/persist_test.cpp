@@ -198,14 +198,17 @@ TEST_F(PersistTest, MissingEndpointIsAnErrorOfStart) {
     EXPECT_EQ(state_of("/sums"), "none");
 }
 
+// The writer stays: what fails the graph is its reader.
 TEST_F(PersistTest, ReaderThatGoesFailsAGraphThatDoesNotPersist) {
-    const std::string file = write_graph();
-    Invocation start = command({"graph", "start", file});
+    Invocation start = command({"graph", "start", write_graph()});
     start.while_running = [&](pid_t pid) {
         expect_state("running");
+        const Fd in(::open(path("in").c_str(), O_WRONLY | O_CLOEXEC));
         EXPECT_EQ(through_fifos(numbers(1, 0)), numbers(1, 1));
-        // The reader has gone. So has the writer, which ends the stream: either is the end of this graph.
-        EXPECT_TRUE(eventually([&] { return state_of("/sums") != "running"; }));
+        expect_state("failed");
+        const std::string error = "endpoint " + path("out") + " of channel /sums/results has lost its reader";
+        EXPECT_THAT(yoke({"graph", "show", "/sums"}).out, HasSubstr("/sums: failed\nerror: " + error));
+        EXPECT_THAT(yoke({"graph", "why", "/sums"}).out, HasSubstr("graph /sums has failed: " + error));
         ::kill(pid, SIGINT);
     };
     EXPECT_EQ(run(start).exit, 130);

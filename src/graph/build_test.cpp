@@ -263,5 +263,39 @@ TEST_F(BuildTest, TakesGeometryFromTheFirstInput) {
     EXPECT_EQ(runtime_.find("ptasks", "/g/p")["geometry"], (control::Json{7, 5, 3}));
 }
 
+TEST_F(BuildTest, TakesGeometryFromTheLargestInputOrDimensionByDimension) {
+    device::Geometry seen;
+    device_.add("look", {{}, {}, {}}, [&](std::span<const device::HostArgument>, const device::Geometry& geometry) {
+        seen = geometry;
+        return 0;
+    });
+    using Rules = std::array<std::string, 3>;
+    using Extent = std::array<std::size_t, 3>;
+    const std::vector<std::pair<Rules, Extent>> all{{{"largest-input", "largest-input", "largest-input"}, {2, 5, 3}},
+                                                    {{"first-input", "first-output", "largest-input"}, {7, 4, 3}},
+                                                    {{"/g/p:large", "first-input", "first-output"}, {2, 1, 2}}};
+    for (const auto& [rules, extent] : all) {
+        SCOPED_TRACE(rules[0]);
+        ASSERT_TRUE(runtime_->open_graph(1, "/g"));
+        ASSERT_TRUE(runtime_->open_port(1, {"/g/p:small", control::Direction::in, {"i32", {7, 1, 1}, 0}}));
+        ASSERT_TRUE(runtime_->open_port(1, {"/g/p:large", control::Direction::in, {"i32", {2, 5, 3}, 0}}));
+        ASSERT_TRUE(runtime_->open_port(1, {"/g/p:out", control::Direction::out, {"i32", {64, 4, 2}, 0}}));
+        control::PtaskDefinition ptask{
+            "/g/p", {"", "", "look", "", {}, {}}, {{"small", {}}, {"large", {}}, {"out", {}}}};
+        ptask.kernel.geometry_from = rules;
+        ASSERT_TRUE(runtime_->open_ptask(1, ptask));
+        const auto small = runtime_.open_channel("/g/small", std::nullopt, "/g/p:small");
+        const auto large = runtime_.open_channel("/g/large", std::nullopt, "/g/p:large");
+        const auto out = runtime_.open_channel("/g/out", "/g/p:out", std::nullopt);
+        ASSERT_TRUE(small && large && out);
+        ASSERT_TRUE(runtime_->run_graph(1, "/g"));
+        runtime_.push(*small, Values(7, 0));
+        runtime_.push(*large, Values(30, 0));
+        ASSERT_EQ(runtime_.pull(*out, 512)->wait().status, 0);
+        EXPECT_EQ(seen.global, extent);
+        ASSERT_TRUE(runtime_->terminate_graph(1, "/g"));
+    }
+}
+
 }  // namespace
 }  // namespace yoke::graph

@@ -1,5 +1,6 @@
-// The matrix: each kind of port and channel, with each capacity, fed and read by one thread or by several, once, again
-// after it was stopped in the middle, and as many graphs at once; each against a plain reference.
+// The matrix: each kind of port and channel, with each capacity, once, again after it was stopped in the middle, and as
+// many graphs at once; each against a plain reference. One thread asks for everything and then gives everything, or
+// each input is fed and each output read by a thread of its own, one datablock after the other.
 #include <thread>
 
 #include "graph/test_builder.hpp"
@@ -288,6 +289,16 @@ class MatrixTest : public testing::TestWithParam<std::tuple<std::size_t, std::ui
         }
     }
 
+    // As many as there are, and the end.
+    void read(std::uint32_t channel, std::size_t count, std::vector<std::shared_ptr<Flight>>& flights) {
+        for (std::size_t i = 0; i <= count; ++i) {
+            flights.push_back(runtime_.pull(channel, items));
+            if (several_threads()) {
+                flights.back()->wait();
+            }
+        }
+    }
+
     static void check(const std::vector<std::shared_ptr<Flight>>& pulls, const std::vector<Values>& stream) {
         for (std::size_t i = 0; i < stream.size(); ++i) {
             const yoke_completion& completion = pulls[i]->wait();
@@ -305,27 +316,27 @@ class MatrixTest : public testing::TestWithParam<std::tuple<std::size_t, std::ui
         Builder g(runtime_, graph);
         const Ends ends = what.build(g, capacity());
         g.run();
-        std::vector<std::vector<std::shared_ptr<Flight>>> pulls(ends.out.size());
-        for (std::size_t o = 0; o < ends.out.size(); ++o) {
-            for (std::size_t i = 0; i <= what.outputs[o].size(); ++i) {
-                pulls[o].push_back(runtime_.pull(ends.out[o], items));
-            }
-        }
-        std::vector<std::vector<std::shared_ptr<Flight>>> pushes(ends.in.size());
         std::vector<std::thread> threads;
-        for (std::size_t i = 0; i < ends.in.size(); ++i) {
-            const auto job = [&, i] { feed(what.inputs[i], ends.in[i], what.inputs[i].size(), pushes[i]); };
+        const auto do_or_begin = [&](const std::function<void()>& job) {
             if (several_threads()) {
                 threads.emplace_back(job);
             } else {
                 job();
             }
-        }
+        };
+        std::vector<std::vector<std::shared_ptr<Flight>>> pulls(ends.out.size());
         for (std::size_t o = 0; o < ends.out.size(); ++o) {
-            check(pulls[o], what.outputs[o]);
+            do_or_begin([&, o] { read(ends.out[o], what.outputs[o].size(), pulls[o]); });
+        }
+        std::vector<std::vector<std::shared_ptr<Flight>>> pushes(ends.in.size());
+        for (std::size_t i = 0; i < ends.in.size(); ++i) {
+            do_or_begin([&, i] { feed(what.inputs[i], ends.in[i], what.inputs[i].size(), pushes[i]); });
         }
         for (std::thread& thread : threads) {
             thread.join();
+        }
+        for (std::size_t o = 0; o < ends.out.size(); ++o) {
+            check(pulls[o], what.outputs[o]);
         }
         for (const auto& flights : pushes) {
             for (const auto& flight : flights) {

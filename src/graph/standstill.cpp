@@ -1,6 +1,8 @@
 // Whom the ptasks of a graph wait for, and what their standstill follows from; see standstill.hpp. Ptasks that reach
-// each other by waiting are one component (control/circle.hpp), of which the shortest circle is told, once. Order is
-// that of the flow: a ptask stands behind all those whose datablocks it takes, back edges not counted.
+// each other by waiting are one component (control/circle.hpp), of which one circle is told, once: the shortest through
+// a channel that is empty because its predicate has dropped something, since no capacity helps against that, else the
+// shortest of all. Order is that of the flow: a ptask stands behind all those whose datablocks it takes, back edges not
+// counted.
 #include "graph/standstill.hpp"
 
 #include <algorithm>
@@ -69,13 +71,34 @@ std::vector<Wait> waits_of(const Ptask& ptask) {
     return waits;
 }
 
+// What a channel lets pass, "" if that is everything.
+std::string predicates_of(const Channel& channel) {
+    using Kind = control::Predicate::Kind;
+    std::string text;
+    for (const control::Predicate& predicate : {channel.definition.source_when, channel.definition.destination_when}) {
+        if (predicate.kind != Kind::always) {
+            text += fmt::format("{}\"{}\"", text.empty() ? "" : " and ", control::predicate_text(predicate));
+        }
+    }
+    return text;
+}
+
+// Whether something that the ptask waits for was there, and a predicate has dropped it.
+bool dropped(const Wait& wait) {
+    return !wait.room && wait.channel->counters.discarded > 0 && !predicates_of(*wait.channel).empty();
+}
+
 std::string text_of(const Wait& wait) {
     const std::string& channel = wait.channel->definition.name;
     if (wait.room) {
         const std::uint32_t capacity = wait.channel->definition.capacity;
         return fmt::format("channel {} is full ({} datablock{})", channel, capacity, capacity == 1 ? "" : "s");
     }
-    return fmt::format("port {} has no datablock in channel {}", wait.channel->destination->definition.name, channel);
+    const std::uint64_t gone = wait.channel->counters.discarded;
+    return fmt::format("port {} has no datablock in channel {}{}", wait.channel->destination->definition.name, channel,
+                       dropped(wait) ? fmt::format(", whose predicate {} has dropped {} datablock{}",
+                                                   predicates_of(*wait.channel), gone, gone == 1 ? "" : "s")
+                                     : "");
 }
 
 // What stands at the outer end of the channel, and what that waits for.
@@ -238,15 +261,16 @@ class Standstill {
                                  false, wait.channel));
     }
 
-    // The shortest circle that leads from the ptask back to it.
-    [[nodiscard]] std::vector<Wait> circle_from(std::size_t start) const {
+    // The shortest circle that leads from the ptask back to it, over `first` if that is given.
+    [[nodiscard]] std::vector<Wait> circle_from(std::size_t start, const Wait* first = nullptr) const {
         std::vector<std::vector<Wait>> paths{{}};
         std::vector<std::size_t> at{start};
         std::set<std::size_t> seen;
         for (std::size_t i = 0; i < paths.size(); ++i) {
             for (const Wait& wait : waits_[at[i]]) {
                 const auto to = places_.find(wait.other());
-                if (to == places_.end() || circles_[to->second] != circles_[start] || !seen.insert(to->second).second) {
+                if (to == places_.end() || circles_[to->second] != circles_[start] ||
+                    (i == 0 && first != nullptr && &wait != first) || !seen.insert(to->second).second) {
                     continue;
                 }
                 std::vector<Wait> path = paths[i];
@@ -261,23 +285,51 @@ class Standstill {
         return {};
     }
 
+    // The shortest of the component's circles that begin with a dropped datablock; none: nothing was dropped.
+    [[nodiscard]] std::vector<Wait> circle_of_dropped(std::size_t component) const {
+        std::vector<Wait> shortest;
+        for (std::size_t i = 0; i < ptasks_.size(); ++i) {
+            for (const Wait& wait : waits_[i]) {
+                if (circles_[i] != component || !dropped(wait)) {
+                    continue;
+                }
+                std::vector<Wait> circle = circle_from(i, &wait);
+                if (!circle.empty() && (shortest.empty() || circle.size() < shortest.size())) {
+                    shortest = std::move(circle);
+                }
+            }
+        }
+        return shortest;
+    }
+
     void tell_circle(std::size_t place) {
-        const std::vector<Wait> circle = circle_from(place);
-        std::string names = ptasks_[place]->definition.name;
+        std::vector<Wait> circle = circle_of_dropped(circles_[place]);
+        const bool lost = !circle.empty();
+        if (!lost) {
+            circle = circle_from(place);
+        }
+        const Ptask& begin = *circle.front().ptask;
+        std::string names = begin.definition.name;
         for (const Wait& wait : circle) {
             names += " -> " + wait.other()->definition.name;
         }
         const auto full = std::ranges::find_if(circle, [](const Wait& wait) { return wait.room; });
         const auto back = std::ranges::find_if(circle, [](const Wait& wait) { return wait.channel->definition.back; });
         const bool room = full != circle.end();
-        const Wait& shown = room ? *full : back != circle.end() ? *back : circle.front();
-        causes_.push_back(
-            reason(*ptasks_[place], room ? "full circle" : "empty circle",
-                   fmt::format("ptask {} waits for itself ({}): {}; {}", ptasks_[place]->definition.name, names,
-                               text_of(shown),
-                               room ? "give that channel more capacity"
-                                    : "nothing goes round any more: see what the predicates of the circle drop"),
-                   false, shown.channel));
+        const Wait& shown = lost ? circle.front() : room ? *full : back != circle.end() ? *back : circle.front();
+        const std::string remedy =
+            lost && room ? fmt::format("meanwhile {}; give {} another predicate, or signals that pass", text_of(*full),
+                                       shown.channel->definition.name)
+            : lost       ? "nothing goes round any more; give that channel another predicate, or signals that pass"
+            : room       ? "give that channel more capacity"
+                         : "nothing goes round any more: see what the predicates of the circle drop";
+        causes_.push_back(reason(
+            begin,
+            lost && room ? "dropped datablock"
+            : room       ? "full circle"
+                         : "empty circle",
+            fmt::format("ptask {} waits for itself ({}): {}; {}", begin.definition.name, names, text_of(shown), remedy),
+            false, shown.channel));
     }
 
     std::vector<const Ptask*> ptasks_;

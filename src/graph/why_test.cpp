@@ -86,11 +86,11 @@ TEST_F(WhyTest, NamesAnEmptyCircle) {
     g.run();
     EXPECT_EQ(runtime_.push(in, Values(items, 1))->wait().status, 0);
     EXPECT_EQ(runtime_.push(in, Values(items, 1))->wait().status, 0);
-    EXPECT_TRUE(says("empty circle", {"/g/p", "/g/q", "/g/again"}));
+    EXPECT_TRUE(says("empty circle", {"/g/p", "/g/q", "/g/again", "\"never\" has dropped 1 datablock;"}));
 }
 
-// A circle that multiplies what it holds: two datablocks come out for each that goes in.
-TEST_F(WhyTest, NamesAFullCircle) {
+// A circle of one ptask that could go on if the ptask behind it took something: that one is the cause.
+TEST_F(WhyTest, NamesWhatBlocksACircleFromOutside) {
     Builder g(runtime_, "/g");
     g.port("p:in", Direction::in, items);
     g.port("p:state", Direction::in, items, [](PortDefinition& port) { port.init = true; });
@@ -111,6 +111,86 @@ TEST_F(WhyTest, NamesAFullCircle) {
     }
     EXPECT_TRUE(says("no room", {"/g/p", "/g/q", "/g/forth", "full (1 datablock)"}));
     EXPECT_TRUE(says("nobody pushes", {"/g/q:slow", "/g/slow"}));
+}
+
+// The loop gives a number in each run, and its result after the last; who adds them takes one number for each result.
+// So the numbers fill their channel before the result comes. That channel has the capacity it was given, and is named.
+TEST_F(WhyTest, NamesAFullCircle) {
+    for (const std::uint32_t capacity : {1U, 2U, 3U}) {
+        Builder g(runtime_, "/g");
+        g.port("loop:x", Direction::in_out, items);
+        g.port("loop:y", Direction::out, items);
+        g.port("loop:times", Direction::in, 1, [](PortDefinition& port) { port.meta = control::Meta::iterations; });
+        g.ptask("loop", "count", {"x", "y"});
+        g.port("q:each", Direction::in, items);
+        g.port("q:last", Direction::in, items);
+        g.port("q:out", Direction::out, items);
+        g.ptask("q", "sum", {"each", "last", "out"});
+        const auto in = g.channel("in", "", "loop:x");
+        const auto times = g.channel("times", "", "loop:times");
+        g.channel("again", "loop:x", "loop:x", 1, back_edge);
+        g.channel("each", "loop:y", "q:each", capacity);
+        g.channel("last", "loop:x", "q:last");
+        const auto out = g.channel("out", "q:out", "");
+        g.run();
+        EXPECT_EQ(runtime_.push(in, Values(items, 10))->wait().status, 0);
+        EXPECT_EQ(runtime_.push(times, Values(1, 3))->wait().status, 0);
+        if (capacity < 3) {
+            const auto filled = [&] { return runtime_.find("channels", "/g/each")["datablocks"] == capacity; };
+            const std::uint64_t until = now_ns() + far_ns;
+            while (!filled() && now_ns() < until) {  // the number of runs comes from the device
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            }
+            EXPECT_TRUE(filled());
+            EXPECT_TRUE(says("full circle", {"/g/loop", "/g/q", "waits for itself", "channel /g/each is full",
+                                             fmt::format("({} datablock", capacity), "more capacity"}));
+            EXPECT_EQ((*runtime_->why(1, "/g"))[0]["channel"], "/g/each");
+            EXPECT_EQ(runtime_.find("channels", "/g/each")["capacity"], capacity) << "it was enlarged";
+            EXPECT_EQ(runtime_.pull_with(out, items, YOKE_FLAG_NOWAIT)->wait().status, -YOKE_ETIME);
+        } else {  // the remedy works
+            const auto pull = runtime_.pull(out, items);
+            EXPECT_EQ(pull->wait().status, 0);
+            EXPECT_EQ(pull->values, Values(items, 10 + 13));
+        }
+        g.terminate();
+    }
+}
+
+// q needs what the predicate of channel b drops; no capacity of channel a helps.
+TEST_F(WhyTest, NamesThePredicateThatHasDroppedWhatACircleNeeds) {
+    for (const bool at_source : {true, false}) {
+        Builder g(runtime_, "/g");
+        g.port("p:in", Direction::in, items);
+        g.port("p:x", Direction::out, items);
+        g.port("p:y", Direction::out, items);
+        g.ptask("p", "split", {"in", "x", "y"});
+        g.port("q:a", Direction::in, items);
+        g.port("q:b", Direction::in, items);
+        g.port("q:out", Direction::out, items);
+        g.ptask("q", "sum", {"a", "b", "out"});
+        const auto in = g.channel("in", "", "p:in");
+        g.channel("a", "p:x", "q:a", 1);
+        g.channel("b", "p:y", "q:b", 8, [&](control::ChannelDefinition& channel) {
+            (at_source ? channel.source_when : channel.destination_when) =
+                when(control::Predicate::Kind::on, YOKE_SIGNAL_USER_1);
+        });
+        const auto out = g.channel("out", "q:out", "");
+        g.run();
+        EXPECT_EQ(runtime_.push_with(in, Values(items, 1), YOKE_SIGNAL_USER_1)->wait().status, 0);
+        EXPECT_EQ(runtime_.pull(out, items)->wait().status, 0);
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_EQ(runtime_.push(in, Values(items, 1))->wait().status, 0);
+        }
+        EXPECT_TRUE(says("dropped datablock", {"/g/q -> /g/p -> /g/q", "port /g/q:b has no datablock in channel /g/b",
+                                               "\"on user-1\" has dropped 1 datablock;", "channel /g/a is full",
+                                               "give /g/b another predicate"}));
+        const control::Json reasons = *runtime_->why(1, "/g");
+        EXPECT_EQ(reasons[0]["channel"], "/g/b");
+        for (const control::Json& reason : reasons) {
+            EXPECT_EQ(reason["sentence"].get<std::string>().find("more capacity"), std::string::npos) << reason;
+        }
+        g.terminate();
+    }
 }
 
 TEST_F(WhyTest, ModeKeepsOtherSessionsOut) {
