@@ -132,7 +132,7 @@ class StageDeath : public CliTest {
               {tool, "stage", kernel},
               {tool, "stage", kernel},
               {probe, "sink"}});
-        plan({{probe, "source", "40", "900000", "4000"}, {tool, "stage", kernel}, {probe, "copy"}, {probe, "sink"}});
+        plan({{probe, "source", "60", "900000", "3000"}, {tool, "stage", kernel}, {probe, "copy"}, {probe, "sink"}});
     }
     void TearDown() override {
         instance.reset();

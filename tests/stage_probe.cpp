@@ -58,7 +58,7 @@ class Hold {
         }
         // Each record is one more attempt to join; a writer leaves longer pauses between those, too.
         std::this_thread::sleep_for(pause_);
-        pause_ = std::min(pause_ * 2, pause_max);
+        pause_ = std::min(pause_ * 5 / 4, pause_max);
         for (auto left = patience; number >= half_ && !released(); left -= look) {
             if (left <= look) {
                 throw yoke::error(ETIMEDOUT, "the test does not let the source go on");
@@ -68,18 +68,18 @@ class Hold {
     }
 
    private:
-    using Time = std::chrono::milliseconds;
+    using Time = std::chrono::microseconds;
     bool released() {
         released_ = released_ || file_ == nullptr || std::filesystem::exists(file_);
         return released_;
     }
 
-    static constexpr Time pause_max{1000};
-    static constexpr Time look{10};
-    static constexpr Time patience{30'000};
+    static constexpr Time pause_max{1'000'000};
+    static constexpr Time look{10'000};
+    static constexpr Time patience{30'000'000};
     const char* const file_ = std::getenv("YOKE_PROBE_HOLD");
     const std::uint32_t half_;
-    Time pause_{10};
+    Time pause_{10'000};
     bool released_ = false;
 };
 

@@ -162,8 +162,8 @@ class StageProgram : public CliTest {
 
 TEST_F(StageProgram, RecordsOfAllSizesComeThroughInOrder) {
     for (const std::size_t bytes : {1U, 100U, 4096U, 65'537U, 700'000U}) {
-        const auto records = source(50, bytes);
-        expect(fmt::format("$P source 50 {} | $P copy | $P sink", bytes), lines_of(records), "0 0 0", Joins{2, 2});
+        const auto records = source(80, bytes);
+        expect(fmt::format("$P source 80 {} | $P copy | $P sink", bytes), lines_of(records), "0 0 0", Joins{2, 2});
     }
     expect("$P source 0 16 | $P copy | $P sink", "", "0 0 0");
 }
@@ -178,12 +178,12 @@ TEST_F(StageProgram, RecordsOfManyLengthsComeThrough) {
 }
 
 TEST_F(StageProgram, KernelsAreStages) {
-    std::vector<std::string> records = source(40, 5000);
+    std::vector<std::string> records = source(80, 5000);
     for (std::string& record : records) {
         record = plus_one(plus_one(record));
     }
-    expect("$P source 40 5000 | $Y stage $ADD | $Y stage $ADD | $P sink", lines_of(records), "0 0 0 0");
-    expect("$P source 40 5000 1000 | $P copy | $Y stage $ADD | $P copy | $Y stage $ADD | $P sink", lines_of(records),
+    expect("$P source 80 5000 | $Y stage $ADD | $Y stage $ADD | $P sink", lines_of(records), "0 0 0 0");
+    expect("$P source 80 5000 1000 | $P copy | $Y stage $ADD | $P copy | $Y stage $ADD | $P sink", lines_of(records),
            "0 0 0 0 0 0", Joins{5, 5});
 }
 
@@ -208,12 +208,12 @@ TEST_F(StageProgram, WhatOthersWriteStaysInItsPlace) {
         }(),
         "0 0");
     // Cut within a record: what came before is there, and the stage says so.
-    records = source(60, 64);
+    records = source(100, 64);
     for (const bool pipe : {true, false}) {
-        const Ran cut = bash("{ $P source 60 64; echo y; } | $P sink", pipe, "", Joins{1, 1});
+        const Ran cut = bash("{ $P source 100 64; echo y; } | $P sink", pipe, "", Joins{1, 1});
         EXPECT_EQ(cut.out, lines_of(records));
         EXPECT_EQ(cut.statuses, "0 1");
-        EXPECT_NE(cut.err.find("the input ends within record 60"), std::string::npos) << cut.err;
+        EXPECT_NE(cut.err.find("the input ends within record 100"), std::string::npos) << cut.err;
     }
     // Plain bytes have no header that must come first.
     write("framed", "x" + std::string(200'000, 'x') + "y\n");
@@ -259,15 +259,15 @@ TEST_F(StageProgram, StandardErrorInThePipeKeepsItsPlace) {
 }
 
 TEST_F(StageProgram, TeeAndHeadAndProcessSubstitution) {
-    const auto records = source(60, 3000);
-    expect("$P source 60 3000 | tee $D/kept | $P sink", lines_of(records), "0 0 0", Joins{2, 0});
-    EXPECT_EQ(read("kept").size(), 27U + 60 * 3000);
-    expect("$P source 60 3000 | $P copy | (head -c 3027; cat >/dev/null) | $P sink", lines_of(source(1, 3000)),
+    const auto records = source(100, 3000);
+    expect("$P source 100 3000 | tee $D/kept | $P sink", lines_of(records), "0 0 0", Joins{2, 0});
+    EXPECT_EQ(read("kept").size(), 27U + 100 * 3000);
+    expect("$P source 100 3000 | $P copy | (head -c 3027; cat >/dev/null) | $P sink", lines_of(source(1, 3000)),
            "0 0 0 0", Joins{3, 1});
     expect("$P source 1000 1000 | $P copy | head -c 600027 | wc -c", "600027\n", "141 141 0 0", Joins{2, 1});
-    expect("$P sink < <($P source 60 3000)", lines_of(records), "0", Joins{1, 1});
+    expect("$P sink < <($P source 100 3000)", lines_of(records), "0", Joins{1, 1});
     expect("cat $D/done && rm $D/done", lines_of(records), "0", Joins{2, 2},
-           "$P source 60 3000 > >($P copy | $P sink >$D/part; mv $D/part $D/done); "
+           "$P source 100 3000 > >($P copy | $P sink >$D/part; mv $D/part $D/done); "
            "until [ -e $D/done ]; do sleep 0.01; done");
 }
 
@@ -339,14 +339,15 @@ TEST_F(StageProgram, WriterFirstReaderFirstAndLateJoiner) {
 }
 
 TEST_F(StageProgram, FifoFileAndSocketAreInputs) {
-    const auto records = source(60, 5000);
-    expect("$P source 60 5000 >$D/fifo & $P copy <$D/fifo | $P sink", lines_of(records), "0 0", Joins{1, 1},
+    const auto records = source(100, 5000);
+    expect("$P source 100 5000 >$D/fifo & $P copy <$D/fifo | $P sink", lines_of(records), "0 0", Joins{1, 1},
            "rm -f $D/fifo; mkfifo $D/fifo");
-    expect("$P copy <$D/file | $P sink", lines_of(records), "0 0", "env -u YOKE_PROBE_HOLD $P source 60 5000 >$D/file");
+    expect("$P copy <$D/file | $P sink", lines_of(records), "0 0",
+           "env -u YOKE_PROBE_HOLD $P source 100 5000 >$D/file");
     const std::string through_socket =
         "python3 -c 'import os, socket, subprocess, sys\n"
         "a, b = socket.socketpair()\n"
-        "writer = subprocess.Popen([os.environ[\"P\"], \"source\", \"60\", \"5000\"], stdout=a)\n"
+        "writer = subprocess.Popen([os.environ[\"P\"], \"source\", \"100\", \"5000\"], stdout=a)\n"
         "reader = subprocess.Popen([\"/bin/bash\", \"-c\", \"set -o pipefail; $P copy | $P sink\"], stdin=b)\n"
         "a.close(); b.close()\n"
         "sys.exit(writer.wait() or reader.wait())'";
@@ -355,23 +356,21 @@ TEST_F(StageProgram, FifoFileAndSocketAreInputs) {
 
 TEST_F(StageProgram, StoppedAndContinuedStagesLoseNothing) {
     rounds = 1;
-    const auto records = source(600, 1500);
+    const auto records = source(400, 1500);
     const std::string start =
-        "set -m -o pipefail; $P source 600 1500 1000 | $P copy | $P sink & job=$!; "
+        "set -m -o pipefail; $P source 400 1500 1000 | $P copy | $P sink & job=$!; "
         "until [ -e $D/go ]; do sleep 0.01; done; ";
     // The whole job, as Ctrl-Z does, and fg; then single stages. A job that has ended by then can be waited for only.
     const std::string last = "fg %1 >$D/job 2>/dev/null || wait $job";
     expect(last, lines_of(records), "0", Joins{2, 2},
            start +
-               "for i in 1 2 3; do kill -TSTP %1; sleep 0.05; bg %1; sleep 0.05; done >$D/job 2>&1; "
-               "kill -TSTP %1 2>/dev/null; sleep 0.05");
+               "for i in 1 2 3; do kill -TSTP %1; sleep 0.04; bg %1; sleep 0.04; done >$D/job 2>&1; "
+               "kill -TSTP %1 2>/dev/null; until [ -z \"$(jobs -r)\" ]; do sleep 0.01; done");
     for (const char* word : {"source", "copy", "sink"}) {
-        for (const char* stop : {"TSTP", "STOP"}) {
-            expect(last, lines_of(records), "0", Joins{2, 2},
-                   start + fmt::format("for i in 1 2 3; do p=$(pgrep -g $(jobs -p %1) -f 'stage-probe {}'); "
-                                       "kill -{} $p; sleep 0.05; kill -CONT $p; sleep 0.05; done 2>/dev/null",
-                                       word, stop));
-        }
+        expect(last, lines_of(records), "0", Joins{2, 2},
+               start + fmt::format("for i in 1 2 3; do p=$(pgrep -g $(jobs -p %1) -f 'stage-probe {}'); "
+                                   "kill -TSTP $p; sleep 0.04; kill -CONT $p; sleep 0.04; done 2>/dev/null",
+                                   word));
     }
 }
 
@@ -386,7 +385,7 @@ TEST_F(StageProgram, CallsPassPlainBytes) {
     write("text", text);
     expect("$Y call echo -i $D/text | $Y call echo | cmp - $D/text", "", "0 0 0");
     expect("$Y call echo -i $D/text | { head -c 10 | wc -c; $Y call echo | wc -c; }", "10\n2999990\n", "0 0");
-    expect("$P bytes 200 1000 | $Y call echo | $Y call echo | wc -c", "200000\n", "0 0 0 0", Joins{3, 2});
+    expect("$P bytes 200 500000 | $Y call echo | $Y call echo | wc -c", "100000000\n", "0 0 0 0", Joins{3, 2});
     write("framed", "x" + text + "y");
     expect("{ printf x; $Y call echo -i $D/text; printf y; } | $Y call echo | cmp - $D/framed", "", "0 0 0");
 }
@@ -395,7 +394,7 @@ TEST_F(StageProgram, ListingsSayWhatIsJoinedAndWhyAPipeIsNot) {
     const auto said = [&](const std::string& pipeline, Joins joins) {
         std::string listing;
         const Ran ran = bash(pipeline, false, "", joins, [&] { listing = yoke({"ls", "pipes"}).out; });
-        EXPECT_EQ(ran.out, lines_of(source(60, 100)));
+        EXPECT_EQ(ran.out, lines_of(source(100, 100)));
         return listing;
     };
     const auto lines_with = [](const std::string& listing, const std::string& state, const std::string& why) {
@@ -407,17 +406,17 @@ TEST_F(StageProgram, ListingsSayWhatIsJoinedAndWhyAPipeIsNot) {
         }
         return count;
     };
-    const std::string both = said("$P source 60 100 | $P copy | tee $D/kept | $P sink", Joins{3, 1});
-    for (const char* column : {"ACCOUNT", "STATE", "PIPE", "READER_PID", "RECORDS", "WHY", "WRITER_PID"}) {
+    const std::string both = said("$P source 100 100 | $P copy | tee $D/kept | $P sink", Joins{3, 1});
+    for (const char* column : {"ACCOUNT", "STATE", "PIPE", "READER PID", "RECORDS", "WHY", "WRITER PID"}) {
         EXPECT_EQ(lines_with(both, column, "STATE"), 1) << column << " is missing in\n" << both;
     }
     EXPECT_EQ(lines_with(both, " joined ", "u8 100x1x1 fixed"), 1) << both;
     EXPECT_EQ(lines_with(both, " pipe ", "its reader is no stage, has not begun, or has YOKE_STAGE=pipe"), 1) << both;
     EXPECT_EQ(lines_with(both, " pipe ", "its writer is no stage, has not begun, or has YOKE_STAGE=pipe"), 1) << both;
-    const std::string writer = said("YOKE_STAGE=pipe $P source 60 100 | $P sink", Joins{1, 0});
+    const std::string writer = said("YOKE_STAGE=pipe $P source 100 100 | $P sink", Joins{1, 0});
     EXPECT_EQ(lines_with(writer, " pipe ", "its writer is no stage, has not begun, or has YOKE_STAGE=pipe"), 1)
         << writer;
-    const std::string reader = said("$P source 60 100 | YOKE_STAGE=pipe $P sink", Joins{1, 0});
+    const std::string reader = said("$P source 100 100 | YOKE_STAGE=pipe $P sink", Joins{1, 0});
     EXPECT_EQ(lines_with(reader, " pipe ", "its reader is no stage, has not begun, or has YOKE_STAGE=pipe"), 1)
         << reader;
 }
