@@ -3,7 +3,7 @@
 // What must hold whatever happens: the output is the beginning of what it would have been, in whole records; a process
 // that is stopped and continued, be it a stage, the worker or yoked, and a yoked that dies, cost nothing; and when a
 // record is missing, somebody has said so by its exit status. YOKE_STAGE_ROUNDS sets the number of rounds (else 12;
-// with YOKE_SOAK 200), YOKE_STAGE_SEED repeats what a failure names.
+// with YOKE_SOAK 100), YOKE_STAGE_SEED repeats what a failure names.
 #include <fstream>
 #include <random>
 #include <sstream>
@@ -159,7 +159,10 @@ class StageDeath : public CliTest {
 
     [[nodiscard]] static int rounds() {
         const char* text = ::getenv("YOKE_STAGE_ROUNDS");
-        return text != nullptr ? std::stoi(text) : ::getenv("YOKE_SOAK") != nullptr ? 200 : 12;
+        if (text != nullptr) {
+            return std::stoi(text);
+        }
+        return ::getenv("YOKE_SOAK") != nullptr ? 100 : 8;
     }
     [[nodiscard]] static unsigned seed() {
         const char* text = ::getenv("YOKE_STAGE_SEED");
