@@ -1,8 +1,9 @@
 // Pipelines whose stages, worker or yoked are killed or stopped at random moments, joined as they may be.
 //
-// What must hold whatever happens: the output is the beginning of what it would have been, in whole records; a stage
-// that is stopped and continued, and a yoked that dies, cost nothing; and when a record is missing, somebody has said
-// so by its exit status. YOKE_STAGE_ROUNDS sets the number of rounds.
+// What must hold whatever happens: the output is the beginning of what it would have been, in whole records; a process
+// that is stopped and continued, be it a stage, the worker or yoked, and a yoked that dies, cost nothing; and when a
+// record is missing, somebody has said so by its exit status. YOKE_STAGE_ROUNDS sets the number of rounds (else 12;
+// with YOKE_SOAK 100), YOKE_STAGE_SEED repeats what a failure names.
 #include <fstream>
 #include <random>
 #include <sstream>
@@ -131,7 +132,7 @@ class StageDeath : public CliTest {
               {tool, "stage", kernel},
               {tool, "stage", kernel},
               {probe, "sink"}});
-        plan({{probe, "source", "30", "900000", "5000"}, {tool, "stage", kernel}, {probe, "copy"}, {probe, "sink"}});
+        plan({{probe, "source", "60", "900000", "3000"}, {tool, "stage", kernel}, {probe, "copy"}, {probe, "sink"}});
     }
     void TearDown() override {
         instance.reset();
@@ -158,12 +159,42 @@ class StageDeath : public CliTest {
 
     [[nodiscard]] static int rounds() {
         const char* text = ::getenv("YOKE_STAGE_ROUNDS");
-        return text != nullptr ? std::stoi(text) : 12;
+        if (text != nullptr) {
+            return std::stoi(text);
+        }
+        return ::getenv("YOKE_SOAK") != nullptr ? 100 : 8;
     }
-    // Rounds of: start, wait for the first record to have come out, wait a random time, `strike`, judge.
+    [[nodiscard]] static unsigned seed() {
+        const char* text = ::getenv("YOKE_STAGE_SEED");
+        return text != nullptr ? static_cast<unsigned>(std::stoul(text)) : std::random_device()();
+    }
+
+    // Whether each of so many pipes is joined, as yoked says.
+    [[nodiscard]] bool joined(std::size_t pipes) const {
+        const auto answer = instance->ask({{"op", "list"}, {"kind", "pipes"}});
+        const control::Json listed = answer ? answer->body["pipes"] : control::Json::array();
+        return listed.size() == pipes &&
+               std::ranges::all_of(listed, [](const auto& pipe) { return pipe.at("state") == "joined"; });
+    }
+    // When a round strikes: at any moment; or when all pipes have joined, with half of the records still to come, and
+    // these come after the strike or at the same time.
+    enum class Moment : std::uint8_t { any, joined, flowing };
+    void await(Moment moment, const Pipeline& pipeline, std::mt19937& random) {
+        if (moment == Moment::any) {
+            ASSERT_TRUE(eventually([&] { return std::filesystem::file_size(path("out")) != 0; }));
+            std::this_thread::sleep_for(std::chrono::microseconds(random() % 250'000));
+            return;
+        }
+        ASSERT_TRUE(eventually([&] { return joined(pipeline.processes.size() - 1); }));
+        if (moment == Moment::flowing) {
+            write("go", "");
+            std::this_thread::sleep_for(std::chrono::microseconds(random() % 100'000));
+        }
+    }
+
+    // Rounds of: start, wait for a moment of some kind, `strike`, judge. The first is surely joined when it is struck.
     template <typename Strike, typename Judge>
     void repeat(Strike&& strike, Judge&& judge) {
-        std::random_device seed;
         const unsigned number = seed();
         std::mt19937 random(number);
         for (int round = 0; round < rounds(); ++round) {
@@ -172,11 +203,18 @@ class StageDeath : public CliTest {
             if (kills_workers && round != 0) {
                 renew();
             }
+            const auto moment = round == 0 ? Moment::joined : static_cast<Moment>(random() % 3);
+            environment.erase("YOKE_PROBE_HOLD");
+            if (moment != Moment::any) {
+                std::filesystem::remove(path("go"));
+                environment["YOKE_PROBE_HOLD"] = path("go");
+            }
             Pipeline pipeline(plan.commands, path("out"), path("err"), environment);
-            ASSERT_TRUE(eventually([&] { return std::filesystem::file_size(path("out")) != 0; }))
-                << "seed " << number << ", round " << round << " does not begin: " << read("err");
-            std::this_thread::sleep_for(std::chrono::microseconds(random() % 250'000));
+            await(moment, pipeline, random);
+            ASSERT_FALSE(HasFatalFailure())
+                << "seed " << number << ", round " << round << " does not come so far: " << read("err");
             strike(pipeline, random);
+            write("go", "");
             ASSERT_TRUE(pipeline.wait()) << "seed " << number << ", round " << round << " hangs: " << read("err");
             const std::string out = read("out");
             const std::string where = fmt::format("seed {}, round {}, statuses {}, {} of {} bytes\n{}", number, round,
@@ -197,19 +235,48 @@ class StageDeath : public CliTest {
     std::optional<Instance> instance;
 };
 
+// Stops and continues a process that `victim` names, three times.
+template <typename Victim>
+auto stopping(Victim&& victim) {
+    return [victim](Pipeline& pipeline, std::mt19937& random) {
+        for (int times = 0; times < 3; ++times) {
+            const pid_t pid = victim(pipeline, random);
+            ASSERT_GT(pid, 0);
+            ::kill(pid, SIGSTOP);
+            std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
+            ::kill(pid, SIGCONT);
+            std::this_thread::sleep_for(std::chrono::microseconds(random() % 20'000));
+        }
+    };
+}
+
+void all_is_there(const Pipeline& pipeline, bool whole, const std::string& where) {
+    ASSERT_TRUE(whole && pipeline.all_well()) << where;
+}
+
 TEST_F(StageDeath, StoppedStagesLoseNothing) {
-    repeat(
-        [](Pipeline& pipeline, std::mt19937& random) {
-            for (int times = 0; times < 3; ++times) {
-                const pid_t pid = pipeline.processes[random() % pipeline.processes.size()].pid;
-                ::kill(pid, SIGSTOP);
-                std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
-                ::kill(pid, SIGCONT);
-            }
-        },
-        [](const Pipeline& pipeline, bool whole, const std::string& where) {
-            ASSERT_TRUE(whole && pipeline.all_well()) << where;
-        });
+    repeat(stopping([](Pipeline& pipeline, std::mt19937& random) {
+               return pipeline.processes[random() % pipeline.processes.size()].pid;
+           }),
+           all_is_there);
+}
+
+TEST_F(StageDeath, AStoppedWorkerLosesNothing) {
+    repeat(stopping([&](Pipeline& /*pipeline*/, std::mt19937& /*random*/) {
+               pid_t worker = 0;  // where nothing has joined yet, it may come only now
+               EXPECT_TRUE(eventually([&] {
+                   const auto workers = instance->worker_pids();
+                   worker = workers.empty() ? 0 : workers.front();
+                   return worker != 0;
+               }));
+               return worker;
+           }),
+           all_is_there);
+}
+
+TEST_F(StageDeath, AStoppedYokedLosesNothing) {
+    repeat(stopping([&](Pipeline& /*pipeline*/, std::mt19937& /*random*/) { return instance->yoked_pid(); }),
+           all_is_there);
 }
 
 TEST_F(StageDeath, AStageThatIsKilledEndsTheOthersAsInAPipe) {
@@ -237,9 +304,7 @@ TEST_F(StageDeath, AStageThatIsKilledEndsTheOthersAsInAPipe) {
 TEST_F(StageDeath, TheDeathOfYokedDisturbsNobody) {
     repeat([&](Pipeline& /*pipeline*/,
                std::mt19937& /*random*/) { ASSERT_TRUE(instance->restart()) << instance->error(); },
-           [](const Pipeline& pipeline, bool whole, const std::string& where) {
-               ASSERT_TRUE(whole && pipeline.all_well()) << where;
-           });
+           all_is_there);
 }
 
 TEST_F(StageDeath, NothingIsLostSilentlyWithTheWorker) {

@@ -10,6 +10,9 @@
 //     halves                          the first record by hand, the others by a kernel that adds one
 //     bytes COUNT LENGTH [PAUSE_US]   plain bytes: COUNT times LENGTH of them, and each time none after that
 //     sip COUNT ROOM                  takes COUNT plain bytes, at most ROOM at a time, then ends
+//
+// With YOKE_PROBE_HOLD=FILE the sources write the first half slowly, so that stages have time to join, and the rest
+// only when FILE is there; where it does not come, they fail.
 #include <yoke/stage.hpp>
 
 #include <sys/wait.h>
@@ -17,7 +20,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 namespace {
@@ -42,11 +47,49 @@ std::size_t bytes_of(const yoke_stream& stream) {
     return stream.template_.extent[0] * stream.template_.extent[1] * stream.template_.extent[2];  // of u8
 }
 
+// Lets a source go on once a file is there.
+class Hold {
+   public:
+    explicit Hold(std::uint32_t count) : half_(count / 2) {}
+    // Before record `number`.
+    void wait(std::uint32_t number) {
+        if (number == 0 || released()) {
+            return;
+        }
+        // Each record is one more attempt to join; a writer leaves longer pauses between those, too.
+        std::this_thread::sleep_for(pause_);
+        pause_ = std::min(pause_ * 5 / 4, pause_max);
+        for (auto left = patience; number >= half_ && !released(); left -= look) {
+            if (left <= look) {
+                throw yoke::error(ETIMEDOUT, "the test does not let the source go on");
+            }
+            std::this_thread::sleep_for(look);
+        }
+    }
+
+   private:
+    using Time = std::chrono::microseconds;
+    bool released() {
+        released_ = released_ || file_ == nullptr || std::filesystem::exists(file_);
+        return released_;
+    }
+
+    static constexpr Time pause_max{1'000'000};
+    static constexpr Time look{10'000};
+    static constexpr Time patience{30'000'000};
+    const char* const file_ = std::getenv("YOKE_PROBE_HOLD");
+    const std::uint32_t half_;
+    Time pause_{10'000};
+    bool released_ = false;
+};
+
 void source(std::uint32_t count, std::size_t bytes, std::uint64_t pause_us, bool variable) {
     yoke::Stage stage = yoke::Stage::source();
     stage.output(yoke::Records(yoke::Form("u8", {bytes}), variable));
     Bytes record(bytes);
+    Hold hold(count);
     for (std::uint32_t k = 0; k < count; ++k) {
+        hold.wait(k);
         const std::span<std::byte> used = std::span(record).first(variable ? k % (bytes + 1) : bytes);
         fill(used, k);
         stage.write(used);
@@ -114,7 +157,9 @@ yoke::Stage plain(std::uint32_t end) {
 
 void bytes(std::uint32_t count, std::size_t length, std::uint64_t pause_us) {
     yoke::Stage stage = plain(YOKE_STAGE_SOURCE);
+    Hold hold(count);
     for (std::uint32_t k = 0; k < count; ++k) {
+        hold.wait(k);
         stage.write(Bytes(length, std::byte{'x'}));
         stage.write({});
         std::this_thread::sleep_for(std::chrono::microseconds(pause_us));

@@ -1,5 +1,8 @@
 // Stages in pipelines of a shell, as a user types them. Each pipeline runs as it is and with YOKE_STAGE=pipe; output,
 // order and exit statuses must be the same, and be what a plain program would have made.
+//
+// Where a test says how many pipes join, the source is held in the middle of its records until yoked lists so many as
+// joined, and fails where that does not come: so the rest does go through channels.
 #include <sys/socket.h>
 
 #include <numeric>
@@ -63,6 +66,12 @@ struct Ran {
     std::string err;
 };
 
+// Pipes that yoked lists while the source is held, and how many of them are joined.
+struct Joins {
+    std::size_t listed = 0;
+    std::size_t joined = 0;
+};
+
 class StageProgram : public CliTest {
    protected:
     void SetUp() override {
@@ -84,13 +93,38 @@ class StageProgram : public CliTest {
         CliTest::TearDown();
     }
 
-    // `before` runs in bash before the pipeline, whose exit statuses are told.
-    [[nodiscard]] Ran bash(const std::string& pipeline, bool pipe, const std::string& before = "") {
+    [[nodiscard]] nlohmann::json pipes() const {
+        const auto answer = instance->ask({{"op", "list"}, {"kind", "pipes"}});
+        return answer ? answer->body["pipes"] : nlohmann::json::array();
+    }
+
+    // `before` runs in bash before the pipeline, whose exit statuses are told. With `joins` the source is held until
+    // they are there and `held` has returned; then the file "go" appears.
+    [[nodiscard]] Ran bash(const std::string& pipeline, bool pipe, const std::string& before = "",
+                           std::optional<Joins> joins = std::nullopt, const std::function<void()>& held = nullptr) {
         const std::string told = path("statuses");
         Invocation made;
         made.arguments = {"/bin/bash", "-c", before + "\n" + pipeline + "\necho \"${PIPESTATUS[@]}\" >" + told};
         made.environment = environment;
         made.environment["YOKE_STAGE"] = pipe ? "pipe" : "";
+        write("go", "");
+        if (joins && !pipe) {
+            std::filesystem::remove(path("go"));
+            made.environment["YOKE_PROBE_HOLD"] = path("go");
+            made.while_running = [&](pid_t) {
+                nlohmann::json seen;
+                EXPECT_TRUE(eventually([&] {
+                    seen = pipes();
+                    return seen.size() == joins->listed && joined(seen) == joins->joined;
+                })) << pipeline
+                    << "\n"
+                    << seen.dump(1);
+                if (held) {
+                    held();
+                }
+                write("go", "");
+            };
+        }
         const Finished finished = run(made);
         EXPECT_EQ(finished.signal, 0) << pipeline;
         std::string statuses = read("statuses");
@@ -98,12 +132,17 @@ class StageProgram : public CliTest {
         return {finished.out, statuses, finished.err};
     }
 
+    static std::size_t joined(const nlohmann::json& pipes) {
+        return static_cast<std::size_t>(
+            std::ranges::count_if(pipes, [](const auto& pipe) { return pipe.at("state") == "joined"; }));
+    }
+
     // Both ways, several times: `out` and `statuses` each time.
     void expect(const std::string& pipeline, const std::string& out, const std::string& statuses,
-                const std::string& before = "") {
+                const std::string& before = "", std::optional<Joins> joins = std::nullopt) {
         for (const bool pipe : {true, false}) {
             for (int round = 0; round < rounds; ++round) {
-                const Ran ran = bash(pipeline, pipe, before);
+                const Ran ran = bash(pipeline, pipe, before, joins);
                 const std::string which = pipeline + (pipe ? "  with YOKE_STAGE=pipe" : "");
                 ASSERT_TRUE(ran.out == out) << which << "\nsaid\n" << ran.out.substr(0, 2000) << ran.err;
                 ASSERT_EQ(ran.statuses, statuses) << which << "\n" << ran.err;
@@ -111,14 +150,20 @@ class StageProgram : public CliTest {
         }
     }
 
-    int rounds = 3;
+    // The same where pipes join.
+    void expect(const std::string& pipeline, const std::string& out, const std::string& statuses, Joins joins,
+                const std::string& before = "") {
+        expect(pipeline, out, statuses, before, joins);
+    }
+
+    int rounds = 2;
     std::optional<Instance> instance;
 };
 
 TEST_F(StageProgram, RecordsOfAllSizesComeThroughInOrder) {
     for (const std::size_t bytes : {1U, 100U, 4096U, 65'537U, 700'000U}) {
-        const auto records = source(50, bytes);
-        expect(fmt::format("$P source 50 {} | $P copy | $P sink", bytes), lines_of(records), "0 0 0");
+        const auto records = source(80, bytes);
+        expect(fmt::format("$P source 80 {} | $P copy | $P sink", bytes), lines_of(records), "0 0 0", Joins{2, 2});
     }
     expect("$P source 0 16 | $P copy | $P sink", "", "0 0 0");
 }
@@ -129,16 +174,17 @@ TEST_F(StageProgram, RecordsOfManyLengthsComeThrough) {
         records.push_back(record_of(k, k % 301));
     }
     expect("$P variable 500 300 | $P copy | $P sink", lines_of(records), "0 0 0");
+    expect("$P variable 500 300 | $P copy | $P sink", lines_of(records), "0 0 0", Joins{2, 2});
 }
 
 TEST_F(StageProgram, KernelsAreStages) {
-    std::vector<std::string> records = source(40, 5000);
+    std::vector<std::string> records = source(80, 5000);
     for (std::string& record : records) {
         record = plus_one(plus_one(record));
     }
-    expect("$P source 40 5000 | $Y stage $ADD | $Y stage $ADD | $P sink", lines_of(records), "0 0 0 0");
-    expect("$P source 40 5000 1000 | $P copy | $Y stage $ADD | $P copy | $Y stage $ADD | $P sink", lines_of(records),
-           "0 0 0 0 0 0");
+    expect("$P source 80 5000 | $Y stage $ADD | $Y stage $ADD | $P sink", lines_of(records), "0 0 0 0");
+    expect("$P source 80 5000 1000 | $P copy | $Y stage $ADD | $P copy | $Y stage $ADD | $P sink", lines_of(records),
+           "0 0 0 0 0 0", Joins{5, 5});
 }
 
 TEST_F(StageProgram, WhatOthersWriteStaysInItsPlace) {
@@ -162,12 +208,16 @@ TEST_F(StageProgram, WhatOthersWriteStaysInItsPlace) {
         }(),
         "0 0");
     // Cut within a record: what came before is there, and the stage says so.
+    records = source(100, 64);
     for (const bool pipe : {true, false}) {
-        const Ran cut = bash("{ $P source 20 64; echo y; } | $P sink", pipe);
+        const Ran cut = bash("{ $P source 100 64; echo y; } | $P sink", pipe, "", Joins{1, 1});
         EXPECT_EQ(cut.out, lines_of(records));
         EXPECT_EQ(cut.statuses, "0 1");
-        EXPECT_NE(cut.err.find("the input ends within record 20"), std::string::npos) << cut.err;
+        EXPECT_NE(cut.err.find("the input ends within record 100"), std::string::npos) << cut.err;
     }
+    // Plain bytes have no header that must come first.
+    write("framed", "x" + std::string(200'000, 'x') + "y\n");
+    expect("{ printf x; $P bytes 200 1000; echo y; } | $Y call echo | cmp - $D/framed", "", "0 0 0", Joins{2, 1});
 }
 
 TEST_F(StageProgram, ASecondReaderGetsWhatTheFirstLeaves) {
@@ -184,48 +234,40 @@ TEST_F(StageProgram, ASecondReaderGetsWhatTheFirstLeaves) {
         }(),
         "0 0");
     expect("$P source 300 100000 1 | ($P take 4 >/dev/null; cat | wc -c)", "29600000\n", "0 0");
-    expect("$P source 300 1000 1000 | ($P take 100 >/dev/null; wc -c)", "200000\n", "0 0");
-    expect("$P variable 300 1000 1000 | ($P take 100 >/dev/null; wc -c)",
-           fmt::format("{}\n",
-                       [] {
-                           std::size_t bytes = 0;
-                           for (std::size_t k = 100; k < 300; ++k) {
-                               bytes += 8 + k;
-                           }
-                           return bytes;
-                       }()),
-           "0 0");
-    expect("$P source 300 1000 1000 | ($Y stage $ADD | $P take 100 | wc -c)", fmt::format("{}\n", 100 * 1000 + 27),
-           "141 0");
+    expect("$P source 300 1000 | ($P take 200 >/dev/null; wc -c)", "100000\n", "0 0", Joins{1, 1});
+    std::size_t bytes = 0;
+    for (std::size_t k = 200; k < 300; ++k) {
+        bytes += 8 + k;
+    }
+    expect("$P variable 300 1000 | ($P take 200 >/dev/null; wc -c)", fmt::format("{}\n", bytes), "0 0", Joins{1, 1});
+    expect("$P source 1000 1000 | ($Y stage $ADD | $P take 600 | wc -c)", fmt::format("{}\n", 600 * 1000 + 27), "141 0",
+           Joins{3, 2});
     // A stage in the place of another.
-    expect(
-        "$P source 300 1000 1000 | ($P take 100 >/dev/null; { printf 'YOKESTREAM 1 u8 1000 fixed\\n'; cat; } | $P "
-        "sink)",
-        [] {
-            auto left = source(300, 1000);
-            left.erase(left.begin(), left.begin() + 100);
-            return lines_of(left);
-        }(),
-        "0 0");
+    auto left = source(300, 1000);
+    left.erase(left.begin(), left.begin() + 200);
+    expect("$P source 300 1000 | ($P take 200 >/dev/null; { printf 'YOKESTREAM 1 u8 1000 fixed\\n'; cat; } | $P sink)",
+           lines_of(left), "0 0", Joins{1, 1});
 }
 
 TEST_F(StageProgram, StandardErrorInThePipeKeepsItsPlace) {
-    for (const int after : {2, 100}) {  // before the stages have joined, and after
+    for (const int after : {2, 150}) {  // while the source is slow, and after the stages have joined
         auto records = source(200, 300);
         records.insert(records.begin() + after, std::string(300, 'e'));
-        expect(fmt::format("$P source 200 300 1000 | $P complain {} |& $P sink", after), lines_of(records), "0 0 0");
+        expect(fmt::format("$P source 200 300 | $P complain {} |& $P sink", after), lines_of(records), "0 0 0",
+               Joins{2, 2});
     }
 }
 
 TEST_F(StageProgram, TeeAndHeadAndProcessSubstitution) {
-    const auto records = source(25, 3000);
-    expect("$P source 25 3000 | tee $D/kept | $P sink", lines_of(records), "0 0 0");
-    EXPECT_EQ(read("kept").size(), 27U + 25 * 3000);
-    expect("$P source 25 3000 | $P copy | (head -c 3027; cat >/dev/null) | $P sink", lines_of(source(1, 3000)),
-           "0 0 0 0");
-    expect("$P sink < <($P source 25 3000)", lines_of(records), "0");
-    expect("cat $D/done && rm $D/done", lines_of(records), "0",
-           "$P source 25 3000 > >($P copy | $P sink >$D/part; mv $D/part $D/done); "
+    const auto records = source(100, 3000);
+    expect("$P source 100 3000 | tee $D/kept | $P sink", lines_of(records), "0 0 0", Joins{2, 0});
+    EXPECT_EQ(read("kept").size(), 27U + 100 * 3000);
+    expect("$P source 100 3000 | $P copy | (head -c 3027; cat >/dev/null) | $P sink", lines_of(source(1, 3000)),
+           "0 0 0 0", Joins{3, 1});
+    expect("$P source 1000 1000 | $P copy | head -c 600027 | wc -c", "600027\n", "141 141 0 0", Joins{2, 1});
+    expect("$P sink < <($P source 100 3000)", lines_of(records), "0", Joins{1, 1});
+    expect("cat $D/done && rm $D/done", lines_of(records), "0", Joins{2, 2},
+           "$P source 100 3000 > >($P copy | $P sink >$D/part; mv $D/part $D/done); "
            "until [ -e $D/done ]; do sleep 0.01; done");
 }
 
@@ -274,56 +316,61 @@ TEST_F(StageProgram, ByHandAndThenByAKernel) {
 }
 
 TEST_F(StageProgram, AStageThatForks) {
-    for (const int after : {3, 100}) {
+    for (const int after : {3, 150}) {
         auto records = source(200, 500);
         records.insert(records.begin() + after, std::string(500, 'c'));
-        expect(fmt::format("$P source 200 500 1000 | $P fork {} | $P copy | $P sink", after), lines_of(records),
-               "0 0 0 0");
+        expect(fmt::format("$P source 200 500 | $P fork {} | $P copy | $P sink", after), lines_of(records), "0 0 0 0",
+               Joins{3, 3});
     }
 }
 
 TEST_F(StageProgram, WriterFirstReaderFirstAndLateJoiner) {
     const auto records = source(200, 2000);
-    expect("$P source 200 2000 | (sleep 0.2; $P sink)", lines_of(records), "0 0");
-    expect("(sleep 0.2; $P source 200 2000) | $P sink", lines_of(records), "0 0");
-    expect("(sleep 0.1; $P source 200 2000 500) | (sleep 0.2; $P copy) | $P sink", lines_of(records), "0 0 0");
-    // A reader that is no stage has read the header and a record before.
+    expect("$P source 200 2000 | (sleep 0.2; $P sink)", lines_of(records), "0 0", Joins{1, 1});
+    expect("(sleep 0.2; $P source 200 2000) | $P sink", lines_of(records), "0 0", Joins{1, 1});
+    expect("(sleep 0.1; $P source 200 2000) | (sleep 0.2; $P copy) | $P sink", lines_of(records), "0 0 0", Joins{2, 2});
+    // A reader that is no stage has taken what came before.
+    expect("$P bytes 200 1000 | { head -c 1500 >/dev/null; $Y call echo; } | wc -c", "198500\n", "0 0 0", Joins{2, 1});
     auto later = records;
     later.erase(later.begin());
     expect(
         "$P source 200 2000 | { head -c 2027 >/dev/null; { printf 'YOKESTREAM 1 u8 2000 fixed\\n'; cat; } | $P sink; }",
-        lines_of(later), "0 0");
+        lines_of(later), "0 0", Joins{2, 0});
 }
 
 TEST_F(StageProgram, FifoFileAndSocketAreInputs) {
-    const auto records = source(20, 5000);
-    expect("$P source 20 5000 >$D/fifo & $P copy <$D/fifo | $P sink", lines_of(records), "0 0",
+    const auto records = source(100, 5000);
+    expect("$P source 100 5000 >$D/fifo & $P copy <$D/fifo | $P sink", lines_of(records), "0 0", Joins{1, 1},
            "rm -f $D/fifo; mkfifo $D/fifo");
-    expect("$P copy <$D/file | $P sink", lines_of(records), "0 0", "$P source 20 5000 >$D/file");
+    expect("$P copy <$D/file | $P sink", lines_of(records), "0 0",
+           "env -u YOKE_PROBE_HOLD $P source 100 5000 >$D/file");
     const std::string through_socket =
         "python3 -c 'import os, socket, subprocess, sys\n"
         "a, b = socket.socketpair()\n"
-        "writer = subprocess.Popen([os.environ[\"P\"], \"source\", \"20\", \"5000\"], stdout=a)\n"
-        "reader = subprocess.Popen([os.environ[\"P\"], \"sink\"], stdin=b)\n"
+        "writer = subprocess.Popen([os.environ[\"P\"], \"source\", \"100\", \"5000\"], stdout=a)\n"
+        "reader = subprocess.Popen([\"/bin/bash\", \"-c\", \"set -o pipefail; $P copy | $P sink\"], stdin=b)\n"
         "a.close(); b.close()\n"
         "sys.exit(writer.wait() or reader.wait())'";
-    expect(through_socket, lines_of(records), "0");
+    expect(through_socket, lines_of(records), "0", Joins{1, 1});
 }
 
 TEST_F(StageProgram, StoppedAndContinuedStagesLoseNothing) {
     rounds = 1;
-    const auto records = source(300, 1500);
-    // The whole job, as Ctrl-Z does; then single stages. A job that has ended by then can be waited for only.
+    const auto records = source(400, 1500);
+    const std::string start =
+        "set -m -o pipefail; $P source 400 1500 1000 | $P copy | $P sink & job=$!; "
+        "until [ -e $D/go ]; do sleep 0.01; done; ";
+    // The whole job, as Ctrl-Z does, and fg; then single stages. A job that has ended by then can be waited for only.
     const std::string last = "fg %1 >$D/job 2>/dev/null || wait $job";
-    expect(last, lines_of(records), "0",
-           "set -m -o pipefail; $P source 300 1500 2000 | $P copy | $P sink & job=$!; "
-           "for i in 1 2 3; do sleep 0.05; kill -TSTP %1; sleep 0.05; kill -CONT %1; done 2>/dev/null");
+    expect(last, lines_of(records), "0", Joins{2, 2},
+           start +
+               "for i in 1 2 3; do kill -TSTP %1; sleep 0.04; bg %1; sleep 0.04; done >$D/job 2>&1; "
+               "kill -TSTP %1 2>/dev/null; until [ -z \"$(jobs -r)\" ]; do sleep 0.01; done");
     for (const char* word : {"source", "copy", "sink"}) {
-        expect(last, lines_of(records), "0",
-               fmt::format("set -m -o pipefail; $P source 300 1500 2000 | $P copy | $P sink & job=$!; "
-                           "for i in 1 2 3; do sleep 0.05; p=$(pgrep -g $(jobs -p %1) -f 'stage-probe {0}'); "
-                           "kill -STOP $p; sleep 0.05; kill -CONT $p; done 2>/dev/null",
-                           word));
+        expect(last, lines_of(records), "0", Joins{2, 2},
+               start + fmt::format("for i in 1 2 3; do p=$(pgrep -g $(jobs -p %1) -f 'stage-probe {}'); "
+                                   "kill -TSTP $p; sleep 0.04; kill -CONT $p; sleep 0.04; done 2>/dev/null",
+                                   word));
     }
 }
 
@@ -338,8 +385,40 @@ TEST_F(StageProgram, CallsPassPlainBytes) {
     write("text", text);
     expect("$Y call echo -i $D/text | $Y call echo | cmp - $D/text", "", "0 0 0");
     expect("$Y call echo -i $D/text | { head -c 10 | wc -c; $Y call echo | wc -c; }", "10\n2999990\n", "0 0");
+    expect("$P bytes 200 500000 | $Y call echo | $Y call echo | wc -c", "100000000\n", "0 0 0 0", Joins{3, 2});
     write("framed", "x" + text + "y");
     expect("{ printf x; $Y call echo -i $D/text; printf y; } | $Y call echo | cmp - $D/framed", "", "0 0 0");
+}
+
+TEST_F(StageProgram, ListingsSayWhatIsJoinedAndWhyAPipeIsNot) {
+    const auto said = [&](const std::string& pipeline, Joins joins) {
+        std::string listing;
+        const Ran ran = bash(pipeline, false, "", joins, [&] { listing = yoke({"ls", "pipes"}).out; });
+        EXPECT_EQ(ran.out, lines_of(source(100, 100)));
+        return listing;
+    };
+    const auto lines_with = [](const std::string& listing, const std::string& state, const std::string& why) {
+        std::istringstream stream(listing);
+        std::string line;
+        int count = 0;
+        while (std::getline(stream, line)) {
+            count += line.find(state) != std::string::npos && line.find(why) != std::string::npos ? 1 : 0;
+        }
+        return count;
+    };
+    const std::string both = said("$P source 100 100 | $P copy | tee $D/kept | $P sink", Joins{3, 1});
+    for (const char* column : {"ACCOUNT", "STATE", "PIPE", "READER PID", "RECORDS", "WHY", "WRITER PID"}) {
+        EXPECT_EQ(lines_with(both, column, "STATE"), 1) << column << " is missing in\n" << both;
+    }
+    EXPECT_EQ(lines_with(both, " joined ", "u8 100x1x1 fixed"), 1) << both;
+    EXPECT_EQ(lines_with(both, " pipe ", "its reader is no stage, has not begun, or has YOKE_STAGE=pipe"), 1) << both;
+    EXPECT_EQ(lines_with(both, " pipe ", "its writer is no stage, has not begun, or has YOKE_STAGE=pipe"), 1) << both;
+    const std::string writer = said("YOKE_STAGE=pipe $P source 100 100 | $P sink", Joins{1, 0});
+    EXPECT_EQ(lines_with(writer, " pipe ", "its writer is no stage, has not begun, or has YOKE_STAGE=pipe"), 1)
+        << writer;
+    const std::string reader = said("$P source 100 100 | YOKE_STAGE=pipe $P sink", Joins{1, 0});
+    EXPECT_EQ(lines_with(reader, " pipe ", "its reader is no stage, has not begun, or has YOKE_STAGE=pipe"), 1)
+        << reader;
 }
 
 // What a process has read and written by system calls, in bytes.
@@ -364,8 +443,7 @@ TEST_F(StageProgram, NoPayloadCrossesAJoinedPipe) {
     std::uint64_t bytes = 0;
     std::uint64_t records_max = 0;
     const auto joined = [&] {
-        const auto answer = instance->ask({{"op", "list"}, {"kind", "pipes"}});
-        const nlohmann::json pipes = answer ? answer->body["pipes"] : nlohmann::json::array();
+        const nlohmann::json pipes = this->pipes();
         stages.clear();
         for (const auto& pipe : pipes) {
             const auto reader = pipe.at("reader_pid").get<std::string>();
@@ -380,8 +458,7 @@ TEST_F(StageProgram, NoPayloadCrossesAJoinedPipe) {
                 first = std::stoi(writer);
             }
         }
-        return pipes.size() == 4 &&
-               std::ranges::all_of(pipes, [](const auto& pipe) { return pipe.at("state") == "joined"; });
+        return pipes.size() == 4 && StageProgram::joined(pipes) == 4;
     };
     pipeline.while_running = [&](pid_t) {
         ASSERT_TRUE(eventually(joined));

@@ -13,7 +13,9 @@ std::string Pipes::obstacle(const Pipe& pipe) const {
                            pipe.writers.size() > 1 ? "write" : "read");
     }
     if (pipe.writers.empty() || pipe.readers.empty()) {
-        return pipe.writers.empty() ? "no stage writes it" : "no stage reads it";
+        // A stage that has YOKE_STAGE=pipe claims nothing, so it is not told from a program that is no stage.
+        return fmt::format("its {} is no stage, has not begun, or has YOKE_STAGE=pipe",
+                           pipe.writers.empty() ? "writer" : "reader");
     }
     const std::string& written = claims_.at(pipe.writers.front()).form;
     const std::string& read = claims_.at(pipe.readers.front()).form;

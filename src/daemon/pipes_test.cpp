@@ -23,7 +23,9 @@ TEST(Pipes, AWriterAndAReaderAreAPairInAnyOrder) {
          {std::pair(PipeEnd::writer, PipeEnd::reader), std::pair(PipeEnd::reader, PipeEnd::writer)}) {
         Pipes pipes(100);
         EXPECT_TRUE(pipes.claim(1, claim_of(first)).empty());
-        EXPECT_EQ(why(pipes), first == PipeEnd::writer ? "no stage reads it" : "no stage writes it");
+        EXPECT_EQ(why(pipes), first == PipeEnd::writer
+                                  ? "its reader is no stage, has not begun, or has YOKE_STAGE=pipe"
+                                  : "its writer is no stage, has not begun, or has YOKE_STAGE=pipe");
         const auto changes = pipes.claim(2, claim_of(second));
         ASSERT_EQ(changes.size(), 1U);
         EXPECT_EQ(changes[0].what, What::begins);
@@ -72,7 +74,7 @@ TEST(Pipes, WhatThePairSaysIsShown) {
     EXPECT_EQ(pipes.list(1000).at(0).at("state"), "joined");
     pipes.release(2);
     EXPECT_EQ(pipes.list(1000).at(0).at("state"), "pipe");
-    EXPECT_EQ(why(pipes), "no stage reads it");
+    EXPECT_EQ(why(pipes), "its reader is no stage, has not begun, or has YOKE_STAGE=pipe");
 }
 
 TEST(MaliciousPipes, MessagesOutOfOrderChangeNothing) {
