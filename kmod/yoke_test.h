@@ -60,6 +60,7 @@ extern const struct test_case test_calls[];   /* with a worker that serves */
 extern const struct test_case test_alone[];   /* without any */
 extern const struct test_case test_lied[];    /* with one that lies or stops: results are right all the same */
 extern const struct test_case test_stress[];  /* with honest workers that are killed and replaced */
+extern const struct test_case test_together[]; /* with a worker whose deadline is long: who comes late does not join */
 /* These measure, each one way of calling: what system calls it took is the difference of the module's counters. */
 extern const struct test_case test_spinning[];
 extern const struct test_case test_waiting[];

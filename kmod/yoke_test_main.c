@@ -3,8 +3,8 @@
  * yoke_test.ko: runs tests when it is told to, so that a script can start, kill and replace workers in between.
  *
  * /sys/kernel/debug/yoke_test/run      write `calls` (a worker serves), `alone` (none does), `lied` (one that lies or
- *                                      stops), `stress` (honest ones that may be killed and replaced), or what to
- *                                      measure: `spinning`, `waiting`, `callback`, `cpu`.
+ *                                      stops), `stress` (honest ones that may be killed and replaced),
+ *                                      `together` (calls of many keys share entries), or what to measure: `spinning`, `waiting`, `callback`, `cpu`.
  *                                      EIO: a test failed; EINVAL: none of these
  * /sys/kernel/debug/yoke_test/report   what the last run said, a line for each test: ok NAME, FAILED NAME ..., figures
  */
@@ -106,7 +106,7 @@ static const struct test_case *cases_of(const char *name)
 	} groups[] = {
 		{ "calls", test_calls },       { "alone", test_alone },     { "lied", test_lied },
 		{ "spinning", test_spinning }, { "waiting", test_waiting }, { "callback", test_callback },
-		{ "cpu", test_cpu },           { "stress", test_stress },
+		{ "cpu", test_cpu },           { "stress", test_stress },   { "together", test_together },
 	};
 	unsigned int i;
 

@@ -35,13 +35,17 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def absolute(text):
+    return Path(text).resolve()  # inside, the working directory is another
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("script", type=Path)
-    parser.add_argument("--directory", type=Path, required=True, help="where prepare puts what the machine boots")
-    parser.add_argument("--build", type=Path, required=True, help="build whose programs are tested: $build inside")
+    parser.add_argument("--directory", type=absolute, required=True, help="where prepare puts what the machine boots")
+    parser.add_argument("--build", type=absolute, required=True, help="build whose programs are tested: $build inside")
     parser.add_argument("--kmod", type=Path, default=HERE.parent.parent / "kmod", help="sources of the modules")
-    parser.add_argument("--out", type=Path, help="/out of the machine is kept here")
+    parser.add_argument("--out", type=absolute, help="/out of the machine is kept here")
     parser.add_argument("--cpus", type=int, default=min(4, os.cpu_count() or 1))
     parser.add_argument("--memory", type=int, default=1536, help="MiB")
     parser.add_argument("--disk", type=int, default=0, help="MiB of an empty disk, /dev/vda")
@@ -96,7 +100,8 @@ class Machine:
     def command(self, script, accelerator):
         options, image = self.options, self.options.directory / "image"
         variables = {"image": image, "script": script, "build": options.build, "source": HERE.parent.parent,
-                     "directory": options.directory}
+                     "directory": options.directory, "accelerator": accelerator.partition(",")[0],
+                     "host_cpus": os.cpu_count(), "host_load": f"{os.getloadavg()[0]:.1f}"}
         words = [f"{name}={value}" for name, value in variables.items()] + options.set
         words.append(f"POCL_KERNELLIB_NAME={POCL_TARGET}")
         # Emulated processors are slow, so the watchdogs wait long. Nothing inside is worth protecting from itself.

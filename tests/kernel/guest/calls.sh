@@ -13,14 +13,27 @@ eventually 120 tested
 say "with the worker"
 run_test calls
 
-# figures WAY: of 4000 calls of 4 KiB; $entries, and the bells for them: $rung to the worker, $heard to the kernel.
+# figures WAY [WORKER]: what yoke_test.ko measures; $entries, and the bells for them: $rung to the worker, $heard to
+# the kernel. Kept for figures.py.
 figures() {
     rung=$(counter bells_rung) heard=$(counter bells_heard) entries=$(counter entries)
     run_test "$1"
     rung=$(($(counter bells_rung) - rung)) heard=$(($(counter bells_heard) - heard))
     entries=$(($(counter entries) - entries))
     echo "    entries $entries, bells to the worker $rung, bells to the kernel $heard"
+    {
+        echo "way $1, worker ${2:-polls 50 us}, entries $entries, rung $rung, heard $heard"
+        cat /sys/kernel/debug/yoke_test/report
+    } >>/tmp/figures
 }
+say "calls of many keys that come together"
+submitted=$(counter submitted)
+figures together
+submitted=$(($(counter submitted) - submitted))
+say "calls $submitted, entries $entries, bells $rung"
+[ $entries -le $((submitted / 4)) ] || die "the calls of a key did not share entries"
+[ $rung -le $((submitted / 8)) ] || die "the calls of many keys did not share bells"
+
 say "what a call of 4 KiB costs"
 for way in spinning waiting callback cpu; do figures $way; done
 
@@ -32,10 +45,39 @@ pid=$(worker_pid)
 kill -KILL "$pid"
 eventually 120 gone "$pid"
 eventually 120 served
-figures spinning
+figures spinning "polls 1 s"
 [ "$entries" -ge 3900 ] || die "only $entries entries"
 [ "$rung" -le 1 ] || die "the worker was rung $rung times while it was awake"
 [ "$heard" = 0 ] || die "the kernel was rung $heard times while it was awake"
+
+must python3 "$guest/figures.py" /tmp/figures $out/figures.json
+
+say "threads that call in every way, while the worker is killed each time it has done some of it"
+configure '[supervision]' 'backoff_first_ms = 1' 'backoff_max_ms = 50'
+kills=0 by_worker=0
+for round in $(seq 10); do
+    run_test stress >/tmp/stress &
+    stress=$!
+    last=$(counter offloaded)
+    while kill -0 $stress 2>/dev/null; do
+        pid=$(worker_pid)
+        if [ "$pid" != 0 ] && served && [ "$(counter offloaded)" -gt $((last + 20)) ]; then
+            kill -KILL "$pid"
+            kills=$((kills + 1))
+            eventually 120 gone "$pid"
+            last=$(counter offloaded)
+        fi
+        sleep 0.05
+    done
+    wait $stress || die "$(cat /tmp/stress)"
+    cat /tmp/stress
+    by_worker=$((by_worker + $(sed -n 's/.* \([0-9]*\) by the worker.*/\1/p' /tmp/stress)))
+    [ $kills -ge 5 ] && break
+done
+say "workers killed: $kills, rounds: $round, calls done by a worker: $by_worker"
+[ $kills -ge 5 ] || die "too few"
+[ $by_worker -ge 50 ] || die "too few"
+eventually 120 served
 
 say "pages that a driver has pinned outlive worker and module"
 must insmod "$modules/yoke_pin.ko"
@@ -49,7 +91,7 @@ eventually 120 gone "$pid"
 eventually 120 served
 run_test calls # in the other arena
 stop_yoked
-left=$(counter pages_left_to_holders)
+same "pages left to their holder" $((bytes / 4096)) "$(counter pages_left_to_holders)"
 must rmmod yoke_test
 must rmmod yoke
 echo "witness 256" >$command || die "no witness"
@@ -57,4 +99,3 @@ echo "write 90" >$command || die "cannot write to pinned pages"
 echo "check 90" >$command || die "somebody's memory has changed"
 echo unpin >$command
 must rmmod yoke_pin
-say "pages left to their holder: $left when the module went, of $((bytes / 4096))"
