@@ -2,8 +2,9 @@
 //
 // A ptask waits for a datablock, for room, or for a number that is on its way. Whoever follows who waits for whom comes
 // to a cause: an outer channel that nobody pushes into or pulls from, or whose endpoint gives or takes nothing; a
-// function whose program does not run it; or back to where he was: a circle that is full, or empty, or where a predicate
-// has dropped what one of them needs. Whoever waits for another ptask only follows. Causes come first, each once.
+// function whose program does not run it; or back to where he was: a circle that is full, or empty, or where a
+// predicate has dropped what one of them needs. Whoever waits for another ptask only follows. Causes come first, each
+// once.
 #pragma once
 
 #include <map>
