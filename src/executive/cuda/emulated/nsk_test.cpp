@@ -127,8 +127,9 @@ TEST_F(EmulatedNsk, ParksAndGoesOnWhereItWas) {
 TEST_F(EmulatedNsk, AnIdleRingFallsAsleepAndComesBack) {
     launch(5'000'000);
     Guest& guest = make_guest(0);
+    const std::uint64_t first = submit(guest, guest.client->echo(0, 8192, 64));  // before it can be idle for too long
     attach(guest);
-    ASSERT_EQ(call(guest, guest.client->echo(0, 8192, 64)).where, YOKE_WHERE_NSK);
+    ASSERT_EQ(await(guest, first).where, YOKE_WHERE_NSK);
     EXPECT_EQ(wait_released(guest), Why::idle);
     EXPECT_EQ(__atomic_load_n(&guest.status().ring[YOKE_RING_EXPRESS].asleep, __ATOMIC_ACQUIRE), 1U);
     EXPECT_EQ(guest.head, 1U);
