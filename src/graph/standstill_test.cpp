@@ -1,38 +1,14 @@
 // What is told of a graph that stands still: the causes first, then what follows from them.
 #include <algorithm>
 
-#include "graph/test_builder.hpp"
+#include "graph/test_reasons.hpp"
 
 namespace yoke::graph {
 namespace {
 
 constexpr std::size_t wide = 4;
 
-class StandstillTest : public testing::Test {
-   protected:
-    StandstillTest() {
-        add_test_functions(device_);
-        add_port_functions(device_);
-    }
-
-    // Whether a sentence of why() has all the words.
-    bool says(const std::string& reason, const std::vector<std::string>& words) {
-        const auto reasons = runtime_->why(1, "/g");
-        for (const control::Json& one : *reasons) {
-            const auto& sentence = one["sentence"].get_ref<const std::string&>();
-            if (one["reason"] == reason && std::all_of(words.begin(), words.end(), [&](const std::string& word) {
-                    return sentence.find(word) != std::string::npos;
-                })) {
-                return true;
-            }
-        }
-        ADD_FAILURE() << reasons->dump(1);
-        return false;
-    }
-
-    device::HostDevice device_;
-    TestRuntime runtime_{device_};
-};
+class StandstillTest : public ReasonsTest {};
 
 // Eight ptasks in a row, whose names say nothing of their order.
 TEST_F(StandstillTest, TheCauseComesFirstAndWhatFollowsInTheOrderOfTheFlow) {

@@ -1,38 +1,14 @@
 // What a graph says when it cannot move, and how bad graphs are refused: naming graph, ptask and port.
 #include <thread>
 
-#include "graph/test_builder.hpp"
+#include "graph/test_reasons.hpp"
 
 namespace yoke::graph {
 namespace {
 
 constexpr std::size_t items = 4;
 
-class WhyTest : public testing::Test {
-   protected:
-    WhyTest() {
-        add_test_functions(device_);
-        add_port_functions(device_);
-    }
-
-    // Whether a sentence of why() has all the words.
-    bool says(const std::string& reason, const std::vector<std::string>& words) {
-        const auto reasons = runtime_->why(1, "/g");
-        for (const control::Json& one : *reasons) {
-            const auto& sentence = one["sentence"].get_ref<const std::string&>();
-            if (one["reason"] == reason && std::all_of(words.begin(), words.end(), [&](const std::string& word) {
-                    return sentence.find(word) != std::string::npos;
-                })) {
-                return true;
-            }
-        }
-        ADD_FAILURE() << reasons->dump(1);
-        return false;
-    }
-
-    device::HostDevice device_;
-    TestRuntime runtime_{device_};
-};
+class WhyTest : public ReasonsTest {};
 
 TEST_F(WhyTest, NamesTheMissingDatablock) {
     Builder g(runtime_, "/g");
