@@ -168,6 +168,7 @@ class Graph {
 
     // graph_flow.cpp, under the lock: channels
     [[nodiscard]] int outer_status() const;
+    [[nodiscard]] int move_status(bool outer, std::uint32_t session, std::uint32_t bits) const;
     [[nodiscard]] static bool has_room(const Channel& channel);
     [[nodiscard]] static bool pushable(const Channel& channel);
     [[nodiscard]] static bool unread(const Channel& channel);

@@ -26,6 +26,14 @@ int Graph::outer_status() const {
     return failed_.load(std::memory_order_relaxed) ? YOKE_EIO : YOKE_OK;
 }
 
+// The same for one end of a move, which must be an outer one that the session may use.
+int Graph::move_status(bool outer, std::uint32_t session, std::uint32_t bits) const {
+    if (!outer) {
+        return YOKE_EINVAL;
+    }
+    return may(session, bits) ? outer_status() : YOKE_EACCES;
+}
+
 bool Graph::has_room(const Channel& channel) {
     return channel.closed || !channel.full();
 }

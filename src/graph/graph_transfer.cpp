@@ -216,13 +216,7 @@ bool Graph::serve(Channel& channel, const Waiting& pull) {
 Graph::Step Graph::check_room(Channel& channel, std::uint32_t session,
                               const std::shared_ptr<Watcher>& watcher) noexcept {
     const Locked lock(*this);
-    if (!channel.outer_source) {
-        return {false, YOKE_EINVAL};
-    }
-    if (!may(session, may_push)) {
-        return {false, YOKE_EACCES};
-    }
-    if (const int status = outer_status(); status != YOKE_OK) {
+    if (const int status = move_status(channel.outer_source, session, may_push); status != YOKE_OK) {
         return {false, status};
     }
     if (channel.ended || unread(channel)) {
@@ -238,13 +232,7 @@ Graph::Step Graph::check_room(Channel& channel, std::uint32_t session,
 Graph::Step Graph::check_source(const Channel& channel, std::uint32_t session,
                                 const std::shared_ptr<Watcher>& watcher) noexcept {
     const std::lock_guard lock(mutex_);
-    if (!channel.outer_destination) {
-        return {false, YOKE_EINVAL};
-    }
-    if (!may(session, may_pull)) {
-        return {false, YOKE_EACCES};
-    }
-    if (const int status = outer_status(); status != YOKE_OK) {
+    if (const int status = move_status(channel.outer_destination, session, may_pull); status != YOKE_OK) {
         return {false, status};
     }
     Channel::add(end_watchers_, watcher);
@@ -254,13 +242,7 @@ Graph::Step Graph::check_source(const Channel& channel, std::uint32_t session,
 Graph::Step Graph::take(Channel& channel, std::uint32_t session, const std::shared_ptr<Watcher>& watcher,
                         Datablock& datablock, yoke_completion& completion) noexcept {
     const Locked lock(*this);
-    if (!channel.outer_destination) {
-        return {false, YOKE_EINVAL};
-    }
-    if (!may(session, may_pull)) {
-        return {false, YOKE_EACCES};
-    }
-    if (const int status = outer_status(); status != YOKE_OK) {
+    if (const int status = move_status(channel.outer_destination, session, may_pull); status != YOKE_OK) {
         return {false, status};
     }
     if (!offers_at_once(channel)) {
