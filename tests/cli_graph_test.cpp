@@ -3,10 +3,8 @@
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
-#include <optional>
 
-#include "cli_program.hpp"
-#include "support/instance.hpp"
+#include "cli_instance.hpp"
 
 namespace yoke::test {
 namespace {
@@ -105,18 +103,8 @@ TEST_F(CliGraphFile, CheckPrintsJson) {
     EXPECT_TRUE(says(json["error"].get<std::string>(), bad + ":1:8")) << wrong.out;
 }
 
-class CliDaemon : public CliTest {
+class CliDaemon : public CliInstanceTest {
    protected:
-    void SetUp() override {
-        CliTest::SetUp();
-        instance.emplace();
-        ASSERT_TRUE(instance->ready()) << instance->error();
-        environment["YOKE_SOCKET"] = instance->socket();
-    }
-    void TearDown() override {
-        instance.reset();
-        CliTest::TearDown();
-    }
     [[nodiscard]] nlohmann::json list(const std::string& kind) const {
         const Finished finished = yoke({"ls", kind, "--json"});
         EXPECT_EQ(finished.exit, 0) << finished.err;
@@ -134,8 +122,6 @@ class CliDaemon : public CliTest {
     void wait_until_running(const std::string& graph) const {
         ASSERT_TRUE(eventually([&] { return runs(graph); }));
     }
-
-    std::optional<Instance> instance;
 };
 
 TEST_F(CliDaemon, StatusAndListsAreTablesAndJson) {

@@ -6,10 +6,8 @@
 
 #include <csignal>
 #include <nlohmann/json.hpp>
-#include <optional>
 
-#include "cli_program.hpp"
-#include "support/instance.hpp"
+#include "cli_instance.hpp"
 #include "support/process_tree.hpp"
 
 namespace yoke::test {
@@ -75,19 +73,12 @@ TEST_F(CliTest, DotOfAFileNeedsNone) {
     EXPECT_THAT(refused.err, HasSubstr(bad + ":1:8"));
 }
 
-class CliGraphView : public CliTest {
+class CliGraphView : public CliInstanceTest {
    protected:
     void SetUp() override {
-        CliTest::SetUp();
-        instance.emplace();
-        ASSERT_TRUE(instance->ready()) << instance->error();
-        environment["YOKE_SOCKET"] = instance->socket();
+        CliInstanceTest::SetUp();
         const Finished started = yoke({"graph", "start", write("sums.toml", graph), "--persist"});
         ASSERT_EQ(started.exit, 0) << started.err;
-    }
-    void TearDown() override {
-        instance.reset();
-        CliTest::TearDown();
     }
     [[nodiscard]] nlohmann::json json_of(std::vector<std::string> arguments) const {
         arguments.emplace_back("--json");
@@ -95,8 +86,6 @@ class CliGraphView : public CliTest {
         EXPECT_EQ(finished.exit, 0) << finished.err;
         return nlohmann::json::parse(finished.out, nullptr, false);
     }
-
-    std::optional<Instance> instance;
 };
 
 TEST_F(CliGraphView, ListsGraphs) {

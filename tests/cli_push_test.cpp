@@ -4,10 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <optional>
 
-#include "cli_program.hpp"
-#include "support/instance.hpp"
+#include "cli_instance.hpp"
 #include "support/process_tree.hpp"
 
 namespace yoke::test {
@@ -47,18 +45,8 @@ std::string numbers(std::uint32_t count, std::uint32_t first) {
     return text;
 }
 
-class CliPush : public CliTest {
+class CliPush : public CliInstanceTest {
    protected:
-    void SetUp() override {
-        CliTest::SetUp();
-        instance.emplace();
-        ASSERT_TRUE(instance->ready()) << instance->error();
-        environment["YOKE_SOCKET"] = instance->socket();
-    }
-    void TearDown() override {
-        instance.reset();
-        CliTest::TearDown();
-    }
     // What comes out of the graph when `input` is pushed.
     [[nodiscard]] Finished through(const std::string& graph, const std::string& input,
                                    const std::vector<std::string>& more = {}) const {
@@ -73,8 +61,6 @@ class CliPush : public CliTest {
         EXPECT_THAT(finished.err, HasSubstr(what));
         EXPECT_EQ(finished.out, "");
     }
-
-    std::optional<Instance> instance;
 };
 
 TEST_F(CliPush, TheHeaderOfAStreamIsNoData) {
