@@ -31,8 +31,9 @@ constexpr std::uint64_t patience_ns = 2'000'000'000;  // longer pauses are told 
 constexpr std::size_t accounts_max = 4096;  // remembered; beyond, those without worker and history are forgotten
 
 // Variables that a worker of a private instance takes over: where its user keeps things, which device and
-// OpenCL platform he wants, and how sanitizers report. A worker of the system instance gets none of them.
-constexpr std::array<std::string_view, 11> inherited{"HOME",
+// OpenCL platform he wants, whether tests may have it fail, and how sanitizers report. A worker of the system instance
+// gets none of them.
+constexpr std::array<std::string_view, 12> inherited{"HOME",
                                                      "PATH",
                                                      "LANG",
                                                      "TMPDIR",
@@ -42,6 +43,7 @@ constexpr std::array<std::string_view, 11> inherited{"HOME",
                                                      "OCL_ICD_FILENAMES",
                                                      "LD_LIBRARY_PATH",
                                                      "YOKE_DEVICE",
+                                                     "YOKE_DEVICE_FAULTS",
                                                      "YOKE_LIBEXEC_DIR"};
 constexpr std::array<std::string_view, 7> inherited_prefixes{"POCL_",  "YOKE_OPENCL", "CUDA_", "ASAN_",
                                                              "UBSAN_", "LSAN_",       "TSAN_"};

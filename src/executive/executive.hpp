@@ -62,6 +62,29 @@ class StreamSink {
     virtual void forget(SessionId session) noexcept = 0;
 };
 
+// When the stages of one piece of a bulk call ended on the device, in microseconds by its own clock.
+struct PieceTimes {
+    SessionId session = 0;
+    std::uint64_t call = 0;  // number of the call among those that the device took
+    std::uint32_t piece = 0;
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+    double queued_us = 0;  // the piece's turn in its stream; its copy may wait for an engine still
+    double copied_in_us = 0;
+    double run_us = 0;
+    double copied_out_us = 0;
+};
+
+// Who is told the times of pieces. Called by the bulk lane's thread.
+class PieceSink {
+   public:
+    PieceSink() = default;
+    PieceSink(const PieceSink&) = delete;
+    PieceSink& operator=(const PieceSink&) = delete;
+    virtual ~PieceSink() = default;
+    virtual void piece(const PieceTimes& times) noexcept = 0;
+};
+
 struct Limits {
     unsigned bulk_threads = 0;               // 0: number of processors - 1, at least 1, at most 8
     std::uint64_t express_spin_ns = 50'000;  // polling without work before a ring goes cold
@@ -76,6 +99,7 @@ struct Limits {
     std::uint32_t device_bulk_bytes = 256U * 1024U;  // shorter bulk calls are executed by the host
     bool device_faults = false;                      // for tests: the resident kernel serves services that fail
     const void* device_code = nullptr;               // for measurements: a fat binary in place of the device's kernels
+    PieceSink* device_trace = nullptr;               // for measurements: told of bulk calls; outlives the executive
 };
 
 // Of the device, for people and inventories.

@@ -35,6 +35,11 @@ bool wants_cuda() {
 #endif
 }
 
+bool wants_device_faults() {
+    const char* const wanted = std::getenv("YOKE_DEVICE_FAULTS");
+    return wanted != nullptr && std::string_view(wanted) == "1";
+}
+
 Result<graph::Runtime*> Engine::open(const graph::Limits& limits) {
     const std::lock_guard lock(opening_);
     if (!outcome_) {

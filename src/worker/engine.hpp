@@ -19,6 +19,9 @@ namespace yoke::worker {
 // Whether calls and graphs go to a CUDA device where there is one: everywhere yoke was built with it, unless
 // YOKE_DEVICE says `cpu`.
 [[nodiscard]] bool wants_cuda();
+// For tests: whether the resident kernel is to serve the service that fails (YOKE_DEVICE_FAULTS=1), with which a client
+// can end this worker.
+[[nodiscard]] bool wants_device_faults();
 
 class Engine {
    public:

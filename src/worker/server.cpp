@@ -87,6 +87,7 @@ Status Server::start_parts(std::uint64_t spin_ns) {
     limits.express_spin_ns = spin_ns;
     limits.keys_per_session = control::session_keys_max;
     limits.cuda = wants_cuda();
+    limits.device_faults = wants_device_faults();
     auto executive = executive::Executive::create(limits, &streams_);
     if (!executive) {
         return tl::unexpected(executive.error());

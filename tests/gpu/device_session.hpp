@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "executive/session_fixture.hpp"
+#include "gpu/kind.hpp"
 #include "vectors/random_case.hpp"
 
 namespace yoke::executive {
@@ -63,6 +64,28 @@ class DeviceTest : public testing::Test {
         }
     }
 
+    // As start(), with a ring that stays with the NSK once it has it, so that where a call runs is certain.
+    void start_lasting() {
+        Limits limits = device_limits();
+        limits.device_idle_ns = 60'000'000'000;
+        start(limits);
+    }
+
+    // Calls until one has been executed by the resident kernel.
+    testing::AssertionResult reaches_nsk() {
+        const std::uint64_t until = now_ns() + 20'000'000'000;
+        while (now_ns() < until) {
+            const yoke_completion done = client_->call(YOKE_RING_EXPRESS, client_->echo(0, 8192, 64));
+            if (done.status != 0) {
+                return testing::AssertionFailure() << "a call ended with " << done.status;
+            }
+            if (done.where == YOKE_WHERE_NSK) {
+                return testing::AssertionSuccess();
+            }
+        }
+        return testing::AssertionFailure() << "no call was executed by the resident kernel";
+    }
+
     // Lays a case out at `offset` of the data area, input, aux and poisoned output at odd distances, and calls.
     testing::AssertionResult holds(const vectors::Case& test, unsigned ring, std::size_t offset, int where) {
         if (test.key_error != 0) {
@@ -109,6 +132,8 @@ class DeviceTest : public testing::Test {
             return testing::AssertionFailure() << test.name << " was executed at " << int{done.where};
         }
         ++executed_[done.where];
+        ++kinds_[kind_of(test)].calls;
+        kinds_[kind_of(test)].on_device += done.where != YOKE_WHERE_CPU ? 1 : 0;
         return testing::AssertionSuccess();
     }
 
@@ -134,6 +159,7 @@ class DeviceTest : public testing::Test {
     std::unique_ptr<Executive> executive_;
     std::unique_ptr<TestClient> client_;
     std::map<int, std::size_t> executed_;
+    KindCounts kinds_;
     std::uint32_t key_ = 0;
     vectors::Bytes key_bytes_;
     std::uint16_t key_service_ = 0;

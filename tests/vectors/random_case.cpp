@@ -137,7 +137,12 @@ std::uint64_t test_seed() {
 unsigned test_rounds(unsigned normal) {
     constexpr unsigned soak_factor = 30;
     const char* const soak = std::getenv("YOKE_SOAK");
-    return soak != nullptr && std::strcmp(soak, "1") == 0 ? normal * soak_factor : normal;
+    if (soak != nullptr && std::strcmp(soak, "1") == 0) {
+        return normal * soak_factor;
+    }
+    const char* const share = std::getenv("YOKE_TEST_SHARE");
+    const unsigned long parts = share != nullptr ? std::strtoul(share, nullptr, 10) : 1;
+    return std::max(1U, static_cast<unsigned>(normal / std::max(parts, 1UL)));
 }
 
 Bytes random_bytes(Random& random, std::size_t length) {

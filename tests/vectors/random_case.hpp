@@ -2,7 +2,7 @@
 //
 // Lengths are spread over orders of magnitude and gather around the places where mistakes live: chunk boundaries,
 // counters that carry, data units that are not whole blocks, last units that are shorter. The seed is fixed, so that a
-// failure repeats; YOKE_TEST_SEED takes another and YOKE_SOAK=1 multiplies the work.
+// failure repeats; YOKE_TEST_SEED takes another, YOKE_SOAK=1 multiplies the work and YOKE_TEST_SHARE=N divides it.
 #pragma once
 
 #include <random>
@@ -15,7 +15,8 @@ using Random = std::mt19937_64;
 
 // $YOKE_TEST_SEED or the fixed one. Tests print it when they fail.
 [[nodiscard]] std::uint64_t test_seed();
-// `normal`, or many times that with YOKE_SOAK=1.
+// `normal`, or many times that with YOKE_SOAK=1, or an N-th of it with YOKE_TEST_SHARE=N, for tools that make a test
+// slow; never 0.
 [[nodiscard]] unsigned test_rounds(unsigned normal);
 
 [[nodiscard]] Bytes random_bytes(Random& random, std::size_t length);

@@ -23,7 +23,7 @@ namespace yoke::device::cuda {
     X(cuDeviceGet) X(cuDeviceGetAttribute) X(cuDeviceGetCount) X(cuDeviceGetDevResource) X(cuDeviceGetName) \
     X(cuDevicePrimaryCtxRetain) \
     X(cuDriverGetVersion) \
-    X(cuEventCreate) X(cuEventDestroy) X(cuEventQuery) X(cuEventRecord) X(cuEventSynchronize) \
+    X(cuEventCreate) X(cuEventDestroy) X(cuEventElapsedTime) X(cuEventQuery) X(cuEventRecord) X(cuEventSynchronize) \
     X(cuFuncLoad) \
     X(cuGetErrorString) \
     X(cuGreenCtxCreate) X(cuGreenCtxStreamCreate) \

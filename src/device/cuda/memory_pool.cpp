@@ -27,17 +27,42 @@ std::size_t MemoryPool::class_of(std::size_t bytes) {
 
 MemoryPool::~MemoryPool() {
     context_.make_current();
-    const std::lock_guard lock(mutex_);
     trim();
 }
 
 void MemoryPool::trim() {
-    const Quiet quiet;
-    for (auto& [bytes, blocks] : free_) {
-        std::erase_if(blocks, [this](const Free& free) {
-            return rests(free.rest) && context_.driver->cuMemFree(free.block) == CUDA_SUCCESS;
-        });
+    std::vector<std::pair<std::size_t, CUdeviceptr>> resting;
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto& [bytes, blocks] : free_) {
+            std::erase_if(blocks, [&resting, size = bytes](const Free& free) {
+                const bool gone = rests(free.rest);
+                if (gone) {
+                    resting.emplace_back(size, free.block);
+                }
+                return gone;
+            });
+        }
     }
+    const Quiet quiet;
+    for (const auto& [bytes, block] : resting) {
+        if (context_.driver->cuMemFree(block) != CUDA_SUCCESS) {
+            const std::lock_guard lock(mutex_);
+            free_[bytes].push_back({block, nullptr});
+        }
+    }
+}
+
+bool MemoryPool::take_free(std::size_t size, CUdeviceptr& block) {
+    const std::lock_guard lock(mutex_);
+    std::vector<Free>& blocks = free_[size];
+    const auto found = std::find_if(blocks.begin(), blocks.end(), [](const Free& free) { return rests(free.rest); });
+    if (found == blocks.end()) {
+        return false;
+    }
+    block = found->block;
+    blocks.erase(found);
+    return true;
 }
 
 Result<CUdeviceptr> MemoryPool::take(std::size_t bytes) {
@@ -46,17 +71,13 @@ Result<CUdeviceptr> MemoryPool::take(std::size_t bytes) {
     }
     const std::size_t size = class_of(bytes);
     context_.make_current();
-    const std::lock_guard lock(mutex_);
-    std::vector<Free>& blocks = free_[size];
-    const auto found = std::find_if(blocks.begin(), blocks.end(), [](const Free& free) { return rests(free.rest); });
-    if (found != blocks.end()) {
-        const CUdeviceptr block = found->block;
-        blocks.erase(found);
+    CUdeviceptr block = 0;
+    if (take_free(size, block)) {
         return block;
     }
-    CUdeviceptr block = 0;
     CUresult result = context_.driver->cuMemAlloc(&block, size);
     if (result == CUDA_ERROR_OUT_OF_MEMORY) {
+        const std::lock_guard lock(trimming_);
         trim();
         result = context_.driver->cuMemAlloc(&block, size);
     }

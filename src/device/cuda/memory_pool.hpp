@@ -47,11 +47,14 @@ class MemoryPool {
         CUdeviceptr block = 0;
         std::unique_ptr<Rest> rest;
     };
-    // With the mutex held: gives every block that rests back to the driver.
+    bool take_free(std::size_t size, CUdeviceptr& block);
+    // Gives every block that rests back to the driver, which waits for kernels: nobody else waits meanwhile, but for
+    // those who want to trim, too.
     void trim();
 
     const Context& context_;
-    std::mutex mutex_;
+    std::mutex trimming_;  // before mutex_
+    std::mutex mutex_;     // of free_; no driver call is made with it
     std::map<std::size_t, std::vector<Free>> free_;
 };
 

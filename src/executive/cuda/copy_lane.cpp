@@ -132,7 +132,19 @@ Status CopyLane::prepare() {
             return made;
         }
     }
-    return {};
+    return limits_.device_trace != nullptr ? prepare_trace() : Status();
+}
+
+Status CopyLane::prepare_trace() {
+    const driver::Driver& api = device_.api();
+    Status done = driver::check(api.cuEventCreate(&origin_, CU_EVENT_DEFAULT), "an event cannot be had");
+    for (Slot& slot : slots_) {
+        for (CUevent& event : slot.stages) {
+            done = done ? driver::check(api.cuEventCreate(&event, CU_EVENT_DEFAULT), "an event cannot be had") : done;
+        }
+    }
+    done = done ? driver::check(api.cuEventRecord(origin_, slots_[0].stream), "an event cannot be recorded") : done;
+    return done ? driver::check(api.cuStreamSynchronize(slots_[0].stream), "an event cannot be recorded") : done;
 }
 
 bool CopyLane::take(Session& session, BulkCall& call) noexcept {
@@ -211,6 +223,7 @@ bool CopyLane::admit() {
     for (Active& active : arrived) {
         pin_session(device_, *active.session);  // unpinned memory is copied too, only slower
         active.begun_ns = now_ns();
+        active.number = ++taken_;
         active.session->rings[YOKE_RING_BULK].begin(active.call->entry.slot, active.call->entry.tag);
         active_.push_back(std::move(active));
     }
@@ -293,9 +306,11 @@ bool CopyLane::issue(Slot& slot, Active& active) {
     const std::uint32_t length = gcm ? service::device::gcm_shape(call).length : call.in_length;
     const Span span = span_of(call, length, active.grains, first, last);
     const std::uint64_t before = call.service == YOKE_SERVICE_AES_CBC && span.in_begin != 0 ? 16 : 0;
+    stage(slot, 0);
     device_.must(api.cuMemcpyHtoDAsync(slot.in + lead_bytes - before, call.in + span.in_begin - before,
                                        span.in_end - span.in_begin + before, slot.stream),
                  "a piece cannot be copied in");
+    stage(slot, 1);
     BulkWork work = active.work;
     work.call.in = driver::pointer_to<const std::uint8_t>(slot.in + lead_bytes - span.in_begin);
     work.call.out = driver::pointer_to<std::uint8_t>(slot.out + lead_bytes - span.out_begin);
@@ -316,9 +331,19 @@ bool CopyLane::issue(Slot& slot, Active& active) {
     device_.must(api.cuLaunchKernel(device_.bulk, count, 1, 1, threads, 1, 1, takes_key(call.service) ? table_bytes : 0,
                                     slot.stream, arguments, nullptr),
                  "a bulk kernel cannot be launched");
+    stage(slot, 2);
     device_.must(api.cuMemcpyDtoHAsync(call.out + span.out_begin, slot.out + lead_bytes, span.out_end - span.out_begin,
                                        slot.stream),
                  "a piece cannot be copied out");
+    stage(slot, 3);
+    if (limits_.device_trace != nullptr) {
+        slot.times = {.session = active.session->id,
+                      .call = active.number,
+                      .piece = first / active.per_piece,
+                      .bytes_in = span.in_end - span.in_begin,
+                      .bytes_out = span.out_end - span.out_begin};
+        slot.traced = true;
+    }
     active.next = last;
     mark(slot, active);
     return true;
@@ -358,7 +383,29 @@ void CopyLane::issue_tag(Slot& slot, Active& active) {
     mark(slot, active);
 }
 
+void CopyLane::stage(Slot& slot, unsigned number) {
+    if (limits_.device_trace != nullptr) {
+        device_.must(device_.api().cuEventRecord(slot.stages[number], slot.stream), "an event cannot be recorded");
+    }
+}
+
+void CopyLane::tell_times(Slot& slot) {
+    slot.traced = false;
+    double* const places[] = {&slot.times.queued_us, &slot.times.copied_in_us, &slot.times.run_us,
+                              &slot.times.copied_out_us};
+    for (unsigned i = 0; i < slot.stages.size(); ++i) {
+        float milliseconds = 0;
+        device_.must(device_.api().cuEventElapsedTime(&milliseconds, origin_, slot.stages[i]),
+                     "the time of an event cannot be read");
+        *places[i] = static_cast<double>(milliseconds) * 1e3;
+    }
+    limits_.device_trace->piece(slot.times);
+}
+
 void CopyLane::retire(Slot& slot) {
+    if (slot.traced) {
+        tell_times(slot);
+    }
     --slot.active->under_way;
     slot.active = nullptr;
 }

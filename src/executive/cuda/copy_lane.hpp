@@ -44,6 +44,7 @@ class CopyLane {
         std::uint32_t next = 0;  // first grain that is not in a piece yet
         unsigned under_way = 0;  // pieces
         std::uint64_t begun_ns = 0;
+        std::uint64_t number = 0;  // of the lane's calls
         int status = 0;
         int hash_place = -1;   // GCM
         bool tagging = false;  // GCM: all pieces have ended, the tag is on its way
@@ -55,6 +56,10 @@ class CopyLane {
         std::uint32_t sequence = 0;
         Active* active = nullptr;  // null: free
         std::uint64_t tried_ns = 0;
+        // With Limits::device_trace: before the copy in, and behind each stage.
+        std::array<CUevent, 4> stages{};
+        PieceTimes times;
+        bool traced = false;  // what is under way is a piece
     };
     struct HashPlace {
         CUdeviceptr aux = 0;
@@ -66,6 +71,7 @@ class CopyLane {
     CopyLane(Device& device, const Limits& limits, Lender& lender)
         : device_(device), limits_(limits), lender_(lender) {}
     Status prepare();
+    Status prepare_trace();
     void run();
     bool admit();
     bool advance();
@@ -73,7 +79,9 @@ class CopyLane {
     void begin_hash(Slot& slot, Active& active);
     void issue_tag(Slot& slot, Active& active);
     void mark(Slot& slot, Active& active);
+    void stage(Slot& slot, unsigned number);
     void retire(Slot& slot);
+    void tell_times(Slot& slot);
     bool finish_if_done(std::list<Active>::iterator active);
 
     Device& device_;
@@ -84,6 +92,8 @@ class CopyLane {
     Pinned<std::uint32_t> words_;  // one for each slot
     Pinned<std::array<std::uint32_t, 4>> tags_;
     std::list<Active> active_;
+    std::uint64_t taken_ = 0;  // calls
+    CUevent origin_ = nullptr;
 
     std::mutex mutex_;
     std::deque<Active> arrived_;

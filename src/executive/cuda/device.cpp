@@ -70,10 +70,11 @@ Status Device::load_kernels(const void* code) {
     return done;
 }
 
-Result<std::uint8_t*> Device::pin(std::byte* memory, std::size_t bytes) const {
+Result<std::uint8_t*> Device::pin(std::byte* memory, std::size_t bytes, bool& pinned) const {
     CUdeviceptr at = 0;
     Status done = driver::check(api().cuMemHostRegister(memory, bytes, CU_MEMHOSTREGISTER_DEVICEMAP),
                                 "memory of a session cannot be pinned");
+    pinned = done.has_value();
     done = done ? driver::check(api().cuMemHostGetDevicePointer(&at, memory, 0), "pinned memory has no address") : done;
     if (!done) {
         return tl::unexpected(done.error());
@@ -138,9 +139,10 @@ bool pin_session(const Device& device, Session& session) {
     if (side.pinned || side.refused) {
         return side.pinned;
     }
-    auto arena = device.pin(session.memory.arena.data(), session.memory.layout.arena_bytes);
-    auto status = arena ? device.pin(session.memory.status.data(), session.memory.layout.status_bytes) : arena;
-    side.arena_pinned = arena.has_value();
+    auto arena = device.pin(session.memory.arena.data(), session.memory.layout.arena_bytes, side.arena_pinned);
+    auto status = arena
+                      ? device.pin(session.memory.status.data(), session.memory.layout.status_bytes, side.status_pinned)
+                      : arena;
     if (!status) {
         side.refused = true;
         log_warning(Topic::executive, "session is served without the device",

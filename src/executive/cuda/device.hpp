@@ -44,8 +44,8 @@ class Device {
     [[nodiscard]] const driver::Driver& api() const { return *context_->driver; }
     [[nodiscard]] const driver::Context& context() const { return *context_; }
 
-    // Pins memory for the device. ENOMEM and others.
-    Result<std::uint8_t*> pin(std::byte* memory, std::size_t bytes) const;
+    // Pins memory for the device. ENOMEM and others; `pinned` is set where it must be unpinned in the end all the same.
+    Result<std::uint8_t*> pin(std::byte* memory, std::size_t bytes, bool& pinned) const;
     // Only while no kernel is resident.
     void unpin(std::byte* memory) const { must(api().cuMemHostUnregister(memory), "memory cannot be unpinned"); }
     template <typename T>
@@ -108,7 +108,8 @@ struct Side final : DeviceSide {
     std::atomic<bool> transfers{false};        // pinned for transfers, or refused
     std::mutex pinning;
     bool pinned = false;
-    bool arena_pinned = false;         // also where the status page was refused
+    bool arena_pinned = false;  // also where the status page was refused
+    bool status_pinned = false;
     std::atomic<bool> refused{false};  // could not be pinned: served by the host. Read without `pinning`
     std::uint8_t* arena = nullptr;
     std::uint8_t* status = nullptr;

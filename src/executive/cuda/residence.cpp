@@ -11,6 +11,9 @@ namespace {
 
 constexpr unsigned reserved_multiprocessors = blocks;
 constexpr std::uint64_t answer_ns = 2'000'000'000;  // a team that answers nothing for so long stands still
+// Until a launch has its turn: kernels of the same worker, of other processes or a debugger's may be before it.
+constexpr std::uint64_t begin_ns = 30'000'000'000;
+constexpr std::uint64_t calibration_ns = 10'000'000'000;  // the clocks drift apart by microseconds in that time
 constexpr std::uint64_t grave_bytes_max = 256ULL << 20;
 constexpr std::uint64_t grave_ns_max = 1'000'000'000;
 constexpr unsigned clock_rounds = 8;
@@ -24,11 +27,12 @@ Status Resident::prepare() {
     auto staging = device_.allocate_pinned<Ring>(rings_max);
     auto reports = device_.allocate_pinned<Report>(rings_max);
     auto progress = device_.allocate_pinned<TeamReport>(teams);
+    auto clock = device_.allocate_pinned<std::uint64_t>(1);
     auto stream = device_.create_stream(device_.priority_high);
-    for (const Error* error :
-         {orders ? nullptr : &orders.error(), rings ? nullptr : &rings.error(), names ? nullptr : &names.error(),
-          staging ? nullptr : &staging.error(), reports ? nullptr : &reports.error(),
-          progress ? nullptr : &progress.error(), stream ? nullptr : &stream.error()}) {
+    for (const Error* error : {orders ? nullptr : &orders.error(), rings ? nullptr : &rings.error(),
+                               names ? nullptr : &names.error(), staging ? nullptr : &staging.error(),
+                               reports ? nullptr : &reports.error(), progress ? nullptr : &progress.error(),
+                               clock ? nullptr : &clock.error(), stream ? nullptr : &stream.error()}) {
         if (error != nullptr) {
             return tl::unexpected(*error);
         }
@@ -39,6 +43,7 @@ Status Resident::prepare() {
     ring_staging_ = *staging;
     reports_ = *reports;
     progress_ = *progress;
+    clock_ = *clock;
     orders_ = *stream;
     offers_.reserve(rings_max);
     if (Status reserved = reserve_stream(); !reserved) {
@@ -84,13 +89,9 @@ Status Resident::reserve_stream() {
 
 // The least of a few differences: what a launch takes can only make it look larger.
 Status Resident::calibrate_clock() {
-    auto clock = device_.allocate_pinned<std::uint64_t>(1);
-    if (!clock) {
-        return tl::unexpected(clock.error());
-    }
     std::int64_t least = INT64_MAX;
     for (unsigned round = 0; round < clock_rounds; ++round) {
-        void* arguments[] = {&clock->device};
+        void* arguments[] = {&clock_.device};
         Status done = driver::check(
             device_.api().cuLaunchKernel(device_.read_clock, 1, 1, 1, 1, 1, 1, 0, stream_, arguments, nullptr),
             "the device's clock cannot be read");
@@ -99,10 +100,10 @@ Status Resident::calibrate_clock() {
         if (!done) {
             return done;
         }
-        least = std::min(least, static_cast<std::int64_t>(now_ns()) - static_cast<std::int64_t>(*clock->host));
+        least = std::min(least, static_cast<std::int64_t>(now_ns()) - static_cast<std::int64_t>(*clock_.host));
     }
-    device_.must(device_.api().cuMemFreeHost(clock->host), "memory cannot be freed");
     monotonic_ahead_ns_ = least;
+    calibrated_ns_ = now_ns();
     return {};
 }
 
@@ -151,6 +152,17 @@ void Resident::park() {
     for (Session* session : lent_) {
         if (session != nullptr) {
             collect(*session);
+        }
+    }
+}
+
+// Parks while nobody waits, which is the time to compare the clocks anew: those of a machine drift apart. How far they
+// may in one residence does no harm, since the host looks at the deadlines of what the kernel gives back itself.
+void Resident::rest(std::uint64_t now) {
+    park();
+    if (now - calibrated_ns_ > calibration_ns) {
+        if (Status done = calibrate_clock(); !done) {
+            driver::lost(done.error());
         }
     }
 }
@@ -213,11 +225,18 @@ std::uint32_t Resident::order(std::uint32_t team, Command command, std::uint32_t
 }
 
 void Resident::await(std::uint32_t team, std::uint32_t sequence) {
-    const std::uint32_t& answered = progress_.host[team].acknowledged;
-    const std::uint64_t begin = now_ns();
-    while (__atomic_load_n(&answered, __ATOMIC_ACQUIRE) != sequence) {
+    const TeamReport& report = progress_.host[team];
+    const std::uint64_t asked = now_ns();
+    std::uint64_t since = asked;  // it could answer
+    while (__atomic_load_n(&report.acknowledged, __ATOMIC_ACQUIRE) != sequence) {
         ring::cpu_relax();
-        if (now_ns() - begin > answer_ns) {
+        const std::uint64_t now = now_ns();
+        if (__atomic_load_n(&report.begun, __ATOMIC_ACQUIRE) != number_) {
+            if (now - asked > begin_ns) {
+                driver::lost({EIO, "the resident kernel does not begin"});
+            }
+            since = now;
+        } else if (now - since > answer_ns) {
             driver::lost({EIO, "the resident kernel does not answer"});
         }
     }
@@ -262,7 +281,7 @@ void Resident::unpin_graves(std::uint64_t now, bool forced) {
     }
     for (Grave& grave : graves_) {
         device_.unpin(grave.memory.arena.data());
-        if (static_cast<Side&>(*grave.side).pinned) {
+        if (static_cast<Side&>(*grave.side).status_pinned) {
             device_.unpin(grave.memory.status.data());
         }
     }

@@ -263,7 +263,7 @@ bool Resident::look_around(std::uint64_t now) {
     if (lent_count_ != 0) {
         empty_since_ns_ = now;
     } else if (resident_ && now - empty_since_ns_ >= limits_.device_park_ns) {
-        park();
+        rest(now);
     }
     if (resident_) {
         watch_heart(now);

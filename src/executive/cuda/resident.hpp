@@ -57,6 +57,7 @@ class Resident final : private driver::Tenant {
     [[nodiscard]] std::unique_lock<std::mutex> enter() const;
     void signal();
     void watch_heart(std::uint64_t now);
+    void rest(std::uint64_t now);
     void launch(std::uint64_t now);
     void park();
     void unpin_graves(std::uint64_t now, bool forced);
@@ -75,7 +76,9 @@ class Resident final : private driver::Tenant {
     Pinned<Ring> ring_staging_;
     Pinned<Report> reports_;
     Pinned<TeamReport> progress_;
+    Pinned<std::uint64_t> clock_;  // the device's, as a kernel read it
     std::int64_t monotonic_ahead_ns_ = 0;
+    std::uint64_t calibrated_ns_ = 0;
 
     mutable std::mutex mutex_;
     mutable std::atomic<std::uint32_t> waiting_{0};  // threads that want mutex_: the keeper makes room for them

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -37,7 +38,8 @@ struct State {
     Launch launch{};
     std::uintptr_t streams = 0;
     std::map<void*, std::size_t> pinned;
-    std::size_t pinned_least = 0;  // less is refused
+    std::size_t pinned_least = 0;                        // less is refused
+    std::vector<std::unique_ptr<std::uint64_t>> events;  // when they were recorded
 };
 
 State& state() {
@@ -198,10 +200,18 @@ CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned) {
     return CUDA_SUCCESS;
 }
 CUresult cuEventCreate(CUevent* event, unsigned) {
-    *event = nullptr;
+    const std::lock_guard lock(state().mutex);
+    state().events.push_back(std::make_unique<std::uint64_t>(0));
+    *event = std::bit_cast<CUevent>(state().events.back().get());
     return CUDA_SUCCESS;
 }
-CUresult cuEventRecord(CUevent, CUstream) {
+CUresult cuEventRecord(CUevent event, CUstream) {
+    *std::bit_cast<std::uint64_t*>(event) = yoke::now_ns();
+    return CUDA_SUCCESS;
+}
+CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to) {
+    *milliseconds =
+        static_cast<float>(*std::bit_cast<std::uint64_t*>(to) - *std::bit_cast<std::uint64_t*>(from)) / 1e6F;
     return CUDA_SUCCESS;
 }
 CUresult cuMemAlloc(CUdeviceptr* memory, std::size_t bytes) {

@@ -1,7 +1,8 @@
 // The executive with its CUDA device, the resident kernel's keeper, the table of keys and the bulk lane, on a driver
 // that needs no device (driver.cpp): the flows of tests/gpu, few times each.
 #include "device/cuda/quiet.hpp"
-#include "gpu/device_session.hpp"
+#include "gpu/mixer.hpp"
+#include "gpu/piece_trace.hpp"
 #include "service/device/key.hpp"
 
 // Of the emulated driver.
@@ -21,19 +22,6 @@ class EmulatedDevice : public DeviceTest {
         ASSERT_FALSE(IsSkipped());
         ASSERT_EQ(executive_->device().description, "emulated");
     }
-    // Calls until one has been executed by the resident kernel.
-    testing::AssertionResult reaches_nsk() {
-        for (int i = 0; i < 2000; ++i) {
-            const yoke_completion done = client_->call(YOKE_RING_EXPRESS, client_->echo(0, 8192, 64));
-            if (done.status != 0) {
-                return testing::AssertionFailure() << "a call ended with " << done.status;
-            }
-            if (done.where == YOKE_WHERE_NSK) {
-                return testing::AssertionSuccess();
-            }
-        }
-        return testing::AssertionFailure() << "no call was executed by the resident kernel";
-    }
     testing::AssertionResult parks() {
         for (int i = 0; i < 3000 && executive_->device().resident; ++i) {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -50,12 +38,72 @@ TEST_F(EmulatedDevice, RandomCallsHoldOnBothRings) {
                 vectors::random_case(random, device_services[round % std::size(device_services)], 0, 3000);
             ASSERT_TRUE(test.has_value()) << test.error();
             if (test->expected.size() <= express_bytes_max) {
-                ASSERT_TRUE(holds(*test, ring, 64 + round % 64, 0)) << "round " << round;
+                const bool bulk = ring == YOKE_RING_BULK;
+                const bool serves = bulk ? is_for_lane(*test) : is_for_nsk(*test);
+                ASSERT_TRUE(holds(*test, ring, 64 + round % 64,
+                                  !serves ? YOKE_WHERE_CPU
+                                  : bulk  ? YOKE_WHERE_CUDA
+                                          : 0))
+                    << "round " << round;
             }
         }
     }
     EXPECT_GT(executed_[YOKE_WHERE_NSK], 5U);
     EXPECT_GT(executed_[YOKE_WHERE_CUDA], 5U);
+}
+
+TEST_F(EmulatedDevice, AllKindsWithManyKeysInFlightOnBothLanes) {
+    start_lasting();
+    Mix small;
+    small.calls = vectors::test_rounds(60);
+    small.cases_per_kind = 1;
+    small.most_bytes = 2000;
+    small.calls_per_renewal = 8;
+    Mix large = small;
+    large.ring = YOKE_RING_BULK;
+    large.most_bytes = 20'000;
+    std::map<unsigned, KindCounts> counts;
+    run_mixers(*executive_, 2, small, 2, large, counts);
+    EXPECT_TRUE(all_ran_on_device(counts[YOKE_RING_EXPRESS], 0.5));
+    EXPECT_TRUE(all_ran_on_device(counts[YOKE_RING_BULK], 1.0));
+}
+
+// Without a device nothing overlaps: what is told is in order.
+TEST_F(EmulatedDevice, TellsTheTimesOfPieces) {
+    PieceTrace trace;
+    Limits limits = device_limits();
+    limits.device_trace = &trace;
+    start(limits);
+    constexpr std::uint32_t bytes = 9U << 20;  // three pieces
+    EXPECT_EQ(client_->call(YOKE_RING_BULK, client_->echo(0, bytes, bytes)).where, YOKE_WHERE_CUDA);
+    executive_->remove_session(session);
+    client_.reset();
+    executive_.reset();
+    ASSERT_EQ(trace.size(), 3U);
+    const PieceTrace::Stages stages = trace.stages();
+    std::uint64_t in = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(stages[PieceTrace::run][i].piece, i);
+        EXPECT_LE(stages[PieceTrace::copy_in][i].end_us, stages[PieceTrace::run][i].end_us);
+        EXPECT_LE(stages[PieceTrace::run][i].end_us, stages[PieceTrace::copy_out][i].end_us);
+        in += stages[PieceTrace::copy_in][i].bytes;
+    }
+    EXPECT_EQ(in, bytes);
+    EXPECT_EQ(PieceTrace::overlap_us(stages), 0.0);
+}
+
+// Three calls whose stages follow one another at an interval of half a stage.
+TEST(PieceTrace, FindsWhatOverlaps) {
+    PieceTrace trace;
+    for (unsigned call = 1; call <= 3; ++call) {
+        const double at = 10.0 * call;
+        trace.piece({.call = call, .queued_us = 0, .copied_in_us = at, .run_us = at + 10, .copied_out_us = at + 20});
+    }
+    const PieceTrace::Stages stages = trace.stages();
+    EXPECT_EQ(stages[PieceTrace::copy_in][2].begin_us, 20.0) << "the engine was busy until then";
+    EXPECT_EQ(PieceTrace::overlap_us(stages), 10.0)
+        << "from 20 to 30: in of the third, run of the second, out of the first";
+    EXPECT_EQ(PieceTrace::events(stages).size(), 1 + 3 * (1 + 3));
 }
 
 TEST_F(EmulatedDevice, ParksWhenIdleAndComesBack) {

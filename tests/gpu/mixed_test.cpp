@@ -1,0 +1,34 @@
+// Calls of all kinds with many keys in flight at once, on both lanes of the device.
+#include "mixer.hpp"
+
+namespace yoke::executive {
+namespace {
+
+class GpuMixed : public DeviceTest {};
+
+TEST_F(GpuMixed, AllKindsWithManyKeysInFlightOnBothLanes) {
+    start_lasting();
+    Mix small;
+    small.depth = 12;
+    small.calls = vectors::test_rounds(10'000);
+    Mix large;
+    large.ring = YOKE_RING_BULK;
+    large.depth = 8;
+    large.calls = vectors::test_rounds(400);
+    large.cases_per_kind = 1;
+    large.least_bytes = 128U << 10;
+    large.most_bytes = 6U << 20;
+    large.calls_per_renewal = 16;
+    std::map<unsigned, KindCounts> counts;
+    run_mixers(*executive_, 4, small, 3, large, counts);
+    EXPECT_TRUE(all_ran_on_device(counts[YOKE_RING_EXPRESS], 0.9));
+    EXPECT_TRUE(all_ran_on_device(counts[YOKE_RING_BULK], 1.0));
+    RecordProperty("express", text_of(counts[YOKE_RING_EXPRESS]));
+    RecordProperty("bulk", text_of(counts[YOKE_RING_BULK]));
+    const DeviceReport report = executive_->device();
+    EXPECT_GT(report.express_calls, std::uint64_t{4} * small.calls / 10 * 9);
+    EXPECT_GE(report.bulk_calls, std::uint64_t{3} * large.calls);
+}
+
+}  // namespace
+}  // namespace yoke::executive
