@@ -3,9 +3,10 @@
 // Usage: beside_bench [--scale F] [--neighbour]
 //
 // Express calls of a client process while graph kernels of the same worker fill the device, with a launch at high
-// priority beside the same kernels as what there would be without a resident kernel; and what another process's kernels
-// lose to a worker that is parked, resident without calls, or serving 10 000 calls a second (--neighbour: only this,
-// for a run under MPS). Kernels spin for a time, in blocks that fill the device four times over.
+// priority beside the same kernels as what there would be without a resident kernel; what those kernels lose to a
+// resident kernel of their own context; and what another process's kernels lose to a worker that is parked, resident
+// without calls, or serving 10 000 calls a second (--neighbour: only this, for a run under MPS). Kernels spin for a
+// time, in blocks that fill the device four times over.
 #include <unistd.h>
 
 #include <array>
@@ -15,109 +16,14 @@
 #include "clients.hpp"
 #include "device/cpu/spawner.hpp"
 #include "device/cuda/cuda_device.hpp"
-#include "device/cuda/driver.hpp"
+#include "gpu_use.hpp"
+#include "own_kernels.hpp"
 
 namespace yoke::executive {
 namespace {
 
 double scale = 1.0;
-
-constexpr unsigned threads = 256;
-constexpr unsigned blocks_per_processor = 32;  // four times what is resident at a time
-constexpr unsigned waves = 4;
-
-constexpr const char* burn_source = R"(.version 8.0
-.target sm_75
-.address_size 64
-.visible .entry burn(.param .u64 cycles) {
-    .reg .pred %p;
-    .reg .b64 %rd<5>;
-    ld.param.u64 %rd1, [cycles];
-    mov.u64 %rd2, %clock64;
-again:
-    mov.u64 %rd3, %clock64;
-    sub.u64 %rd4, %rd3, %rd2;
-    setp.lt.u64 %p, %rd4, %rd1;
-    @%p bra again;
-    ret;
-}
-.visible .entry nothing() { ret; }
-)";
-
-std::uint64_t cycles_of(const device::cuda::Context& context, double microseconds) {
-    int kilohertz = 0;
-    context.driver->cuDeviceGetAttribute(&kilohertz, CU_DEVICE_ATTRIBUTE_CLOCK_RATE, context.device);
-    return static_cast<std::uint64_t>(microseconds / waves * kilohertz / 1e3);
-}
-
-// A graph's kernels, as the worker launches them: at most four in the queue.
-class OwnKernels {
-   public:
-    OwnKernels(device::Device& device, double microseconds) {
-        const device::cuda::Context& context = **device::cuda::primary_context();
-        device::Program program;
-        program.form = "ptx";
-        program.source = burn_source;
-        program.source_name = "burn.ptx";
-        program.function = "burn";
-        program.geometry.global = {
-            std::size_t{threads} * blocks_per_processor * static_cast<unsigned>(context.multiprocessors), 1, 1};
-        program.geometry.local = {threads, 1, 1};
-        std::string log;
-        auto kernel = device.compile(program, log);
-        auto queue = device.create_queue();
-        if (!kernel || !queue) {
-            std::fprintf(stderr, "beside_bench: %s\n", (kernel ? queue.error() : kernel.error()).message.c_str());
-            std::exit(1);
-        }
-        kernel_ = std::move(*kernel);
-        queue_ = std::move(*queue);
-        cycles_ = cycles_of(context, microseconds);
-        thread_ = std::thread([this] { run(); });
-    }
-    OwnKernels(const OwnKernels&) = delete;
-    OwnKernels& operator=(const OwnKernels&) = delete;
-    // Stops; kernels per second.
-    double stop() {
-        over_ = true;
-        thread_.join();
-        return static_cast<double>(count_) / seconds_;
-    }
-
-   private:
-    class Ignore final : public device::Done {
-       public:
-        void done(int /*status*/) noexcept override {}
-    };
-
-    void run() {
-        const std::uint64_t begin = now_ns();
-        const device::Argument argument{nullptr, {reinterpret_cast<const std::uint8_t*>(&cycles_), sizeof cycles_}};
-        std::array<std::shared_ptr<device::Fence>, 4> fences;
-        while (!over_) {
-            std::shared_ptr<device::Fence>& fence = fences[count_ % fences.size()];
-            if (fence) {
-                fence->wait();
-            }
-            if (!queue_->launch(*kernel_, {&argument, 1}, ignore_)) {
-                break;
-            }
-            fence = *queue_->mark();
-            ++count_;
-        }
-        queue_->finish();
-        seconds_ = static_cast<double>(now_ns() - begin) / 1e9;
-    }
-
-    Ignore ignore_;
-    std::unique_ptr<device::Kernel> kernel_;
-    std::unique_ptr<device::Queue> queue_;
-    std::uint64_t cycles_ = 0;
-    std::atomic<bool> over_{false};
-    std::uint64_t count_ = 0;
-    double seconds_ = 1;
-    std::thread thread_;
-};
+const GpuUse gpu_use;
 
 struct Code {
     CUfunction burn = nullptr;
@@ -129,7 +35,7 @@ Code load(const device::cuda::Context& context) {
     CUkernel burn = nullptr;
     CUkernel nothing = nullptr;
     context.make_current();
-    context.driver->cuLibraryLoadData(&library, burn_source, nullptr, nullptr, 0, nullptr, nullptr, 0);
+    context.driver->cuLibraryLoadData(&library, own_kernels_source, nullptr, nullptr, 0, nullptr, nullptr, 0);
     context.driver->cuLibraryGetKernel(&burn, library, "burn");
     context.driver->cuLibraryGetKernel(&nothing, library, "nothing");
     return {reinterpret_cast<CUfunction>(burn), reinterpret_cast<CUfunction>(nothing)};
@@ -165,7 +71,8 @@ Json own_kernels(Bench& bench, device::Device& device, const Code& code) {
     for (const double microseconds : {0.0, 50.0, 1000.0, 10'000.0}) {
         std::unique_ptr<OwnKernels> kernels;
         if (microseconds > 0) {
-            kernels = std::make_unique<OwnKernels>(device, microseconds);
+            kernels = std::make_unique<OwnKernels>(device, OwnKernels::Shape{.microseconds = microseconds});
+            kernels->begin();
         }
         Json row{{"kernels_us", microseconds}};
         for (const std::uint32_t bytes : {0U, 4096U}) {
@@ -177,6 +84,54 @@ Json own_kernels(Bench& bench, device::Device& device, const Code& code) {
         row["launch at high priority"] = high_priority_launches(code, static_cast<std::uint64_t>(2000 * scale) + 10);
         row["kernels_per_s"] = kernels ? kernels->stop() : 0.0;
         rows.push_back(row);
+    }
+    return rows;
+}
+
+// What graph kernels of a context lose to the resident kernel in it: kernels per second, alone and beside it.
+Json footprint(Bench& bench, device::Device& device) {
+    std::vector<std::pair<const char*, std::unique_ptr<OwnKernels>>> shapes;
+    const auto add = [&](const char* what, const OwnKernels::Shape& shape) {
+        shapes.emplace_back(what, std::make_unique<OwnKernels>(device, shape));
+    };
+    add("50 us, four waves", {.microseconds = 50});
+    add("1 ms, four waves", {.microseconds = 1000});
+    add("50 us, exactly one wave", {.microseconds = 50, .waves = 1});
+    add("copies of 64 MiB within the device", {.bytes = 64U << 20});
+    const auto all = [&](const char* worker, const auto& meanwhile) {
+        Json row{{"worker", worker}, {"resident", bench.executive_->device().resident}};
+        for (const auto& [what, kernels] : shapes) {
+            kernels->begin();
+            meanwhile();
+            row[what] = kernels->stop();
+        }
+        row["resident_at_the_end"] = bench.executive_->device().resident;
+        return row;
+    };
+    const auto wait = [] { ::usleep(static_cast<useconds_t>(400'000 * scale) + 50'000); };
+    Limits limits;
+    limits.cuda = true;
+    limits.bulk_threads = 2;
+    Task task;
+    task.in_bytes = task.out_bytes = 4096;
+    task.calls = static_cast<std::uint64_t>(60'000 * scale) + 1000;
+    Json rows = Json::array();
+    if (!bench.open(limits)) {
+        return rows;
+    }
+    all("", wait);  // warm-up
+    rows.push_back(all("parked", wait));
+    rows.push_back(all("serving as fast as it can", [&] { bench.run({task}); }));
+    limits.device_idle_ns = 60'000'000'000;  // keeps the ring, and so the kernel
+    if (bench.open(limits)) {
+        bench.add(4U << 20);
+        bench.run_processes({task});
+        rows.push_back(all("resident without calls", wait));
+        bench.clear();
+    }
+    limits.device_idle_ns = Limits().device_idle_ns;
+    if (bench.open(limits)) {
+        rows.push_back(all("parked, at the end", wait));
     }
     return rows;
 }
@@ -228,15 +183,15 @@ class Neighbour {
         }
         double microseconds = 0;
         while (::read(ask_[0], &microseconds, sizeof microseconds) == sizeof microseconds) {
-            std::uint64_t cycles = cycles_of(context, microseconds);
+            std::uint64_t cycles = cycles_of(context, microseconds / waves_usual);
             void* arguments[] = {&cycles};
-            const unsigned blocks = blocks_per_processor * static_cast<unsigned>(context.multiprocessors);
+            const unsigned blocks = blocks_per_wave * waves_usual * static_cast<unsigned>(context.multiprocessors);
             std::uint64_t count = 0;
             const std::uint64_t begin = now_ns();
             const auto length = static_cast<std::uint64_t>(2e9 * scale) + 300'000'000;
             while (now_ns() - begin < length) {
                 api.cuEventSynchronize(events[count % events.size()]);
-                api.cuLaunchKernel(code.burn, blocks, 1, 1, threads, 1, 1, 0, stream, arguments, nullptr);
+                api.cuLaunchKernel(code.burn, blocks, 1, 1, own_kernels_threads, 1, 1, 0, stream, arguments, nullptr);
                 api.cuEventRecord(events[count % events.size()], stream);
                 ++count;
             }
@@ -272,6 +227,10 @@ Json neighbours(const Neighbour& neighbour, Bench& bench) {
         rows.push_back(row);
     };
     const auto nothing = [] { return Json(); };
+    // The first kernels of a process find clocks low, code not loaded, and perhaps a process before this one that ends.
+    const std::optional<unsigned> before = gpu_use.processes();
+    both("none, warm-up", nothing);
+    rows.back()["processes_on_the_device"] = before ? Json(*before) : Json();
     both("none", nothing);
     both("none, again", nothing);
     if (!bench.open(limits)) {
@@ -300,6 +259,8 @@ Json neighbours(const Neighbour& neighbour, Bench& bench) {
         both("resident without calls", nothing);
         bench.clear();
     }
+    bench.executive_.reset();  // its context stays
+    both("none, at the end", nothing);
     return rows;
 }
 
@@ -322,6 +283,7 @@ int run(bool only_neighbour) {
         }
         const Code code = load(**device::cuda::primary_context());
         bench.json["own_kernels"] = own_kernels(bench, **device, code);
+        bench.json["footprint"] = footprint(bench, **device);
         bench.executive_.reset();
     }
     std::printf("%s\n", bench.json.dump(2).c_str());

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -31,7 +32,8 @@ struct Statistics {
     double p99_us;
     double p999_us;
     double max_us;
-    // Mean cycles from an entry's being seen: only kernels built to tell their clocks fill these.
+    // Median cycles from an entry's being seen, of tasks that ask for clocks: only kernels built to tell theirs fill
+    // these.
     double judged;
     double loaded;
     double stored;
@@ -54,6 +56,7 @@ struct Task {
     std::uint64_t spin_ns = 1'000'000;
     std::uint64_t pause_ns = 0;  // between calls
     bool pauses_asleep = false;  // leaves the processor to others meanwhile
+    bool clocks = false;         // the kernel tells its clocks in completions
 };
 
 inline yoke_submission submission_of(const TestClient& client, const Task& task, unsigned place) {
@@ -75,6 +78,16 @@ inline const void* params_of(const Task& task) {
     return task.service == YOKE_SERVICE_SHA256 ? static_cast<const void*>(&task.sha) : &task.xts;
 }
 
+// Medians, since a stage that a call did not have has a time of nothing, from which its beginning was taken off.
+inline double median_of(std::vector<std::uint32_t>& values) {
+    if (values.empty()) {
+        return 0;
+    }
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+
 // In the client's process.
 inline void run_task(TestClient& client, const Task& task, std::vector<std::uint32_t>& samples, Statistics& result) {
     result = {};
@@ -83,6 +96,10 @@ inline void run_task(TestClient& client, const Task& task, std::vector<std::uint
     std::uint64_t submitted = 0;
     std::uint64_t done = 0;
     samples.clear();
+    std::array<std::vector<std::uint32_t>, 3> clocks;
+    for (auto& clock : clocks) {
+        clock.reserve(task.clocks ? task.calls : 0);
+    }
     const bool compares = task.compares && task.service == YOKE_SERVICE_ECHO && task.depth == 1;
     const std::uint64_t start = now_ns();
     while (done < task.calls) {
@@ -119,9 +136,11 @@ inline void run_task(TestClient& client, const Task& task, std::vector<std::uint
             break;
         }
         samples.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(now_ns() - begun[place], UINT32_MAX)));
-        result.judged += static_cast<double>(completion.detail >> 32);
-        result.loaded += static_cast<double>(completion.sequence & 0xffffffffU);
-        result.stored += static_cast<double>(completion.sequence >> 32);
+        if (task.clocks) {
+            clocks[0].push_back(static_cast<std::uint32_t>(completion.detail >> 32));
+            clocks[1].push_back(static_cast<std::uint32_t>(completion.sequence));
+            clocks[2].push_back(static_cast<std::uint32_t>(completion.sequence >> 32));
+        }
         result.on_device += completion.where == YOKE_WHERE_NSK || completion.where == YOKE_WHERE_CUDA ? 1 : 0;
         const yoke_submission s = submission_of(client, task, place);
         if (completion.status != 0 ||
@@ -133,9 +152,9 @@ inline void run_task(TestClient& client, const Task& task, std::vector<std::uint
     }
     result.seconds = static_cast<double>(now_ns() - start) / 1e9;
     result.calls = done;
-    for (double* cycles : {&result.judged, &result.loaded, &result.stored}) {
-        *cycles /= static_cast<double>(std::max<std::uint64_t>(done, 1));
-    }
+    result.judged = median_of(clocks[0]);
+    result.loaded = median_of(clocks[1]);
+    result.stored = median_of(clocks[2]);
     std::sort(samples.begin(), samples.end());
     const auto at = [&](double part) {
         return samples.empty()

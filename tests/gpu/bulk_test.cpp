@@ -11,7 +11,41 @@
 namespace yoke::executive {
 namespace {
 
-class GpuBulk : public DeviceTest {};
+class GpuBulk : public DeviceTest {
+   protected:
+    // Calls of AES-256-XTS, `depth` at a time.
+    testing::AssertionResult encrypts(std::uint32_t bytes, unsigned calls, unsigned depth) {
+        vectors::Random random(vectors::test_seed());
+        const auto key = executive_->add_key(session, *service::find(std::uint16_t{YOKE_SERVICE_AES_XTS}),
+                                             vectors::random_bytes(random, 64));
+        if (!key) {
+            return testing::AssertionFailure() << key.error().message;
+        }
+        yoke_params_aes_xts params{};
+        params.unit = 4096;
+        std::vector<std::int64_t> positions;
+        for (std::size_t done = 0; done < calls;) {
+            if (positions.size() < calls && positions.size() - done < depth) {
+                const std::uint64_t in = 2 * (positions.size() % depth) * bytes;
+                yoke_submission s = client_->echo(in, in + bytes, bytes);
+                s.service = YOKE_SERVICE_AES_XTS;
+                s.flags = YOKE_FLAG_PARAMS;
+                s.object = *key;
+                positions.push_back(client_->bulk->submit(s, &params));
+                continue;
+            }
+            yoke_completion completion{};
+            if (positions[done] < 0 ||
+                !client_->wait(YOKE_RING_BULK, static_cast<std::uint64_t>(positions[done]), completion) ||
+                completion.status != 0 || completion.where != YOKE_WHERE_CUDA) {
+                return testing::AssertionFailure()
+                       << "call " << done << " ended with " << completion.status << " at " << int{completion.where};
+            }
+            ++done;
+        }
+        return testing::AssertionSuccess();
+    }
+};
 
 TEST_F(GpuBulk, HoldsOfficialVectors) {
     const auto loaded = vectors::load(vectors::default_directory());
@@ -123,35 +157,11 @@ TEST_F(GpuBulk, StagesOfDifferentCallsOverlap) {
     Limits limits = device_limits();
     limits.device_trace = &trace;
     start(limits, std::uint64_t{2} * depth * bytes + (2U << 20));
-    vectors::Random random(vectors::test_seed());
-    const auto key = executive_->add_key(session, *service::find(std::uint16_t{YOKE_SERVICE_AES_XTS}),
-                                         vectors::random_bytes(random, 64));
-    ASSERT_TRUE(key) << key.error().message;
-    yoke_params_aes_xts params{};
-    params.unit = 4096;
-    std::array<std::uint64_t, calls> positions{};
-    for (unsigned begun = 0, done = 0; done < calls;) {
-        if (begun < calls && begun - done < depth) {
-            const std::uint64_t in = std::uint64_t{2} * (begun % depth) * bytes;
-            yoke_submission s = client_->echo(in, in + bytes, bytes);
-            s.service = YOKE_SERVICE_AES_XTS;
-            s.flags = YOKE_FLAG_PARAMS;
-            s.object = *key;
-            const std::int64_t position = client_->bulk->submit(s, &params);
-            ASSERT_GE(position, 0);
-            positions[begun] = static_cast<std::uint64_t>(position);
-            ++begun;
-        } else {
-            yoke_completion completion{};
-            ASSERT_TRUE(client_->wait(YOKE_RING_BULK, positions[done], completion));
-            ASSERT_EQ(completion.status, 0);
-            ASSERT_EQ(completion.where, YOKE_WHERE_CUDA);
-            ++done;
-        }
-    }
+    const testing::AssertionResult encrypted = encrypts(bytes, calls, depth);
     executive_->remove_session(session);
     client_.reset();
     executive_.reset();  // the last pieces have been told
+    ASSERT_TRUE(encrypted);
     EXPECT_GE(trace.size(), calls);
     const PieceTrace::Stages stages = trace.stages();
     const double overlap = PieceTrace::overlap_us(stages);

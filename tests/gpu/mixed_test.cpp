@@ -10,11 +10,12 @@ TEST_F(GpuMixed, AllKindsWithManyKeysInFlightOnBothLanes) {
     start_lasting();
     Mix small;
     small.depth = 12;
-    small.calls = vectors::test_rounds(10'000);
+    const auto kinds = static_cast<unsigned>(device_kinds().size());
+    small.calls = std::max(vectors::test_rounds(10'000), kinds * small.cases_per_kind);
     Mix large;
     large.ring = YOKE_RING_BULK;
     large.depth = 8;
-    large.calls = vectors::test_rounds(400);
+    large.calls = std::max(vectors::test_rounds(400), kinds);
     large.cases_per_kind = 1;
     large.least_bytes = 128U << 10;
     large.most_bytes = 6U << 20;

@@ -3,11 +3,12 @@
 // PROBLEM. Mistakes of a device show where calls meet: a team that stages one call's key while another one's is in use,
 // a piece that goes through a buffer before the last one has left it. One call at a time cannot find them. MODEL. Each
 // mixer has a session with a pool of cases, at least so many of each kind; what is expected of a case has come from
-// libgcrypt and was confirmed by OpenSSL, through the service's host code, before the first call. Calls are drawn at
-// random into places of the arena, at odd offsets, outputs and their surroundings poisoned. Keys go and come while
-// other calls are in flight.
+// libgcrypt and was confirmed by OpenSSL, through the service's host code, before the first call. Cases come in a new
+// random order each time that all have come up, into places of the arena, at odd offsets, outputs and their
+// surroundings poisoned. Keys go and come while other calls are in flight.
 #pragma once
 
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -58,7 +59,6 @@ class Mixer {
         return problem_;
     }
     [[nodiscard]] const KindCounts& counts() const { return counts_; }
-    [[nodiscard]] std::size_t keys() const { return keys_.size(); }
 
    private:
     static constexpr std::size_t guard = 32;
@@ -160,8 +160,19 @@ class Mixer {
         make_key(which);
     }
 
+    std::size_t next_case() {
+        if (order_.empty()) {
+            order_.resize(pool_.size());
+            std::iota(order_.begin(), order_.end(), std::size_t{0});
+            std::shuffle(order_.begin(), order_.end(), random_);
+        }
+        const std::size_t which = order_.back();
+        order_.pop_back();
+        return which;
+    }
+
     void submit(Place& place, unsigned number) {
-        place.which = vectors::random_between(random_, 0, pool_.size() - 1);
+        place.which = next_case();
         const vectors::Case& test = pool_[place.which];
         const std::size_t in = number * room_ + vectors::random_between(random_, 0, 63);
         const std::size_t aux = in + test.in.size() + vectors::random_between(random_, 0, 63);
@@ -216,6 +227,7 @@ class Mixer {
     vectors::Random random_;
     std::vector<vectors::Case> pool_;
     std::vector<std::uint32_t> keys_;
+    std::vector<std::size_t> order_;
     std::size_t room_ = 0;
     std::unique_ptr<TestClient> client_;
     std::vector<Place> places_;
