@@ -7,13 +7,14 @@ if(NOT YOKE_CUDA_ENABLED OR NOT YOKE_TESTS OR NOT YOKE_BENCH)
 endif()
 
 set(bundled gpu_test device_gpu_test program_gpu_test nsk_bench beside_bench idle_bench graph_cuda_bench
-  gesture_cuda_bench yoke yoked yoke-worker yoke-compile)
-add_custom_target(bundled_programs DEPENDS ${bundled})
-foreach(target ${bundled})
-  set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
-endforeach()
+  gesture_cuda_bench)
+set_target_properties(${bundled} PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
+list(APPEND bundled yoke yoked yoke-worker yoke-compile) # find libraries where scripts/gpu says
+add_custom_target(bundled_programs DEPENDS ${bundled} yoke_client_shared)
 install(TARGETS ${bundled} RUNTIME_DEPENDENCY_SET bundled_libraries
   RUNTIME DESTINATION bin COMPONENT gpu EXCLUDE_FROM_ALL)
+install(TARGETS yoke_client_shared
+  LIBRARY DESTINATION lib COMPONENT gpu NAMELINK_SKIP EXCLUDE_FROM_ALL)
 # The C library and its loader are those of the machine.
 install(RUNTIME_DEPENDENCY_SET bundled_libraries
   PRE_EXCLUDE_REGEXES "^lib(c|m|dl|pthread|rt|resolv)\\.so" "^ld-linux"
