@@ -96,6 +96,7 @@ struct Limits {
     std::uint32_t device_after_calls = 2;            // calls of a hot express ring before the device is offered it
     std::uint64_t device_idle_ns = 500'000;          // without an entry before the device gives a ring back
     std::uint64_t device_park_ns = 20'000'000;       // without a ring before the resident kernel parks
+    std::uint64_t device_answer_ns = 2'000'000'000;  // without a sign of life of the resident kernel: the worker ends
     std::uint32_t device_bulk_bytes = 256U * 1024U;  // shorter bulk calls are executed by the host
     bool device_faults = false;                      // for tests: the resident kernel serves services that fail
     const void* device_code = nullptr;               // for measurements: a fat binary in place of the device's kernels

@@ -391,6 +391,7 @@ void CopyLane::stage(Slot& slot, unsigned number) {
 
 void CopyLane::tell_times(Slot& slot) {
     slot.traced = false;
+    device_.must(device_.api().cuEventSynchronize(slot.stages.back()), "the time of an event cannot be read");
     double* const places[] = {&slot.times.queued_us, &slot.times.copied_in_us, &slot.times.run_us,
                               &slot.times.copied_out_us};
     for (unsigned i = 0; i < slot.stages.size(); ++i) {

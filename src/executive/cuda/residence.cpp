@@ -10,7 +10,6 @@ namespace yoke::executive::cuda {
 namespace {
 
 constexpr unsigned reserved_multiprocessors = blocks;
-constexpr std::uint64_t answer_ns = 2'000'000'000;  // a team that answers nothing for so long stands still
 // Until a launch has its turn: kernels of the same worker, of other processes or a debugger's may be before it.
 constexpr std::uint64_t begin_ns = 30'000'000'000;
 constexpr std::uint64_t calibration_ns = 10'000'000'000;  // the clocks drift apart by microseconds in that time
@@ -236,7 +235,7 @@ void Resident::await(std::uint32_t team, std::uint32_t sequence) {
                 driver::lost({EIO, "the resident kernel does not begin"});
             }
             since = now;
-        } else if (now - since > answer_ns) {
+        } else if (now - since > limits_.device_answer_ns) {
             driver::lost({EIO, "the resident kernel does not answer"});
         }
     }
@@ -249,7 +248,7 @@ void Resident::watch_heart(std::uint64_t now) {
         if (heart != heart_[team] || __atomic_load_n(&report.begun, __ATOMIC_ACQUIRE) != number_) {
             heart_[team] = heart;
             heart_ns_[team] = now;
-        } else if (now - heart_ns_[team] > answer_ns) {
+        } else if (now - heart_ns_[team] > limits_.device_answer_ns) {
             driver::lost({EIO, "the resident kernel stands still"});
         }
     }

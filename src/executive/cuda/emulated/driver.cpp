@@ -209,6 +209,9 @@ CUresult cuEventRecord(CUevent event, CUstream) {
     *std::bit_cast<std::uint64_t*>(event) = yoke::now_ns();
     return CUDA_SUCCESS;
 }
+CUresult cuEventSynchronize(CUevent) {
+    return CUDA_SUCCESS;
+}
 CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to) {
     *milliseconds =
         static_cast<float>(*std::bit_cast<std::uint64_t*>(to) - *std::bit_cast<std::uint64_t*>(from)) / 1e6F;
@@ -312,7 +315,7 @@ extern "C" CUresult yoke_emulated_refuses() {
 // clang-format off
 #define YOKE_REFUSED_FUNCTIONS(X) \
     X(cuDevResourceGenerateDesc) X(cuDevSmResourceSplitByCount) X(cuDeviceGetDevResource) \
-    X(cuEventDestroy) X(cuEventQuery) X(cuEventSynchronize) X(cuFuncLoad) X(cuGreenCtxCreate) X(cuGreenCtxStreamCreate) \
+    X(cuEventDestroy) X(cuEventQuery) X(cuFuncLoad) X(cuGreenCtxCreate) X(cuGreenCtxStreamCreate) \
     X(cuKernelGetAttribute) X(cuKernelGetFunction) X(cuKernelGetParamInfo) X(cuLaunchHostFunc) X(cuLibraryUnload) \
     X(cuLinkAddData) X(cuLinkComplete) X(cuLinkCreate) X(cuLinkDestroy) X(cuMemGetInfo) X(cuMemcpyDtoDAsync) \
     X(cuGraphAddKernelNode) X(cuGraphCreate) X(cuGraphDestroy) X(cuGraphExecDestroy) X(cuGraphExecKernelNodeSetParams) \
