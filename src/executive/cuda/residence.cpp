@@ -196,6 +196,7 @@ void Resident::attach(Session& session, std::uint32_t slot, std::uint64_t now) {
     reports_.host[slot] = {};
     lent_[slot] = &session;
     ++lent_count_;
+    needed_ns_ = now;
     // Some 10 us in all: nothing waits for the device but the order before this one.
     const CUdeviceptr names = names_ + std::size_t{slot} * keys_per_ring * sizeof(KeyName);
     if (!side.names.empty()) {

@@ -11,7 +11,9 @@
 namespace yoke::executive::cuda {
 namespace {
 
-constexpr std::uint64_t watch_ns = 50'000;       // between two looks at rings that are lent
+constexpr std::uint64_t watch_ns = 50'000;        // between two looks at rings that are lent
+constexpr std::uint64_t calm_watch_ns = 125'000;  // the same when nobody has needed a look for calm_after_ns
+constexpr std::uint64_t calm_after_ns = 100'000'000;
 constexpr std::uint64_t bell_watch_ns = 20'000;  // the same while a client sleeps for longer
 constexpr std::uint64_t bell_spin_ns = 200'000;  // looking without pause for a client that has just fallen asleep
 constexpr std::uint64_t grave_wait_ns = 10'000'000;
@@ -117,6 +119,7 @@ void Resident::run() {
         bool idle = false;
         bool buries = false;
         std::uint64_t now = 0;
+        bool calm = false;
         std::uint64_t last_bell = 0;
         std::uint32_t lent = 0;
         {
@@ -130,6 +133,7 @@ void Resident::run() {
             unpin_graves(now, false);
             idle = lent_count_ == 0 && !resident_;
             buries = !graves_.empty();
+            calm = now - needed_ns_ > calm_after_ns;
             last_bell = bell_ns_;
             lent = lent_count_;
         }
@@ -138,8 +142,8 @@ void Resident::run() {
         } else if (lent != 0 && now - last_bell < bell_spin_ns) {
             ring::cpu_relax();
         } else {
-            const std::uint64_t pause = !idle ? (asleep ? bell_watch_ns : watch_ns) : buries ? grave_wait_ns : 0;
-            ring::futex_wait(word(signal_), seen, pause);
+            const std::uint64_t watch = asleep ? bell_watch_ns : calm ? calm_watch_ns : watch_ns;
+            ring::futex_wait(word(signal_), seen, !idle ? watch : buries ? grave_wait_ns : 0);
         }
     }
     const std::lock_guard lock(mutex_);
@@ -255,11 +259,13 @@ bool Resident::look_around(std::uint64_t now) {
         const Report& report = reports_.host[side.slot];
         if (__atomic_load_n(&report.released, __ATOMIC_ACQUIRE) == side.attachment) {
             collect(*session);
+            needed_ns_ = now;
             continue;
         }
         book(*session);
         asleep = watch(*session, now) || asleep;
     }
+    needed_ns_ = asleep ? now : needed_ns_;
     if (lent_count_ != 0) {
         empty_since_ns_ = now;
     } else if (resident_ && now - empty_since_ns_ >= limits_.device_park_ns) {

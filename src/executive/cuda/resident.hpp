@@ -2,8 +2,9 @@
 //
 // One thread looks after everything that the NSK cannot do itself: system calls. While rings are lent it wakes every
 // watch_ns, books what the NSK has done, wakes clients that sleep, and watches the NSK's heartbeat; with a client
-// asleep it looks without pause for a while, since that client waits for it. Without rings the NSK is parked after a
-// while, and the thread sleeps until the next offer.
+// asleep it looks without pause for a while, since that client waits for it. When for a while no client has slept and
+// no ring has been handed back it looks less often: most of what a look costs is the processor's time to fall asleep
+// and wake. Without rings the NSK is parked after a while, and the thread sleeps until the next offer.
 #pragma once
 
 #include <array>
@@ -83,7 +84,8 @@ class Resident final : private driver::Tenant {
     mutable std::mutex mutex_;
     mutable std::atomic<std::uint32_t> waiting_{0};  // threads that want mutex_: the keeper makes room for them
     std::atomic<std::uint32_t> signal_{0};           // futex: there is something to do
-    std::uint64_t bell_ns_ = 0;                      // when a client was last woken or found asleep anew
+    std::uint64_t bell_ns_ = 0;                      // when a client was last woken
+    std::uint64_t needed_ns_ = 0;                    // when a client last slept, or a ring came or went back
     bool stopping_ = false;
     bool resident_ = false;
     bool away_ = false;         // another part of the worker wants no kernel to be resident
