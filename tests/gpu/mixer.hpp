@@ -72,7 +72,9 @@ class Mixer {
 
     static std::size_t room_of(std::size_t bytes) { return 3 * ((bytes + 4095) / 4096 * 4096 + 4096); }
     [[nodiscard]] bool is_served(const vectors::Case& test) const {
-        return mix_.ring == YOKE_RING_EXPRESS ? is_for_nsk(test) : is_for_lane(test);
+        // Digests of short messages are longer than the messages: more than a place has room for.
+        return test.expected.size() <= mix_.most_bytes + 64 &&
+               (mix_.ring == YOKE_RING_EXPRESS ? is_for_nsk(test) : is_for_lane(test));
     }
 
     // By OpenSSL.

@@ -199,6 +199,7 @@ void BulkThreads::enqueue(Session& session, BulkCall& call, std::uint64_t now) {
     call.free.store(false, std::memory_order_relaxed);
     call.taken_ns = now;
     call.begun_ns = 0;
+    call.on_device = false;
     call.next_chunk = 0;
     call.status.store(0, std::memory_order_relaxed);
     call.holders.store(1, std::memory_order_relaxed);
@@ -208,7 +209,6 @@ void BulkThreads::enqueue(Session& session, BulkCall& call, std::uint64_t now) {
         finish(session, call);
         return;
     }
-    call.on_device = false;
     if (device_ != nullptr) {
         session.executing.fetch_add(1, std::memory_order_seq_cst);
         call.on_device = true;  // before it is taken: it may end at once
