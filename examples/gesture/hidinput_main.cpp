@@ -93,6 +93,7 @@ void print(std::uint64_t number, const gesture::Event& event, const gesture::Poi
 
 void run(const std::string& device) {
     yoke::Stage stage = yoke::Stage::sink();
+    const auto mouse = device.empty() ? nullptr : std::make_unique<Mouse>(device);  // before anybody's kernel compiles
     const yoke_stream input = stage.input();
     const yoke_template& form = input.template_;
     gesture::Event event;
@@ -106,7 +107,6 @@ void run(const std::string& device) {
         throw yoke::error(EPROTO, "width and height of the input must be above 0; connect hidinput to detect");
     }
     gesture::Pointer pointer(width, height);
-    const auto mouse = device.empty() ? nullptr : std::make_unique<Mouse>(device);
     for (std::uint64_t number = 0; stage.read(std::as_writable_bytes(std::span(&event, 1))); ++number) {
         const auto change = pointer.take(event);
         if (mouse) {
