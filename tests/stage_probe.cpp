@@ -45,8 +45,10 @@ void fill(std::span<std::byte> record, std::uint32_t number) {
     }
 }
 
+// Of u8, u16 and the like.
 std::size_t bytes_of(const yoke_stream& stream) {
-    return stream.template_.extent[0] * stream.template_.extent[1] * stream.template_.extent[2];  // of u8
+    const yoke_template& form = stream.template_;
+    return form.extent[0] * form.extent[1] * form.extent[2] * (std::stoul(form.type + 1) / 8);
 }
 
 // Lets a source go on once a file is there.

@@ -1,7 +1,6 @@
 // catdepth: depth frames from a folder of 16-bit PNG files, from a V4L2 depth camera, or rendered, to a stream.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
 
 #include "gesture/arguments.hpp"
 #include "gesture/depth_camera.hpp"
@@ -49,10 +48,8 @@ Source from_folder(const Options& options, yoke::Stage& stage) {
 }
 
 Source rendered(const Options& options, yoke::Stage& stage) {
-    const auto truths = options.truth.empty() ? nullptr : std::make_shared<std::ofstream>(options.truth);
-    if (truths) {
-        *truths << "frame,x,y,distance,fingers,open\n";
-    }
+    const auto truths = std::make_shared<gesture::Lines>(options.truth);
+    truths->write("frame,x,y,distance,fingers,open");
     gesture::Pose view = gesture::same_place;
     std::copy(options.view.begin(), options.view.end(), view.begin());
     const gesture::Camera& camera = options.camera;
@@ -61,11 +58,8 @@ Source rendered(const Options& options, yoke::Stage& stage) {
                 gesture::Truth truth;
                 const std::span<std::byte> room = stage.room(bytes);
                 film.frame(number, truth, {reinterpret_cast<std::uint16_t*>(room.data()), bytes / 2});
-                if (truths && !(*truths << number << ',' << truth.x << ',' << truth.y << ',' << truth.distance << ','
-                                        << truth.fingers << ',' << truth.open << std::endl)) {
-                    throw yoke::error(EIO,
-                                      "cannot write " + options.truth + "; see the free space and the permissions");
-                }
+                truths->write(number, ',', truth.x, ',', truth.y, ',', truth.distance, ',', truth.fingers, ',',
+                              truth.open);
                 return room;
             }};
 }
@@ -95,8 +89,8 @@ void send(const Options& options) {
                           : options.device.empty() ? from_folder(options, stage)
                                                    : from_camera(options, stage);
     gesture::set_camera(stage, source.camera);
-    stage.output(yoke::Records(yoke::Form("u16", {source.camera.width, source.camera.height})));
     gesture::Beat beat(options.rate, options.times);
+    stage.output(yoke::Records(yoke::Form("u16", {source.camera.width, source.camera.height})));
     for (std::uint64_t number = 0; number < options.count; ++number) {
         const auto frame = source.frame(number);
         if (!frame) {
@@ -113,22 +107,22 @@ int main(int argc, char** argv) {
     CLI::App app("catdepth: depth frames to a stream, as catdepth DIR | xform | detect | hidinput --print");
     Options options;
     auto* folder =
-        app.add_option("DIR", options.folder, "folder with 16-bit grey PNG files")->check(CLI::ExistingDirectory);
+        app.add_option("DIR", options.folder, "folder with 16-bit grey PNG files")->check(gesture::folder_of_frames);
     auto* device = app.add_option("--device", options.device, "V4L2 depth camera, e.g. /dev/video0 (Z16 or Y16)");
     app.add_option("--dmabuf", options.dmabuf,
                    "the camera writes into buffers of this DRM device, e.g. /dev/dri/card0, instead of the arena")
         ->needs(device);
     auto* seed = app.add_option("--synthetic", options.seed, "renders the film of this seed, without end")
-                     ->check(gesture::not_negative);
+                     ->check(gesture::whole_number);
     app.add_option("--truth", options.truth, "file for what the rendered frames show, as CSV")->needs(seed);
     gesture::add_pose(app, "--view", options.view,
                       "sees the film from elsewhere: from the frame of the camera that it was made for to this one's")
         ->needs(seed);
     app.add_option("--rate", options.rate, "frames a second; default: as fast as they are taken")
-        ->check(gesture::not_negative);
+        ->check(gesture::frame_rate);
     app.add_option("--times", options.times, "file for the time of each frame, CLOCK_MONOTONIC in ns");
     app.add_flag("--loop", options.loop, "begins again at the end of DIR")->needs(folder);
-    app.add_option("--count", options.count, "ends after so many frames")->check(gesture::not_negative);
+    app.add_option("--count", options.count, "ends after so many frames")->check(gesture::whole_number);
     gesture::add_camera(app, options.camera);
     folder->excludes(device)->excludes(seed);
     device->excludes(seed);

@@ -16,10 +16,15 @@ namespace fs = std::filesystem;
 
 Folder::Folder(const std::string& path) {
     std::error_code error;
+    std::error_code unknown;
     for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
-        if (entry->path().extension() == ".png") {
-            paths_.push_back(entry->path().string());
+        if (entry->path().extension() != ".png" || entry->is_directory(unknown)) {
+            continue;
         }
+        if (entry->is_fifo(unknown) || entry->is_other(unknown)) {
+            throw yoke::error(EINVAL, entry->path().string() + " is no file; keep nothing but files in the folder");
+        }
+        paths_.push_back(entry->path().string());  // one that cannot be read says so in its turn
     }
     if (error || paths_.empty()) {
         throw yoke::error(error ? error.value() : ENOENT, "no PNG file can be found below " + path +
