@@ -54,8 +54,8 @@ struct yoke_stream {
 };
 
 /*
- * Opens a stage; on failure *stage is NULL and the sentence is in yoke_stage_error(NULL). -EBADF: a descriptor is not open; -EINVAL: flags,
- * or records are to come from a terminal or go to one.
+ * Opens a stage; on failure *stage is NULL and the sentence is in yoke_stage_error(NULL). -EBADF: a descriptor is not
+ * open; -EINVAL: flags, or records are to come from a terminal or go to one.
  */
 int yoke_stage_open(yoke_stage **stage, const struct yoke_stage_options *options);
 
