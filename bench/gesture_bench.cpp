@@ -5,14 +5,19 @@
 // on a machine that does other things too, neighbours in time are disturbed alike. Frames are rendered beforehand; both
 // must tell the same of them, byte for byte.
 //
-//   frames_ratio             frames a second of the graph over those of plain OpenCL, 4 in flight; at least 0.95 is
-//   wanted graph_ms, opencl_ms      time per frame
-// With one in flight the same numbers are the time from frame in to event out.
+// frames_ratio: frames a second of the graph over those of plain OpenCL, 4 in flight; at least 0.95 is wanted.
+// ratio_least and ratio_most: the rounds' ratios without the lowest and the highest tenth of them.
+// graph_ms and opencl_ms: time per frame, medians; with one in flight that is the time from frame in to event out.
+//
+// What a ratio is worth is its spread over many short rounds, so there are more of them rather than longer ones:
+// gesture_bench --rounds N --frames N.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -121,9 +126,10 @@ class GestureGraph {
     std::vector<Slot> slots_;
 };
 
-double median(std::vector<double> values) {
+// The value that this part of them does not exceed.
+double quantile(std::vector<double> values, double part) {
     std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
+    return values[static_cast<std::size_t>(std::lround(part * static_cast<double>(values.size() - 1)))];
 }
 
 template <typename Run>
@@ -143,9 +149,10 @@ Frames rendered() {
     return frames;
 }
 
-void gesture_frames(benchmark::State& state) {
+// @frames_wanted: in a round, with several in flight; with one there are half as many.
+void gesture_frames(benchmark::State& state, std::size_t frames_wanted) {
     const auto in_flight = static_cast<std::size_t>(state.range(0));
-    const std::size_t count = in_flight == 1 ? 20 : 50;
+    const std::size_t count = in_flight == 1 ? (frames_wanted + 1) / 2 : frames_wanted;
     static const Frames frames = rendered();
     static Daemon daemon;
     const gesture::Pipeline pipeline = gesture::gesture_pipeline(gesture::Camera{});
@@ -168,21 +175,54 @@ void gesture_frames(benchmark::State& state) {
         ratios.push_back(plain_time / graph_time);
         state.SetIterationTime(graph_time);
     }
-    state.counters["frames_ratio"] = median(ratios);
-    state.counters["graph_ms"] = median(graph_times);
-    state.counters["opencl_ms"] = median(plain_times);
+    state.counters["frames_ratio"] = quantile(ratios, 0.5);
+    state.counters["ratio_least"] = quantile(ratios, 0.1);
+    state.counters["ratio_most"] = quantile(ratios, 0.9);
+    state.counters["graph_ms"] = quantile(graph_times, 0.5);
+    state.counters["opencl_ms"] = quantile(plain_times, 0.5);
     state.SetItemsProcessed(static_cast<std::int64_t>(static_cast<std::size_t>(state.iterations()) * count));
 }
 
-BENCHMARK(gesture_frames)
-    ->ArgName("in_flight")
-    ->Arg(4)
-    ->Arg(1)
-    ->Iterations(15)
-    ->UseManualTime()
-    ->Unit(benchmark::kMillisecond);
+struct Options {
+    std::size_t rounds = 25;
+    std::size_t frames = 20;  // of a round with several in flight
+};
+
+// "--name=N" or "--name N" of what Google Benchmark has left over.
+Options options_of(int count, char** arguments) {
+    Options options;
+    for (int k = 1; k < count; ++k) {
+        std::string name = arguments[k];
+        const std::size_t equals = name.find('=');
+        const std::string text = equals != std::string::npos ? name.substr(equals + 1)
+                                 : k + 1 < count             ? arguments[++k]
+                                                             : "nothing";
+        name.resize(std::min(equals, name.size()));
+        if (name != "--rounds" && name != "--frames") {
+            die("option " + name + " is not known; there are --rounds, --frames and those of Google Benchmark");
+        }
+        std::size_t& value = name == "--rounds" ? options.rounds : options.frames;
+        const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (code != std::errc() || end != text.data() + text.size() || value == 0 || value > 100'000) {
+            die(name + " is " + text + "; give a number from 1 to 100000");
+        }
+    }
+    return options;
+}
 
 }  // namespace
 }  // namespace yoke::bench
 
-BENCHMARK_MAIN();
+int main(int count, char** arguments) {
+    benchmark::Initialize(&count, arguments);
+    const yoke::bench::Options options = yoke::bench::options_of(count, arguments);
+    benchmark::RegisterBenchmark("gesture_frames", yoke::bench::gesture_frames, options.frames)
+        ->ArgName("in_flight")
+        ->Arg(4)
+        ->Arg(1)
+        ->Iterations(static_cast<benchmark::IterationCount>(options.rounds))
+        ->UseManualTime()
+        ->Unit(benchmark::kMillisecond);
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+}

@@ -1,6 +1,8 @@
 // The gesture interface as its user runs it: four programs in a pipeline of a shell, on recorded frames where they are
 // there and on rendered ones with their ground truth; as one graph from gesture.toml, which must tell the same, byte
 // for byte; and with two cameras.
+#include <png.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -13,6 +15,7 @@
 #include "gesture/graph.hpp"
 #include "gesture/synthetic.hpp"
 #include "support/instance.hpp"
+#include "support/process_tree.hpp"
 #include "tour/image.hpp"
 
 namespace yoke::test {
@@ -338,6 +341,80 @@ TEST_F(GesturePipeline, AFistPressesAnOpenPalmMovesAndReleases) {
         << "a fist that comes from nowhere presses nothing";
 }
 
+// A grey PNG file; PNG_FORMAT_LINEAR_Y has 16 bits a pixel, PNG_FORMAT_GRAY 8.
+void write_grey(const std::string& path, png_uint_32 width, png_uint_32 height, png_uint_32 format) {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = width;
+    image.height = height;
+    image.format = format;
+    const std::vector<std::uint16_t> pixels(std::size_t{width} * height, 4000);
+    ASSERT_NE(png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, nullptr), 0) << image.message;
+}
+
+// What a source with frames without end has said of them when its reader was ended, some frames after they had joined.
+class GestureSource : public GesturePipeline {
+   protected:
+    struct Counts {
+        std::uint64_t to_channel = 0;
+        std::uint64_t copied_bytes = 0;
+    };
+    Counts joined(const std::string& source) {
+        Invocation pipeline;
+        // A source that ignores SIGPIPE is told that nobody reads any more, and lives to say what it did.
+        pipeline.arguments = {"/bin/bash", "-c",
+                              "trap '' PIPE; YOKE_LOG=client=debug " + source +
+                                  " --times $D/times 2>$D/said | stage-probe sink >/dev/null"};
+        pipeline.environment = environment;
+        pipeline.while_running = [&](pid_t) {
+            nlohmann::json pipes;
+            EXPECT_TRUE(eventually([&] {
+                const auto answer = instance->ask({{"op", "list"}, {"kind", "pipes"}});
+                pipes = answer ? answer->body["pipes"] : nlohmann::json::array();
+                return pipes.size() == 1 && pipes[0].at("state") == "joined";
+            })) << source
+                << "\n"
+                << pipes.dump(1);
+            const std::size_t before = frames();
+            EXPECT_TRUE(eventually([&] { return frames() >= before + 10; })) << source;
+            if (pipes.size() == 1) {
+                ::kill(std::stoi(pipes[0].at("reader_pid").get<std::string>()), SIGTERM);
+            }
+        };
+        run(pipeline);
+        const std::string said = read("said");
+        return {count(said, "to_channel"), count(said, "copied_bytes")};
+    }
+
+   private:
+    [[nodiscard]] std::size_t frames() const {
+        const std::string times = read("times");
+        return static_cast<std::size_t>(std::ranges::count(times, '\n'));
+    }
+    static std::uint64_t count(const std::string& said, const std::string& name) {
+        const std::size_t at = said.find(" " + name + "=");
+        EXPECT_NE(at, std::string::npos) << said;
+        return at == std::string::npos ? UINT64_MAX : std::stoull(said.substr(at + name.size() + 2));
+    }
+};
+
+TEST_F(GestureSource, FramesOfAJoinedSourceAreNotCopiedByTheHost) {
+    fs::create_directory(path("frames"));
+    write_grey(path("frames/0.png"), 640, 480, PNG_FORMAT_LINEAR_Y);
+    for (int number = 1; number < 3000; ++number) {
+        fs::create_hard_link(path("frames/0.png"), path(fmt::format("frames/{}.png", number)));
+    }
+    fs::create_directory(path("few"));
+    fs::create_hard_link(path("frames/0.png"), path("few/0.png"));
+    fs::create_hard_link(path("frames/0.png"), path("few/1.png"));
+    for (const char* source : {"catdepth --synthetic 92004", "catdepth $D/frames", "catdepth $D/few --loop"}) {
+        fs::remove(path("times"));
+        const Counts counts = joined(source);
+        EXPECT_GE(counts.to_channel, 5U) << source;
+        EXPECT_EQ(counts.copied_bytes, 0U) << source;
+    }
+}
+
 TEST_F(GesturePipeline, FramesRepeatAndEndAsAsked) {
     if (!fs::exists(recorded("open-palm"))) {
         GTEST_SKIP() << "there are no recorded frames below " << recorded("").string();
@@ -358,6 +435,35 @@ TEST_F(GesturePipeline, MistakesAreNamed) {
     fails("catdepth $D/empty", "", "no PNG file can be found below");
     write("empty/small.png", "no picture");
     fails("catdepth $D/empty", "", "small.png");
+    fs::create_directory(path("mixed"));
+    for (const char* name : {"1.png", "3.png"}) {
+        write_grey(path("mixed") + "/" + name, 640, 480, PNG_FORMAT_LINEAR_Y);
+    }
+    const auto fails_after_one = [&](const std::string& sentence) {
+        fails("catdepth $D/mixed", "", sentence);
+        fails("catdepth $D/mixed --loop --count 5 | wc -c >&2", "", std::to_string(110 + 1 + frame_bytes) + "\n");
+        fs::remove(path("mixed/2.png"));
+    };
+    write_grey(path("mixed/2.png"), 640, 480, PNG_FORMAT_GRAY);
+    fails_after_one("mixed/2.png is no depth frame: it has 8 bits a channel and colour type 0; give 16-bit grey PNG");
+    write_grey(path("mixed/2.png"), 320, 240, PNG_FORMAT_LINEAR_Y);
+    fails_after_one("mixed/2.png has 320 x 240 pixels and the frames before it 640 x 480; give frames of one size");
+    write("mixed/2.png", read("mixed/1.png").substr(0, 200));
+    fails_after_one("mixed/2.png: ");
+    fs::create_symlink(path("none.png"), path("mixed/2.png"));
+    fails_after_one("mixed/2.png: No such file or directory; give files that may be read");
+    ASSERT_EQ(::mkfifo(path("mixed/2.png").c_str(), 0600), 0);
+    fails("catdepth $D/mixed", "", "mixed/2.png is no file; keep nothing but files in the folder");
+    fails("catdepth --synthetic 1 --count 1 >/dev/full", "", "No space left on device; connect");
+    fails("catdepth --synthetic 1 --count 1 >&-", "", "descriptor 1 is not open for writing records; connect");
+    fails("xform </dev/null", "", "the input ended before its header; look at what the stage before this one says");
+    fails("detect <&-", "", "descriptor 0 is not open for reading records; connect");
+    fails("catdepth --synthetic 1 --count 1 | detect", "",
+          "give pictures of f32x4 with at most 2097152 pixels, as xform");
+    fails("catdepth --synthetic 1 --count 1 | hidinput --print", "", "connect hidinput to detect");
+    fails("hidinput --print >&-", "", "the standard output is closed; connect it");
+    fails("hidinput --device '' --print", "", "the input ended before its header");
+    fails("hidinput --device ''", "", "cannot open ");
     fails("catdepth --device $D/camera", "", "cannot open camera");
     fails("catdepth --device /dev/null", "", "it is no camera");
     fails("xform", "YOKESTREAM 1 u8 640x480 fixed unit=1\n", "give pictures of u16");
@@ -370,7 +476,23 @@ TEST_F(GesturePipeline, MistakesAreNamed) {
     fails("hidinput --print", "YOKESTREAM 1 f32 16 fixed width=0 height=480\n", "width and height of the input");
     fails("hidinput --print", "YOKESTREAM 1 f32 16 variable width=640 height=480\n", "connect hidinput to detect");
     fails("xform", "YOKESTREAM 1 u16 640x480 fixed", "the input ends within its header");
-    fails("catdepth --synthetic 1 --count 1 --times $D/none/times", "", "none/times");
+    for (const char* option : {"--times", "--truth"}) {
+        const std::string command = fmt::format("catdepth --synthetic 1 --count 1 {} $D/none/lines", option);
+        fails(command, "", "none/lines: No such file or directory; name a file in a folder that may be written");
+        EXPECT_EQ(shell(command).out, "") << "a source that cannot begin has no stream";
+    }
+}
+
+TEST_F(GesturePipeline, WithoutAPointerNobodyWaitsForEvents) {
+    Invocation invocation;
+    invocation.arguments = {std::string(YOKE_BIN_DIR) + "/hidinput", "--device", path("uinput")};
+    invocation.environment = environment;
+    invocation.hold_input = true;
+    const Finished finished = run(invocation);
+    EXPECT_EQ(finished.exit, 1);
+    EXPECT_NE(finished.err.find("uinput; load the module uinput, ask for permission, or use --print"),
+              std::string::npos)
+        << finished.err;
 }
 
 TEST_F(GesturePipeline, WrongArgumentsAreToldInTheNameOfTheProgram) {
@@ -384,14 +506,21 @@ TEST_F(GesturePipeline, WrongArgumentsAreToldInTheNameOfTheProgram) {
         EXPECT_NE(finished.err.find(sentence), std::string::npos) << command << "\n" << finished.err;
     };
     refuses("catdepth", "name a folder, --device or --synthetic; see catdepth --help");
-    refuses("catdepth $D/none", "Directory does not exist");
+    refuses("catdepth $D/none", "none' is no folder; name one with depth frames as 16-bit grey PNG files");
+    refuses("catdepth /dev/null", "'/dev/null' is no folder");
     refuses("catdepth --wings", "--wings; see catdepth --help");
     refuses("catdepth --synthetic 1 --camera -1,0,0,0,0", "focal_x, focal_y and unit must be above 0");
     refuses("catdepth --synthetic 1 --camera nan,1,1,1,1", "must be finite");
-    refuses("catdepth --synthetic -1", "-1 is no number that is 0 or more");
-    refuses("catdepth --synthetic 1 --rate nan", "nan is no number");
-    refuses("catdepth --synthetic 1 --count -1", "-1 is no number");
+    for (const char* seed : {"-1", "text", "1.5", "99999999999999999999999"}) {
+        refuses(fmt::format("catdepth --synthetic {}", seed), fmt::format("'{}' is no whole number; give one", seed));
+    }
+    for (const char* rate : {"nan", "-1", "1e-300", "1e9", "fast"}) {
+        refuses(fmt::format("catdepth --synthetic 1 --rate {}", rate),
+                fmt::format("'{}' is no rate; give frames", rate));
+    }
+    refuses("catdepth --synthetic 1 --count -1", "'-1' is no whole number");
     refuses("xform --pose 1,2", "12 required but received 2");
+    refuses("xform --pose 1,0,0,0,0,1,0,0,0,0,nan,0", "'nan' is no number; give three rows of four");
     refuses("detect --wings", "--wings; see detect --help");
     refuses("hidinput --wings", "--wings; see hidinput --help");
     refuses("gesture-graph --name a/b", "a/b is no name of a graph");

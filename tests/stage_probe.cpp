@@ -2,6 +2,8 @@
 //
 //     source COUNT BYTES [PAUSE_US]   COUNT records of BYTES bytes; record k is filled with what its number makes
 //     variable COUNT BYTES            records of growing length, at most BYTES
+//     place COUNT BYTES               the same records, made where yoke_stage_room says
+//     lend COUNT BYTES                the same records, made in turns in memory of the stage's own session
 //     copy                            each record by hand
 //     take COUNT                      the first COUNT records, then ends
 //     sink                            a line for each record: its number in the stream, its length, its checksum
@@ -43,8 +45,10 @@ void fill(std::span<std::byte> record, std::uint32_t number) {
     }
 }
 
+// Of u8, u16 and the like.
 std::size_t bytes_of(const yoke_stream& stream) {
-    return stream.template_.extent[0] * stream.template_.extent[1] * stream.template_.extent[2];  // of u8
+    const yoke_template& form = stream.template_;
+    return form.extent[0] * form.extent[1] * form.extent[2] * (std::stoul(form.type + 1) / 8);
 }
 
 // Lets a source go on once a file is there.
@@ -94,6 +98,38 @@ void source(std::uint32_t count, std::size_t bytes, std::uint64_t pause_us, bool
         fill(used, k);
         stage.write(used);
         std::this_thread::sleep_for(std::chrono::microseconds(pause_us));
+    }
+}
+
+void source_in_place(std::uint32_t count, std::size_t bytes) {
+    yoke::Stage stage = yoke::Stage::source();
+    stage.output(yoke::Records(yoke::Form("u8", {bytes})));
+    Hold hold(count);
+    for (std::uint32_t k = 0; k < count; ++k) {
+        hold.wait(k);
+        const std::span<std::byte> record = stage.room(bytes);
+        fill(record, k);
+        stage.write(record);
+    }
+}
+
+void source_of_lent(std::uint32_t count, std::size_t bytes) {
+    constexpr std::size_t rooms = 3;
+    yoke::Stage stage = yoke::Stage::source();
+    yoke_session* const session = stage.session((rooms + 1) * (bytes + 64));  // before anybody knows of the stream
+    std::array<void*, rooms> memory{};
+    for (void*& room : memory) {
+        if (yoke_alloc(session, bytes, &room) != 0) {
+            throw yoke::error(ENOMEM, yoke_error(session));
+        }
+    }
+    stage.output(yoke::Records(yoke::Form("u8", {bytes})));
+    Hold hold(count);
+    for (std::uint32_t k = 0; k < count; ++k) {
+        hold.wait(k);
+        const std::span<std::byte> record(static_cast<std::byte*>(memory.at(k % rooms)), bytes);
+        fill(record, k);
+        stage.write(record);
     }
 }
 
@@ -205,6 +241,10 @@ int main(int count, char** arguments) {
         if (word == "source" || word == "variable") {
             source(number(arguments, count, 2, 1), number(arguments, count, 3, 1), number(arguments, count, 4, 0),
                    word == "variable");
+        } else if (word == "place") {
+            source_in_place(number(arguments, count, 2, 1), number(arguments, count, 3, 1));
+        } else if (word == "lend") {
+            source_of_lent(number(arguments, count, 2, 1), number(arguments, count, 3, 1));
         } else if (word == "sink") {
             sink();
         } else if (word == "halves") {

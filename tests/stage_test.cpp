@@ -433,6 +433,41 @@ std::uint64_t transferred(pid_t pid) {
     return sum;
 }
 
+TEST_F(StageProgram, RecordsMadeInTheArenaAreNotCopied) {
+    struct Way {
+        const char* word;
+        std::uint64_t copied;  // of each record in the channel
+    };
+    for (const auto& [word, copied] : {Way{"source", 5000}, Way{"place", 0}, Way{"lend", 0}}) {
+        expect(fmt::format("YOKE_LOG=client=debug $P {} 80 5000 2>$D/said | $P sink", word), lines_of(source(80, 5000)),
+               "0 0", Joins{1, 1});
+        const std::string said = read("said");
+        const auto count = [&](const std::string& name) -> std::uint64_t {
+            const std::size_t at = said.find(name + "=");
+            EXPECT_NE(at, std::string::npos) << said;
+            return at == std::string::npos ? 0 : std::stoull(said.substr(at + name.size() + 1));
+        };
+        EXPECT_GE(count("to_channel"), 40U) << said;
+        EXPECT_EQ(count("to_pipe") + count("to_channel"), 80U) << said;
+        EXPECT_EQ(count("copied_bytes"), copied * count("to_channel")) << said;
+    }
+}
+
+TEST_F(StageProgram, RecordsMadeInTheArenaSurviveTheirReader) {
+    const auto records = source(300, 1000);
+    auto left = records;
+    left.erase(left.begin(), left.begin() + 200);
+    for (const char* const word : {"place", "lend"}) {
+        expect(fmt::format("$P {} 300 1000 | ($P take 200 >/dev/null; "
+                           "{{ printf 'YOKESTREAM 1 u8 1000 fixed\\n'; cat; }} | $P sink)",
+                           word),
+               lines_of(left), "0 0", Joins{1, 1});
+        auto more = records;
+        more.insert(more.begin() + 150, std::string(1000, 'e'));
+        expect(fmt::format("$P {} 300 1000 | $P complain 150 |& $P sink", word), lines_of(more), "0 0 0", Joins{2, 2});
+    }
+}
+
 TEST_F(StageProgram, NoPayloadCrossesAJoinedPipe) {
     Invocation pipeline;
     pipeline.arguments = {"/bin/bash", "-c",

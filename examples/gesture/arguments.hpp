@@ -2,9 +2,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,12 +32,29 @@ inline std::optional<int> refused(CLI::App& app, const char* name, int argc, cha
 }
 
 // For CLI::Option::check: the sentence of what is wrong, "" if nothing is.
-inline std::string not_negative(const std::string& text) {
-    char* end = nullptr;
-    const double number = std::strtod(text.c_str(), &end);
-    return end == text.c_str() || *end != '\0' || !(number >= 0) || std::isinf(number)
-               ? text + " is no number that is 0 or more"
+inline std::string whole_number(const std::string& text) {
+    std::uint64_t number = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return code != std::errc() || end != text.data() + text.size()
+               ? "'" + text + "' is no whole number; give one from 0 to 18446744073709551615"
                : "";
+}
+
+// Frames a second; with less than one in a quarter of an hour nobody would wait for the next.
+inline std::string frame_rate(const std::string& text) {
+    double number = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool fits = number == 0 || (number >= 0.001 && number <= 1e6);
+    return code != std::errc() || end != text.data() + text.size() || !fits
+               ? "'" + text + "' is no rate; give frames a second from 0.001 to 1000000, or 0 for as fast as they come"
+               : "";
+}
+
+inline std::string folder_of_frames(const std::string& path) {
+    std::error_code unknown;
+    return std::filesystem::is_directory(path, unknown)
+               ? ""
+               : "'" + path + "' is no folder; name one with depth frames as 16-bit grey PNG files";
 }
 
 // The option --camera.
@@ -64,7 +83,17 @@ inline void add_camera(CLI::App& app, Camera& camera) {
 
 // An option for a matrix, as frame.hpp has them, without its last row.
 inline CLI::Option* add_pose(CLI::App& app, const char* name, std::vector<float>& rows, const std::string& what) {
-    return app.add_option(name, rows, what + ": three rows of four numbers, in metres")->expected(12)->delimiter(',');
+    const auto finite = [](const std::string& text) {
+        double number = 0;
+        const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+        return code != std::errc() || end != text.data() + text.size() || !std::isfinite(number)
+                   ? "'" + text + "' is no number; give three rows of four"
+                   : "";
+    };
+    return app.add_option(name, rows, what + ": three rows of four numbers, in metres")
+        ->expected(12)
+        ->delimiter(',')
+        ->check(finite);
 }
 
 }  // namespace gesture

@@ -1,12 +1,12 @@
 // catdepth: depth frames from a folder of 16-bit PNG files, from a V4L2 depth camera, or rendered, to a stream.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
 
 #include "gesture/arguments.hpp"
 #include "gesture/depth_camera.hpp"
 #include "gesture/dma_memory.hpp"
 #include "gesture/folder.hpp"
+#include "gesture/shelf.hpp"
 #include "gesture/stream.hpp"
 #include "gesture/synthetic.hpp"
 
@@ -26,84 +26,73 @@ struct Options {
     std::vector<float> view;
 };
 
-// Frame by number; nothing at the end. Sets the size of the camera's picture before the first.
-using Source = std::function<std::optional<std::span<const std::byte>>(std::uint64_t)>;
+// What comes before the stream's header, and then frame by number; nothing at the end. Frames are made in the stage's
+// arena where they can be, so that a next stage that has joined gets them without a copy.
+struct Source {
+    gesture::Camera camera;
+    std::function<std::optional<std::span<const std::byte>>(std::uint64_t)> frame;
+};
 
-Source from_folder(const Options& options, gesture::Camera& camera) {
-    const auto folder = std::make_shared<gesture::Folder>(options.folder, options.loop);
+Source from_folder(const Options& options, yoke::Stage& stage) {
+    const auto folder = std::make_shared<gesture::Folder>(options.folder);
+    const auto shelf = std::make_shared<gesture::Shelf>(stage);
+    gesture::Camera camera = options.camera;
     camera.width = folder->width();
     camera.height = folder->height();
-    return [=](std::uint64_t number) { return folder->frame(number); };
+    return {camera, [=, &stage](std::uint64_t number) -> std::optional<std::span<const std::byte>> {
+                if (options.loop) {
+                    return folder->repeated(number, [&](std::size_t bytes) { return shelf->allocate(bytes); });
+                }
+                return folder->frame(number, [&](std::size_t bytes) { return stage.room(bytes); });
+            }};
 }
 
-Source rendered(const Options& options, const gesture::Camera& camera) {
-    const auto truths = options.truth.empty() ? nullptr : std::make_shared<std::ofstream>(options.truth);
-    if (truths) {
-        *truths << "frame,x,y,distance,fingers,open\n";
-    }
+Source rendered(const Options& options, yoke::Stage& stage) {
+    const auto truths = std::make_shared<gesture::Lines>(options.truth);
+    truths->write("frame,x,y,distance,fingers,open");
     gesture::Pose view = gesture::same_place;
     std::copy(options.view.begin(), options.view.end(), view.begin());
-    return [=, film = gesture::Synthetic(*options.seed, camera, view),
-            frame = gesture::Depth()](std::uint64_t number) mutable -> std::optional<std::span<const std::byte>> {
-        gesture::Truth truth;
-        frame = film.frame(number, truth);
-        if (truths && !(*truths << number << ',' << truth.x << ',' << truth.y << ',' << truth.distance << ','
-                                << truth.fingers << ',' << truth.open << std::endl)) {
-            throw yoke::error(EIO, "cannot write " + options.truth + "; see the free space and the permissions");
-        }
-        return std::as_bytes(std::span(frame));
-    };
+    const gesture::Camera& camera = options.camera;
+    return {camera, [=, &stage, film = gesture::Synthetic(*options.seed, camera, view),
+                     bytes = camera.width * camera.height * sizeof(std::uint16_t)](std::uint64_t number) {
+                gesture::Truth truth;
+                const std::span<std::byte> room = stage.room(bytes);
+                film.frame(number, truth, {reinterpret_cast<std::uint16_t*>(room.data()), bytes / 2});
+                truths->write(number, ',', truth.x, ',', truth.y, ',', truth.distance, ',', truth.fingers, ',',
+                              truth.open);
+                return room;
+            }};
 }
 
-// Rooms in the arena of a session, which the function keeps.
-gesture::DepthCamera::Memory arena_memory() {
-    constexpr std::size_t page = 4096;
-    const auto session = std::make_shared<yoke::Session>();
-    const auto memory = std::make_shared<std::vector<yoke::Buffer>>();
-    return [=](std::size_t bytes) -> gesture::DepthCamera::Room {
-        std::byte* const room = memory->emplace_back(session->alloc(bytes + page)).data();
-        return {{room + (page - reinterpret_cast<std::uintptr_t>(room) % page) % page, bytes}, -1};
-    };
-}
-
-gesture::DepthCamera::Memory dma_memory(const std::string& path) {
-    const auto memory = std::make_shared<gesture::DmaMemory>(path);
-    return [=](std::size_t bytes) -> gesture::DepthCamera::Room {
-        const auto buffer = memory->allocate(bytes);
-        return {buffer.bytes, buffer.descriptor};
-    };
-}
-
-// The camera writes into the arena of a session where its driver can, or into buffers of another driver where the user
-// says so.
-Source from_camera(const Options& options, gesture::Camera& camera) {
+// The camera writes into the arena where its driver can, or into buffers of another driver where the user says so.
+Source from_camera(const Options& options, yoke::Stage& stage) {
     using Lending = gesture::DepthCamera::Lending;
-    const auto memory = options.dmabuf.empty() ? arena_memory() : dma_memory(options.dmabuf);
+    const auto dma = options.dmabuf.empty() ? nullptr : std::make_shared<gesture::DmaMemory>(options.dmabuf);
     const auto device = std::make_shared<gesture::DepthCamera>(
-        options.device, options.dmabuf.empty() ? Lending::address : Lending::descriptor, memory);
+        options.device, dma ? Lending::descriptor : Lending::address, dma ? dma->rooms() : gesture::arena_rooms(stage));
+    gesture::Camera camera = options.camera;
     camera.width = device->width();
     camera.height = device->height();
     if (device->copies()) {
         std::fprintf(stderr, "catdepth: %s does not write into other memory; each frame is copied once more\n",
                      options.device.c_str());
     }
-    return [=](std::uint64_t) -> std::optional<std::span<const std::byte>> {
-        static_cast<void>(memory);  // outlives the camera's last frame
-        return device->frame();
-    };
+    return {camera, [=, &stage](std::uint64_t) -> std::optional<std::span<const std::byte>> {
+                static_cast<void>(dma);  // outlives the camera's last frame
+                return device->frame([&](std::size_t bytes) { return stage.room(bytes); });
+            }};
 }
 
 void send(const Options& options) {
-    gesture::Camera camera = options.camera;
-    const Source source = options.seed             ? rendered(options, camera)
-                          : options.device.empty() ? from_folder(options, camera)
-                                                   : from_camera(options, camera);
-    yoke::Stage stage = yoke::Stage::source();
-    gesture::set_camera(stage, camera);
-    stage.output(yoke::Records(yoke::Form("u16", {camera.width, camera.height})));
+    yoke::Stage stage = yoke::Stage::source();  // outlives the source, whose frames lie in its arena
+    const Source source = options.seed             ? rendered(options, stage)
+                          : options.device.empty() ? from_folder(options, stage)
+                                                   : from_camera(options, stage);
+    gesture::set_camera(stage, source.camera);
     gesture::Beat beat(options.rate, options.times);
+    stage.output(yoke::Records(yoke::Form("u16", {source.camera.width, source.camera.height})));
     for (std::uint64_t number = 0; number < options.count; ++number) {
-        const auto frame = source(number);
+        const auto frame = source.frame(number);
         if (!frame) {
             return;
         }
@@ -118,22 +107,22 @@ int main(int argc, char** argv) {
     CLI::App app("catdepth: depth frames to a stream, as catdepth DIR | xform | detect | hidinput --print");
     Options options;
     auto* folder =
-        app.add_option("DIR", options.folder, "folder with 16-bit grey PNG files")->check(CLI::ExistingDirectory);
+        app.add_option("DIR", options.folder, "folder with 16-bit grey PNG files")->check(gesture::folder_of_frames);
     auto* device = app.add_option("--device", options.device, "V4L2 depth camera, e.g. /dev/video0 (Z16 or Y16)");
     app.add_option("--dmabuf", options.dmabuf,
                    "the camera writes into buffers of this DRM device, e.g. /dev/dri/card0, instead of the arena")
         ->needs(device);
     auto* seed = app.add_option("--synthetic", options.seed, "renders the film of this seed, without end")
-                     ->check(gesture::not_negative);
+                     ->check(gesture::whole_number);
     app.add_option("--truth", options.truth, "file for what the rendered frames show, as CSV")->needs(seed);
     gesture::add_pose(app, "--view", options.view,
                       "sees the film from elsewhere: from the frame of the camera that it was made for to this one's")
         ->needs(seed);
     app.add_option("--rate", options.rate, "frames a second; default: as fast as they are taken")
-        ->check(gesture::not_negative);
+        ->check(gesture::frame_rate);
     app.add_option("--times", options.times, "file for the time of each frame, CLOCK_MONOTONIC in ns");
     app.add_flag("--loop", options.loop, "begins again at the end of DIR")->needs(folder);
-    app.add_option("--count", options.count, "ends after so many frames")->check(gesture::not_negative);
+    app.add_option("--count", options.count, "ends after so many frames")->check(gesture::whole_number);
     gesture::add_camera(app, options.camera);
     folder->excludes(device)->excludes(seed);
     device->excludes(seed);

@@ -100,7 +100,6 @@ void DepthCamera::choose_format() {
             if (width_ == 0 || row_bytes_ < 2 * width_ || frame_bytes_ < row_bytes_ * height_) {
                 throw yoke::error(EPROTO, "camera " + path_ + " tells sizes that do not fit; its driver is broken");
             }
-            packed_.resize(row_bytes_ > 2 * width_ ? 2 * width_ * height_ : 0);
             return;
         }
     }
@@ -120,9 +119,7 @@ bool DepthCamera::take_memory(const Memory& memory) {
     } else if (!try_request(VIDIOC_REQBUFS, &buffers) || buffers.count == 0) {
         return false;
     }
-    for (std::uint32_t i = 0; i < buffers.count; ++i) {
-        buffers_.push_back(memory(frame_bytes_));
-    }
+    buffers_ = memory(frame_bytes_, buffers.count);
     return true;
 }
 
@@ -175,7 +172,7 @@ void DepthCamera::give_back() {
     enqueue(number);
 }
 
-std::span<const std::byte> DepthCamera::frame() {
+std::span<const std::byte> DepthCamera::frame(const std::function<std::span<std::byte>(std::size_t)>& room) {
     give_back();
     v4l2_buffer buffer{};
     do {
@@ -196,10 +193,14 @@ std::span<const std::byte> DepthCamera::frame() {
     if (lending_ == Lending::descriptor) {
         DmaMemory::begin_reading(buffers_[held_].descriptor);
     }
-    for (std::size_t y = 0; !packed_.empty() && y < height_; ++y) {
-        std::memcpy(packed_.data() + y * 2 * width_, filled.data() + y * row_bytes_, 2 * width_);
+    if (!padded()) {
+        return filled.first(2 * width_ * height_);
     }
-    return packed_.empty() ? filled.first(2 * width_ * height_) : std::span<const std::byte>(packed_);
+    const std::span<std::byte> packed = room(2 * width_ * height_);
+    for (std::size_t y = 0; y < height_; ++y) {
+        std::memcpy(packed.data() + y * 2 * width_, filled.data() + y * row_bytes_, 2 * width_);
+    }
+    return packed;
 }
 
 }  // namespace gesture

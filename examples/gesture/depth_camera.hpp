@@ -1,8 +1,9 @@
 // A V4L2 camera that gives 16-bit depth frames (Z16) or raw ones (Y16).
 //
 // Where the driver can, it writes its frames straight into memory of the caller: by address (USERPTR), for which
-// catdepth gives it the arena, which is pinned for the device already; or into a buffer of another driver (DMABUF). A
-// driver that only maps memory of its own (MMAP), or pads its rows, costs a copy.
+// catdepth gives it the arena of its stage, from where nothing copies them on the host; or into a buffer of another
+// driver (DMABUF). From there, from a driver that only maps memory of its own (MMAP), and out of padded rows one copy
+// remains.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@ class DepthCamera {
         std::span<std::byte> bytes;
         int descriptor = -1;  // DMA-BUF of these bytes; -1: plain memory
     };
-    // Gives room for that many bytes, aligned to pages; nothing: the driver's own memory is used.
-    using Memory = std::function<Room(std::size_t)>;
+    // Gives so many rooms for so many bytes each, aligned to pages.
+    using Memory = std::function<std::vector<Room>(std::size_t bytes, std::size_t count)>;
     enum class Lending { none, address, descriptor };
 
     // `lending`: what `memory` gives. A driver that does not take addresses uses its own memory; one that does not take
@@ -33,9 +34,10 @@ class DepthCamera {
 
     [[nodiscard]] std::size_t width() const { return width_; }
     [[nodiscard]] std::size_t height() const { return height_; }
-    [[nodiscard]] bool copies() const { return lending_ == Lending::none || !packed_.empty(); }
-    // Waits for the next frame, packed rows; valid until the next one. EIO when none comes for some seconds.
-    std::span<const std::byte> frame();
+    [[nodiscard]] bool copies() const { return lending_ == Lending::none || padded(); }
+    // Waits for the next frame, packed rows; valid until the next one. Padded rows are packed into what @room gives for
+    // so many bytes. EIO when none comes for some seconds.
+    std::span<const std::byte> frame(const std::function<std::span<std::byte>(std::size_t)>& room);
 
    private:
     void choose_format();
@@ -46,6 +48,7 @@ class DepthCamera {
     void request(unsigned long code, void* argument, const char* what) const;
     bool try_request(unsigned long code, void* argument) const;
     void close_all();
+    [[nodiscard]] bool padded() const { return row_bytes_ > 2 * width_; }
 
     std::string path_;
     int fd_ = -1;
@@ -55,8 +58,7 @@ class DepthCamera {
     std::size_t row_bytes_ = 0;
     std::size_t frame_bytes_ = 0;
     std::vector<Room> buffers_;
-    std::vector<std::byte> packed_;  // where rows are padded
-    std::size_t held_;               // buffer that the caller reads; none: no_buffer
+    std::size_t held_;  // buffer that the caller reads; none: no_buffer
     static constexpr std::size_t no_buffer = ~std::size_t{0};
 };
 

@@ -10,7 +10,7 @@ namespace {
 
 void detect_stream() {
     yoke::Stage stage;
-    const gesture::Camera camera = gesture::read_camera(stage, "f32x4");
+    const gesture::Camera camera = gesture::read_camera(stage, "f32x4", "xform");
     stage.set("width", static_cast<double>(camera.width));
     stage.set("height", static_cast<double>(camera.height));
     stage.output(yoke::Records(yoke::Form("f32", {sizeof(gesture::Event) / sizeof(float)})));

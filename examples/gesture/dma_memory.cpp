@@ -44,7 +44,7 @@ DmaMemory::DmaMemory(std::string path) : path_(std::move(path)), fd_(::open(path
 }
 
 DmaMemory::~DmaMemory() {
-    for (const Buffer& buffer : buffers_) {
+    for (const auto& buffer : buffers_) {
         ::munmap(buffer.bytes.data(), buffer.bytes.size());
         ::close(buffer.descriptor);
     }
@@ -62,7 +62,7 @@ void DmaMemory::request(unsigned long code, void* argument, const char* what) co
     }
 }
 
-DmaMemory::Buffer DmaMemory::allocate(std::size_t bytes) {
+DepthCamera::Room DmaMemory::allocate(std::size_t bytes) {
     drm_mode_create_dumb made{};
     made.width = row_bytes;
     made.height = static_cast<std::uint32_t>((bytes + row_bytes - 1) / row_bytes);
@@ -82,7 +82,17 @@ DmaMemory::Buffer DmaMemory::allocate(std::size_t bytes) {
         ::close(exported.fd);
         throw yoke::error(code, "memory of " + path_ + " cannot be mapped: " + std::strerror(code));
     }
-    return buffers_.emplace_back(Buffer{{static_cast<std::byte*>(mapped), bytes}, exported.fd});
+    return buffers_.emplace_back(DepthCamera::Room{{static_cast<std::byte*>(mapped), bytes}, exported.fd});
+}
+
+DepthCamera::Memory DmaMemory::rooms() {
+    return [this](std::size_t bytes, std::size_t count) {
+        std::vector<DepthCamera::Room> rooms;
+        for (std::size_t k = 0; k < count; ++k) {
+            rooms.push_back(allocate(bytes));
+        }
+        return rooms;
+    };
 }
 
 void DmaMemory::begin_reading(int descriptor) {

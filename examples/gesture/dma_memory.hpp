@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "gesture/depth_camera.hpp"
+
 namespace gesture {
 
 class DmaMemory {
@@ -21,12 +23,10 @@ class DmaMemory {
     DmaMemory& operator=(const DmaMemory&) = delete;
     ~DmaMemory();
 
-    struct Buffer {
-        std::span<std::byte> bytes;
-        int descriptor = -1;  // the DMA-BUF; this object's
-    };
-    // Throws yoke::error.
-    Buffer allocate(std::size_t bytes);
+    // With a descriptor, which stays this object's. Throws yoke::error.
+    DepthCamera::Room allocate(std::size_t bytes);
+    // For a camera that ends before this object does.
+    DepthCamera::Memory rooms();
     // Around what this processor reads of a buffer that a device has written.
     static void begin_reading(int descriptor);
     static void end_reading(int descriptor);
@@ -36,7 +36,7 @@ class DmaMemory {
 
     std::string path_;
     int fd_;
-    std::vector<Buffer> buffers_;
+    std::vector<DepthCamera::Room> buffers_;
 };
 
 }  // namespace gesture

@@ -8,16 +8,23 @@
 
 #include <yoke/yoke.hpp>
 
+#include "tour/image.hpp"
+
 namespace gesture {
 
 namespace fs = std::filesystem;
 
-Folder::Folder(const std::string& path, bool loop) : loop_(loop) {
+Folder::Folder(const std::string& path) {
     std::error_code error;
+    std::error_code unknown;
     for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
-        if (entry->path().extension() == ".png") {
-            paths_.push_back(entry->path().string());
+        if (entry->path().extension() != ".png" || entry->is_directory(unknown)) {
+            continue;
         }
+        if (entry->is_fifo(unknown) || entry->is_other(unknown)) {
+            throw yoke::error(EINVAL, entry->path().string() + " is no file; keep nothing but files in the folder");
+        }
+        paths_.push_back(entry->path().string());  // one that cannot be read says so in its turn
     }
     if (error || paths_.empty()) {
         throw yoke::error(error ? error.value() : ENOENT, "no PNG file can be found below " + path +
@@ -29,34 +36,47 @@ Folder::Folder(const std::string& path, bool loop) : loop_(loop) {
         };
         return key(a) < key(b);
     });
-    const tour::DepthFrame first = read(0);
-    width_ = first.width;
-    height_ = first.height;
+    const auto first = tour::read_depth_png(paths_[0]);
+    if (!first) {
+        throw yoke::error(EINVAL, first.error().message);
+    }
+    width_ = first->width;
+    height_ = first->height;
+    bytes_ = width_ * height_ * sizeof(std::uint16_t);
 }
 
-tour::DepthFrame Folder::read(std::size_t place) const {
-    auto frame = tour::read_depth_png(paths_[place]);
-    if (!frame) {
-        throw yoke::error(EINVAL, frame.error().message);
+void Folder::read(std::size_t place, std::span<std::byte> frame) const {
+    const auto done = tour::read_depth_png(paths_[place], [&](std::size_t width, std::size_t height) {
+        if (width != width_ || height != height_) {
+            throw yoke::error(EINVAL, paths_[place] + " has " + std::to_string(width) + " x " + std::to_string(height) +
+                                          " pixels and the frames before it " + std::to_string(width_) + " x " +
+                                          std::to_string(height_) + "; give frames of one size");
+        }
+        return reinterpret_cast<std::uint16_t*>(frame.data());
+    });
+    if (!done) {
+        throw yoke::error(EINVAL, done.error().message);
     }
-    if (width_ != 0 && (frame->width != width_ || frame->height != height_)) {
-        throw yoke::error(EINVAL, paths_[place] + " has another size than the frames before it; a stream has one");
-    }
-    return std::move(*frame);
 }
 
-std::optional<std::span<const std::byte>> Folder::frame(std::size_t number) {
-    if (number >= paths_.size() && !loop_) {
+std::optional<std::span<const std::byte>> Folder::frame(std::size_t number, const Memory& room) const {
+    if (number >= paths_.size()) {
         return std::nullopt;
     }
-    const std::size_t place = loop_ ? number % paths_.size() : 0;
-    if (!loop_) {
-        kept_.clear();
+    const std::span<std::byte> frame = room(bytes_);
+    read(number, frame);
+    return frame;
+}
+
+std::span<const std::byte> Folder::repeated(std::size_t number, const Memory& shelf) {
+    if (kept_.empty()) {
+        kept_ = shelf(bytes_ * paths_.size());
     }
-    if (kept_.size() == place) {
-        kept_.push_back(read(number % paths_.size()));
+    const std::span<std::byte> frame = kept_.subspan(number % paths_.size() * bytes_, bytes_);
+    if (number < paths_.size()) {
+        read(number, frame);
     }
-    return std::as_bytes(std::span(kept_[place].pixels));
+    return frame;
 }
 
 }  // namespace gesture

@@ -71,7 +71,7 @@ tour::Cloud hand_of(const tour::Cloud& cloud, const gesture::Event& event) {
 void draw(const std::string& clouds_path, const std::string& events_path, const std::string& folder) {
     gesture::FileStage clouds(clouds_path);
     gesture::FileStage events(events_path);
-    const gesture::Camera camera = gesture::read_camera(*clouds, "f32x4");
+    const gesture::Camera camera = gesture::read_camera(*clouds, "f32x4", "xform");
     const tour::Camera lens{camera.focal_x, camera.centre_x, camera.centre_y, camera.metres_per_unit};
     if (events->input().template_.extent[0] * sizeof(float) != sizeof(gesture::Event)) {
         throw yoke::error(EPROTO, events_path + " has no events; give what detect has written");

@@ -34,7 +34,7 @@ std::vector<yoke::Buffer> read_frames(gesture::FileStage& stream, yoke::Session&
 
 void run(const Options& options) {
     gesture::FileStage stream(options.frames);
-    const gesture::Camera camera = gesture::read_camera(*stream, "u16");
+    const gesture::Camera camera = gesture::read_camera(*stream, "u16", "catdepth");
     const gesture::Pipeline pipeline = gesture::gesture_pipeline(camera);
     yoke_options open{};
     open.arena_bytes = 256U << 20U;
@@ -68,10 +68,9 @@ int main(int argc, char** argv) {
     Options options;
     app.add_option("FRAMES", options.frames, "what catdepth has written, a file or FIFO")->required();
     app.add_option("--graph", options.graph, "graph file with channels frames and events; default: gesture.toml");
-    app.add_option("--rate", options.rate, "frames a second; default: one after the other")
-        ->check(gesture::not_negative);
+    app.add_option("--rate", options.rate, "frames a second; default: one after the other")->check(gesture::frame_rate);
     app.add_option("--count", options.count, "ends after so many frames, which are repeated; default: each once")
-        ->check(gesture::not_negative);
+        ->check(gesture::whole_number);
     app.add_option("--times", options.times, "file for the time of each frame, CLOCK_MONOTONIC in ns");
     if (const auto code = gesture::refused(app, "gesture-run", argc, argv)) {
         return *code;

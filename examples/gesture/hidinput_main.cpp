@@ -91,8 +91,13 @@ void print(std::uint64_t number, const gesture::Event& event, const gesture::Poi
     }
 }
 
-void run(const std::string& device) {
+// @device: path; nothing: lines of text.
+void run(const std::optional<std::string>& device) {
+    if (!device && ::fcntl(STDOUT_FILENO, F_GETFD) < 0) {  // another file would soon get its number, and the text
+        throw yoke::error(EBADF, "the standard output is closed; connect it to a terminal, a pipe or a file");
+    }
     yoke::Stage stage = yoke::Stage::sink();
+    const auto mouse = device ? std::make_unique<Mouse>(*device) : nullptr;  // before anybody's kernel compiles
     const yoke_stream input = stage.input();
     const yoke_template& form = input.template_;
     gesture::Event event;
@@ -106,7 +111,6 @@ void run(const std::string& device) {
         throw yoke::error(EPROTO, "width and height of the input must be above 0; connect hidinput to detect");
     }
     gesture::Pointer pointer(width, height);
-    const auto mouse = device.empty() ? nullptr : std::make_unique<Mouse>(device);
     for (std::uint64_t number = 0; stage.read(std::as_writable_bytes(std::span(&event, 1))); ++number) {
         const auto change = pointer.take(event);
         if (mouse) {
@@ -128,5 +132,5 @@ int main(int argc, char** argv) {
     if (const auto code = gesture::refused(app, "hidinput", argc, argv)) {
         return *code;
     }
-    return yoke::stage_main("hidinput", [&] { run(text ? "" : device); });
+    return yoke::stage_main("hidinput", [&] { run(text ? std::nullopt : std::optional(device)); });
 }

@@ -161,11 +161,11 @@ double Random::normal() {
     return (uniform(-1, 1) + uniform(-1, 1) + uniform(-1, 1) + uniform(-1, 1)) * scale / 2;
 }
 
-Depth render(const std::vector<Capsule>& scene, const Camera& camera, Random& random) {
+void render(const std::vector<Capsule>& scene, const Camera& camera, Random& random, std::span<std::uint16_t> depth) {
     const auto jitter = rough(camera, random);
     const auto seen = draw(scene, camera, {}, jitter);
     const auto light = draw(scene, camera, projector, {});
-    Depth depth(seen.size());
+    std::fill(depth.begin(), depth.end(), std::uint16_t{0});
     for (std::size_t at = 0; at < seen.size(); ++at) {
         const double z = seen[at].distance;
         if (z < near_m || z > far_m) {
@@ -183,7 +183,6 @@ Depth render(const std::vector<Capsule>& scene, const Camera& camera, Random& ra
         const double read = std::round((z + noise_per_m * z * z * wobble) / step) * step / camera.metres_per_unit;
         depth[at] = static_cast<std::uint16_t>(std::clamp(std::lround(read), 0L, 65535L));
     }
-    return depth;
 }
 
 }  // namespace gesture

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "gesture/frame.hpp"
@@ -50,6 +51,6 @@ class Random {
 
 // The scene as the camera reads it: rough edges, shadows where its projector does not reach, dropouts where a surface
 // is seen at a flat angle, noise and quantisation that grow with the square of the distance.
-Depth render(const std::vector<Capsule>& scene, const Camera& camera, Random& random);
+void render(const std::vector<Capsule>& scene, const Camera& camera, Random& random, std::span<std::uint16_t> depth);
 
 }  // namespace gesture

@@ -29,15 +29,15 @@ inline void set_camera(yoke::Stage& stage, const Camera& camera) {
     stage.set("center_y", camera.centre_y);
 }
 
-// The camera of the input, whose records must be pictures of @type.
-inline Camera read_camera(yoke::Stage& stage, const std::string& type) {
+// The camera of the input, whose records must be pictures of @type, as @maker writes them.
+inline Camera read_camera(yoke::Stage& stage, const std::string& type, const std::string& maker) {
     const yoke_template form = stage.input().template_;
     if (form.type != type || form.extent[2] != 1 || form.extent[0] > pixels_max ||
         form.extent[1] > pixels_max / form.extent[0]) {
         throw yoke::error(EPROTO, std::string("the input has records of ") + form.type + ", " +
                                       std::to_string(form.extent[0]) + " x " + std::to_string(form.extent[1]) + " x " +
                                       std::to_string(form.extent[2]) + "; give pictures of " + type +
-                                      " with at most 2097152 pixels");
+                                      " with at most 2097152 pixels, as " + maker + " does");
     }
     Camera camera;
     camera.width = form.extent[0];
@@ -79,30 +79,56 @@ class FileStage {
     yoke::Stage stage_;
 };
 
-// Waits for the time of each frame and writes it down, for who measures how long an event takes.
-class Beat {
+// Lines for a file, each there as soon as it is written; none where no file is named.
+class Lines {
    public:
-    // @rate: frames a second, 0: without waiting. @times: file for CLOCK_MONOTONIC in ns, a line per frame; "": none.
-    Beat(double rate, const std::string& times) : rate_(rate), path_(times) {
+    explicit Lines(const std::string& path) : path_(path) {
         if (!path_.empty()) {
-            times_.open(path_);
+            errno = 0;
+            file_.open(path_);
+            refuse_unless_good("name a file in a folder that may be written");
         }
     }
-    void wait(std::uint64_t number) {
-        if (rate_ > 0) {
-            const double after = static_cast<double>(number) * 1e9 / rate_;
-            std::this_thread::sleep_until(begin_ + std::chrono::nanoseconds(static_cast<std::int64_t>(after)));
-        }
-        if (!path_.empty() && !(times_ << std::chrono::steady_clock::now().time_since_epoch().count() << std::endl)) {
-            throw yoke::error(EIO, "cannot write " + path_ + "; see the free space and the permissions");
+    template <typename... Words>
+    void write(const Words&... words) {
+        if (!path_.empty()) {
+            errno = 0;
+            (file_ << ... << words) << std::endl;
+            refuse_unless_good("see the free space");
         }
     }
 
    private:
-    double rate_;
+    void refuse_unless_good(const char* remedy) const {
+        if (!file_) {
+            const int code = errno != 0 ? errno : EIO;
+            throw yoke::error(code, "cannot write " + path_ + ": " + std::strerror(code) + "; " + remedy);
+        }
+    }
+
     std::string path_;
-    std::ofstream times_;
-    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+    std::ofstream file_;
+};
+
+// Waits for the time of each frame and writes it down, for who measures how long an event takes.
+class Beat {
+   public:
+    // @rate: frames a second, 0: without waiting. @times: file for CLOCK_MONOTONIC in ns, a line per frame; "": none.
+    Beat(double rate, const std::string& times) : rate_(rate), times_(times) {}
+    void wait(std::uint64_t number) {
+        if (number == 0) {
+            begin_ = std::chrono::steady_clock::now();
+        } else if (rate_ > 0) {
+            const double after = static_cast<double>(number) * 1e9 / rate_;
+            std::this_thread::sleep_until(begin_ + std::chrono::nanoseconds(static_cast<std::int64_t>(after)));
+        }
+        times_.write(std::chrono::steady_clock::now().time_since_epoch().count());
+    }
+
+   private:
+    double rate_;
+    Lines times_;
+    std::chrono::steady_clock::time_point begin_;
 };
 
 }  // namespace gesture

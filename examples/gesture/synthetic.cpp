@@ -166,6 +166,12 @@ Synthetic::Synthetic(std::uint64_t seed, const Camera& camera, const Pose& view)
 }
 
 Depth Synthetic::frame(std::uint64_t number, Truth& truth) const {
+    Depth depth(camera_.width * camera_.height);
+    frame(number, truth, depth);
+    return depth;
+}
+
+void Synthetic::frame(std::uint64_t number, Truth& truth, std::span<std::uint16_t> depth) const {
     const auto time = static_cast<double>(number);
     const auto wave = [&](std::size_t which, double period) {
         return std::sin(2 * std::numbers::pi * time / period + phase_[which]);
@@ -210,14 +216,15 @@ Depth Synthetic::frame(std::uint64_t number, Truth& truth) const {
     }
     truth.open = truth.fingers == 5;
     if (view_ == same_place) {
-        return render(scene, camera_, random);
+        render(scene, camera_, random, depth);
+        return;
     }
     for (Capsule& part : scene) {
         part.a = seen_from(view_, part.a);
         part.b = seen_from(view_, part.b);
     }
     Random other(seed_ * 7919 + number + (std::uint64_t{1} << 40U));  // another camera has another noise
-    return render(scene, camera_, other);
+    render(scene, camera_, other, depth);
 }
 
 }  // namespace gesture

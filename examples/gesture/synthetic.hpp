@@ -25,6 +25,8 @@ class Synthetic {
     // Frame @number of the film, and what it shows.
     // The truth is that of the camera that the film was made for.
     [[nodiscard]] Depth frame(std::uint64_t number, Truth& truth) const;
+    // The same into memory of as many pixels as the camera has.
+    void frame(std::uint64_t number, Truth& truth, std::span<std::uint16_t> depth) const;
 
    private:
     struct Build {

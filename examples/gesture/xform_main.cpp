@@ -10,7 +10,7 @@ namespace {
 
 void transform_stream(const gesture::Pose& pose) {
     yoke::Stage stage;
-    const gesture::Camera camera = gesture::read_camera(stage, "u16");
+    const gesture::Camera camera = gesture::read_camera(stage, "u16", "catdepth");
     stage.output(yoke::Records(yoke::Form("f32x4", {camera.width, camera.height})));
     const gesture::Pipeline pipeline = gesture::transform_pipeline(camera, pose);
     gesture::open_pipeline(stage.session(), stage.graph_name(), pipeline, YOKE_GESTURE_DIR);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct Camera {
 
 // Reads a 16-bit grey PNG without interpreting gamma: pixels are distances, not light.
 Outcome<DepthFrame> read_depth_png(const std::string& path);
+// The same into memory that @room gives for a frame of that size.
+Done read_depth_png(const std::string& path,
+                    const std::function<std::uint16_t*(std::size_t width, std::size_t height)>& room);
 Done write_png(const std::string& path, const Picture& picture);
 
 }  // namespace tour

@@ -82,15 +82,15 @@ struct Reader {
 
 }  // namespace
 
-Outcome<DepthFrame> read_depth_png(const std::string& path) {
+Done read_depth_png(const std::string& path, const std::function<std::uint16_t*(std::size_t, std::size_t)>& room) {
     const FilePointer file(std::fopen(path.c_str(), "rbe"));
     if (!file) {
-        return fail("cannot read {}: {}", path, std::strerror(errno));
+        return fail("cannot read {}: {}; give files that may be read", path, std::strerror(errno));
     }
     Reader reader;
     Header header;
     if (reader.info == nullptr || !read_header(reader.png, reader.info, file.get(), &header)) {
-        return fail("cannot read {}: {}", path, reader.sentence.text);
+        return fail("cannot read {}: {}; give 16-bit grey PNG files", path, reader.sentence.text);
     }
     if (header.depth != 16 || header.colour != PNG_COLOR_TYPE_GRAY) {
         return fail("{} is no depth frame: it has {} bits a channel and colour type {}; give 16-bit grey PNG files",
@@ -99,14 +99,24 @@ Outcome<DepthFrame> read_depth_png(const std::string& path) {
     if (header.width > side_max || header.height > side_max) {
         return fail("{} has {} x {} pixels; at most {} a side", path, header.width, header.height, side_max);
     }
-    DepthFrame frame;
-    frame.width = header.width;
-    frame.height = header.height;
-    frame.name = path;
-    frame.pixels.resize(frame.width * frame.height);
-    if (!read_rows(reader.png, reader.info, frame.pixels.data(), &header)) {
-        return fail("cannot read {}: {}", path, reader.sentence.text);
+    if (!read_rows(reader.png, reader.info, room(header.width, header.height), &header)) {
+        return fail("cannot read {}: {}; the file is damaged, copy it once more", path, reader.sentence.text);
     }
+    return {};
+}
+
+Outcome<DepthFrame> read_depth_png(const std::string& path) {
+    DepthFrame frame;
+    const auto room = [&](std::size_t width, std::size_t height) {
+        frame.width = width;
+        frame.height = height;
+        frame.pixels.resize(width * height);
+        return frame.pixels.data();
+    };
+    if (auto done = read_depth_png(path, room); !done) {
+        return tl::unexpected(done.error());
+    }
+    frame.name = path;
     return frame;
 }
 

@@ -53,7 +53,10 @@ struct yoke_stream {
 	uint8_t reserved[7];
 };
 
-/* Opens a stage; on failure *stage is NULL and the sentence is in yoke_stage_error(NULL). -EINVAL, -EBADF. */
+/*
+ * Opens a stage; on failure *stage is NULL and the sentence is in yoke_stage_error(NULL). -EBADF: a descriptor is not
+ * open; -EINVAL: flags, or records are to come from a terminal or go to one.
+ */
 int yoke_stage_open(yoke_stage **stage, const struct yoke_stage_options *options);
 
 /* Closes the stage, its graph and its session, but no descriptor of the caller's. NULL is allowed. */
@@ -97,6 +100,14 @@ int yoke_stage_read(yoke_stage *stage, void *record, size_t room, size_t *length
 int yoke_stage_write(yoke_stage *stage, const void *record, size_t length);
 
 /*
+ * Memory for a record that is to be made and written next, where yoke_stage_write need not copy it: in the arena once the stage has
+ * joined the next one. Joins it if it can, so to be called for each record anew, after yoke_stage_output; any other memory is as
+ * right, but costs a copy. Valid until a record has been written, the next call of this function, yoke_stage_session or
+ * yoke_stage_run. -EINVAL: no record of the output has @bytes, or there is no header; -EPIPE.
+ */
+int yoke_stage_room(yoke_stage *stage, size_t bytes, void **room);
+
+/*
  * Ends the output: nothing more is written, and a reader that has joined has taken what a pipe would not hold. yoke_stage_run and
  * yoke_stage_close do that, too, but the latter cannot say -EPIPE.
  */
@@ -106,6 +117,8 @@ int yoke_stage_end(yoke_stage *stage);
  * The session with the worker, opened at the first use, in whose arena @bytes can be allocated; for yoke_stage_graph. NULL on
  * failure, with the sentence in yoke_stage_error(). @bytes counts at the first use only; room for the stage's own records is
  * added, so both headers must be known: to be called after yoke_stage_output.
+ * A source has no graph, but records that lie in this arena are written without a copy once the stage has joined the next one. It may
+ * call this before yoke_stage_output, to learn whether it has frames at all, say; @bytes must then have room for one record more.
  */
 yoke_session *yoke_stage_session(yoke_stage *stage, uint64_t bytes);
 

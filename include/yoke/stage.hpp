@@ -96,11 +96,17 @@ class Stage {
         return length;
     }
     void write(std::span<const std::byte> record) { check(yoke_stage_write(stage_, record.data(), record.size())); }
+    // Memory for the next record of so many bytes, from where write() need not copy it.
+    [[nodiscard]] std::span<std::byte> room(std::size_t bytes) {
+        void* memory = nullptr;
+        check(yoke_stage_room(stage_, bytes, &memory));
+        return {static_cast<std::byte*>(memory), bytes};
+    }
 
     // Ends the output; the destructor does that, too, but says nothing of what went wrong.
     void end() { check(yoke_stage_end(stage_)); }
 
-    // The session for graph(), with room for `bytes` in its arena; it belongs to the stage.
+    // The session for graph() or for a source's records, with room for `bytes` in its arena; it belongs to the stage.
     [[nodiscard]] yoke_session* session(std::uint64_t bytes = 0) {
         yoke_session* session = yoke_stage_session(stage_, bytes);
         if (session == nullptr) {

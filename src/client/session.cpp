@@ -33,7 +33,15 @@ void sleep_ns(std::uint64_t ns) {
     }
 }
 
-// A library in somebody else's program is quiet unless the user asks.
+yoke_options with_defaults(yoke_options options) {
+    options.arena_bytes = options.arena_bytes != 0 ? options.arena_bytes : arena_bytes_default;
+    options.express_slots = options.express_slots != 0 ? options.express_slots : slots_default;
+    options.bulk_slots = options.bulk_slots != 0 ? options.bulk_slots : slots_default;
+    return options;
+}
+
+}  // namespace
+
 void configure_log_once() {
     static const bool done = [] {
         const char* spec = ::getenv("YOKE_LOG");
@@ -44,15 +52,6 @@ void configure_log_once() {
     }();
     (void)done;
 }
-
-yoke_options with_defaults(yoke_options options) {
-    options.arena_bytes = options.arena_bytes != 0 ? options.arena_bytes : arena_bytes_default;
-    options.express_slots = options.express_slots != 0 ? options.express_slots : slots_default;
-    options.bulk_slots = options.bulk_slots != 0 ? options.bulk_slots : slots_default;
-    return options;
-}
-
-}  // namespace
 
 Session::Session(const yoke_options& options, std::uint32_t mark, Allocator allocator, std::uint32_t tickets)
     : socket_(options.socket != nullptr ? options.socket : ""),

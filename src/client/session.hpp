@@ -32,6 +32,9 @@
 
 namespace yoke::client {
 
+// A library in somebody else's program is quiet unless the user asks ($YOKE_LOG).
+void configure_log_once();
+
 class Session {
    public:
     static Result<std::unique_ptr<Session>> open(const yoke_options& options);
@@ -47,6 +50,7 @@ class Session {
     int info(yoke_session_info& info);
     int allocate(std::size_t bytes, void*& memory);
     int free(void* memory);
+    [[nodiscard]] bool in_arena(const std::byte* memory, std::size_t bytes) const;
     int create_key(std::uint16_t service, std::span<const std::byte> bytes, yoke_key*& key);
     int destroy_key(yoke_key* key);
     [[nodiscard]] bool knows_key(const yoke_key* key) const { return keys_.knows(Key::from(key)); }
@@ -96,7 +100,6 @@ class Session {
     bool admit(const yoke_call& call, Overlap overlap, Prepared& prepared, yoke_result& result);
     Decision decide(const Prepared& prepared);
     [[nodiscard]] yoke_cost cost_in_worker(std::uint16_t service) const;
-    [[nodiscard]] bool in_arena(const std::byte* memory, std::size_t bytes) const;
     [[nodiscard]] yoke_member outside(const service::Work& work) const;
     [[nodiscard]] Range range_of(const std::byte* memory, std::size_t bytes) const;
     int run(const Prepared& prepared, bool measured, yoke_result& result);

@@ -8,6 +8,9 @@
 #include <atomic>
 #include <cstring>
 
+#include "base/log.hpp"
+#include "client/api.hpp"
+
 namespace yoke::client {
 namespace {
 
@@ -30,10 +33,14 @@ StreamForm form_of(const yoke_stream& stream) {
 
 constexpr std::uint64_t piece_bytes = 256U << 10U;  // of plain bytes, in one datablock
 
-Status check_open(int fd, int access, const char* what) {
+// `records`: nobody types those, and no terminal shows them.
+Status check_open(int fd, int access, bool records, const char* what) {
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0 || ((flags & O_ACCMODE) != access && (flags & O_ACCMODE) != O_RDWR)) {
         return fail(EBADF, "descriptor {} is not open for {}; connect the stage to a pipe or a file", fd, what);
+    }
+    if (records && ::isatty(fd) == 1) {
+        return fail(EINVAL, "descriptor {} for {} is a terminal; connect the stage to a pipe or a file", fd, what);
     }
     return {};
 }
@@ -46,19 +53,22 @@ std::string next_graph_name() {
 }  // namespace
 
 Result<std::unique_ptr<Stage>> Stage::open(const yoke_stage_options& options) {
+    configure_log_once();
     constexpr std::uint32_t ends = YOKE_STAGE_SOURCE | YOKE_STAGE_SINK;
     if ((options.flags & ~(YOKE_STAGE_SOURCE | YOKE_STAGE_SINK | YOKE_STAGE_BYTES)) != 0 || options.reserved != 0 ||
         (options.flags & ends) == ends) {
         return fail(EINVAL, "flags {:#x} of the stage are not known, or make it neither read nor write", options.flags);
     }
     std::unique_ptr<Stage> stage(new Stage(options));
+    const bool records = (options.flags & YOKE_STAGE_BYTES) == 0;
     if ((options.flags & YOKE_STAGE_SOURCE) == 0) {
-        if (auto done = check_open(options.input, O_RDONLY, "reading"); !done) {
+        if (auto done = check_open(options.input, O_RDONLY, records, "reading records"); !done) {
             return tl::unexpected(done.error());
         }
     }
     if ((options.flags & YOKE_STAGE_SINK) == 0) {
-        if (auto done = check_open(options.output == 0 ? STDOUT_FILENO : options.output, O_WRONLY, "writing"); !done) {
+        const int output = options.output == 0 ? STDOUT_FILENO : options.output;
+        if (auto done = check_open(output, O_WRONLY, records, "writing records"); !done) {
             return tl::unexpected(done.error());
         }
     }
@@ -98,7 +108,19 @@ Stage::~Stage() {
         if (!refused_ || outlet_.announced()) {
             static_cast<void>(outlet_.end());  // who wants to know ends the stage by run()
         }
+        tell_counts();
     }
+}
+
+void Stage::tell_counts() const {
+    const StageJoint::Counts& in = inlet_.counts();
+    const StageJoint::Counts& out = outlet_.counts();
+    log_debug(Topic::client, "a stage has ended",
+              {{"from_pipe", in.piped},
+               {"from_channel", in.joined},
+               {"to_pipe", out.piped},
+               {"to_channel", out.joined},
+               {"copied_bytes", in.copied_bytes + out.copied_bytes}});
 }
 
 bool Stage::usable() const {
@@ -199,6 +221,13 @@ Status Stage::write(std::span<const std::byte> record) {
         return fail(EINVAL, "the stage is a sink and has no output; open it without YOKE_STAGE_SINK");
     }
     return outlet_.write(record);
+}
+
+Result<std::span<std::byte>> Stage::room(std::size_t bytes) {
+    if ((flags_ & YOKE_STAGE_SINK) != 0) {
+        return fail(EINVAL, "the stage is a sink and has no output; open it without YOKE_STAGE_SINK");
+    }
+    return outlet_.room_for(bytes);
 }
 
 }  // namespace yoke::client

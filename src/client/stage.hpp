@@ -35,6 +35,7 @@ class Stage {
     Status output(const yoke_stream& stream);
     Result<std::optional<std::size_t>> read(std::span<std::byte> room);
     Status write(std::span<const std::byte> record);
+    Result<std::span<std::byte>> room(std::size_t bytes);
     Status end() { return outlet_.end(); }
 
     Result<yoke_session*> session(std::uint64_t bytes);
@@ -49,6 +50,10 @@ class Stage {
     void begin_bytes();
     Result<const StageHeader*> input_header();
     Status both_fixed();
+    Status open_session(std::uint64_t bytes);
+    Status open_source_session(std::uint64_t bytes);
+    Status open_graph_session(std::uint64_t bytes);
+    void tell_counts() const;
     Status open_kernel(const yoke_kernel& kernel, std::span<const yoke_argument> arguments);
     Status open_flow(const std::string& in, const std::string& out);
     [[nodiscard]] std::string defines() const;

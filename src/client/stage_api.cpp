@@ -109,6 +109,20 @@ int yoke_stage_write(yoke_stage* handle, const void* record, size_t length) {
     });
 }
 
+int yoke_stage_room(yoke_stage* handle, size_t bytes, void** room) {
+    return guarded(handle, [&](Stage& stage) -> Status {
+        if (room == nullptr) {
+            return missing("room");
+        }
+        auto memory = stage.room(bytes);
+        if (!memory) {
+            return tl::unexpected(memory.error());
+        }
+        *room = memory->data();
+        return {};
+    });
+}
+
 int yoke_stage_end(yoke_stage* handle) {
     return guarded(handle, [&](Stage& stage) { return stage.end(); });
 }

@@ -125,7 +125,7 @@ Status StageFlow::write_come(bool& any) {
             outlet_.moved();
         } else {
             const std::span<const std::byte> out(static_cast<const std::byte*>(slot(finished_).out), out_bytes_);
-            if (auto done = outlet_.write(out, outlet_.session() == session_); !done) {
+            if (auto done = outlet_.write(out); !done) {
                 return done;
             }
         }

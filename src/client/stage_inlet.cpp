@@ -181,13 +181,16 @@ Result<bool> StageInlet::take(const StageJoint* others, const std::function<Stat
 std::size_t StageInlet::hand_over(std::span<std::byte> room_given) {
     const std::size_t length = std::min(held_.size(), room_given.size());
     std::copy_n(held_.begin(), length, room_given.begin());
+    counts_.copied_bytes += length;
     held_ = held_.subspan(length);
     holds_ = !held_.empty();
     return length;
 }
 
 Result<std::optional<std::size_t>> StageInlet::read_pipe(std::span<std::byte> room_given) {
-    return raw_ ? pipe_.read_raw(room_given) : pipe_.read(room_given);
+    auto length = raw_ ? pipe_.read_raw(room_given) : pipe_.read(room_given);
+    counts_.piped += length && *length ? 1 : 0;
+    return length;
 }
 
 Result<std::optional<std::size_t>> StageInlet::read(std::span<std::byte> room_given, const StageJoint* others,

@@ -40,6 +40,7 @@ class StageInlet : public StageJoint {
     // A datablock has been taken out of the channel.
     void took() {
         ++taken_;
+        ++counts_.joined;
         pipe_.passed_by();
     }
     // Back to the pipe: the channel is empty.

@@ -36,6 +36,7 @@ void StageJoint::use(yoke_session* session) {
         return;
     }
     memory_ = nullptr;  // goes with the session
+    spare_ = nullptr;
     own_.reset();
     session_ = session;
     if (pact_) {
@@ -104,8 +105,9 @@ Status StageJoint::prepare() {
     if (session_ == nullptr) {
         yoke_options options{};
         options.socket = options_.socket.empty() ? nullptr : options_.socket.c_str();
+        const std::uint64_t records = record_bytes_ * (wants_spare_ ? 2 : 1);
         options.arena_bytes =
-            (record_bytes_ + 2 * arena_extra_bytes - 1) / arena_extra_bytes * arena_extra_bytes + arena_extra_bytes;
+            (records + 2 * arena_extra_bytes - 1) / arena_extra_bytes * arena_extra_bytes + arena_extra_bytes;
         options.express_slots = ring_slots;
         options.bulk_slots = ring_slots;
         yoke_session* session = nullptr;
@@ -121,6 +123,17 @@ Status StageJoint::prepare() {
         }
     }
     return {};
+}
+
+std::span<std::byte> StageJoint::spare() {
+    if (spare_ == nullptr && yoke_alloc(session_, record_bytes_, &spare_) != 0) {
+        return {};
+    }
+    return {static_cast<std::byte*>(spare_), record_bytes_};
+}
+
+bool StageJoint::in_arena(std::span<const std::byte> record) const {
+    return session_ != nullptr && session_of(session_)->in_arena(record.data(), record.size());
 }
 
 // True: there was none.

@@ -43,6 +43,13 @@ class StageJoint {
     [[nodiscard]] bool joined() const { return channel_ != 0; }
     [[nodiscard]] std::uint32_t channel() const { return channel_; }
     [[nodiscard]] yoke_session* session() const { return session_; }
+    // What has come or gone which way; of plain bytes, pieces count as records.
+    struct Counts {
+        std::uint64_t piped = 0;         // records through the pipe
+        std::uint64_t joined = 0;        // records through channels
+        std::uint64_t copied_bytes = 0;  // of the latter, between the arena and other memory, by this process
+    };
+    [[nodiscard]] const Counts& counts() const { return counts_; }
     // Whether there is anybody to listen to beside the pipe.
     [[nodiscard]] bool listening() const { return claim_ != nullptr || pact_; }
     // Whether anything has happened at those, or at the pipe, of which `events` matter. One system call.
@@ -73,6 +80,11 @@ class StageJoint {
     void tell(const char* state, const std::string& why);
     // A record in the arena.
     [[nodiscard]] std::span<std::byte> room() const { return {static_cast<std::byte*>(memory_), record_bytes_}; }
+    // Another one, for who makes records in place; empty: the arena has no room for it. To be wanted before the session
+    // is opened.
+    void want_spare() { wants_spare_ = true; }
+    [[nodiscard]] std::span<std::byte> spare();
+    [[nodiscard]] bool in_arena(std::span<const std::byte> record) const;
 
     const int fd_;
     std::optional<StagePact> pact_;
@@ -80,6 +92,7 @@ class StageJoint {
     bool hopeless_ = false;       // this pair cannot join
     std::uint32_t draining_ = 0;  // reader: attempt for which this pair's writer has paused
     std::size_t record_bytes_ = 0;
+    Counts counts_;
 
    private:
     void prepare_or_despair();
@@ -92,6 +105,8 @@ class StageJoint {
     OwnedSession own_;
     yoke_session* session_ = nullptr;
     void* memory_ = nullptr;
+    bool wants_spare_ = false;
+    void* spare_ = nullptr;
     std::uint32_t channel_ = 0;
     std::string channel_name_;
     std::uint64_t workers_ = 0;  // that had died when the channel was opened

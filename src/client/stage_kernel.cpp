@@ -48,28 +48,52 @@ Status Stage::both_fixed() {
     return {};
 }
 
-Result<yoke_session*> Stage::session(std::uint64_t bytes) {
-    if (session_) {
-        return session_.get();
-    }
-    if (auto done = both_fixed(); !done) {
-        return tl::unexpected(done.error());
-    }
+Status Stage::open_session(std::uint64_t bytes) {
     yoke_options options{};
     options.flags = YOKE_OPEN_NOTICES;  // a stage is a program of somebody's shell
     options.socket = socket_.empty() ? nullptr : socket_.c_str();
-    options.arena_bytes = bytes + (StageFlow::depth + 1) * (aligned(in_bytes_) + aligned(out_bytes_)) + overhead_bytes;
-    options.arena_bytes = (options.arena_bytes + overhead_bytes - 1) / overhead_bytes * overhead_bytes;
+    options.arena_bytes = (bytes + 2 * overhead_bytes - 1) / overhead_bytes * overhead_bytes;
     yoke_session* session = nullptr;
     if (auto done = library(yoke_open(&session, &options)); !done) {
-        return tl::unexpected(done.error());
+        return done;
     }
     session_.reset(session);
-    if (auto done = library(yoke_open_graph(session, graph_name_.c_str())); !done) {
-        session_.reset();
-        return tl::unexpected(done.error());
+    return {};
+}
+
+// Its channel is opened in the same session, so that nothing that lies in the arena is copied into another one.
+Status Stage::open_source_session(std::uint64_t bytes) {
+    const auto& header = outlet_.header();
+    const std::uint64_t record = header ? aligned(control::template_bytes(header->stream.form).value_or(0)) : 0;
+    if (auto done = open_session(bytes + record); !done) {
+        return done;
     }
-    return session;
+    return outlet_.change_session(session_.get());
+}
+
+Status Stage::open_graph_session(std::uint64_t bytes) {
+    if (auto done = both_fixed(); !done) {
+        return done;
+    }
+    const std::uint64_t records = (StageFlow::depth + 1) * (aligned(in_bytes_) + aligned(out_bytes_));
+    if (auto done = open_session(bytes + records); !done) {
+        return done;
+    }
+    auto opened = library(yoke_open_graph(session_.get(), graph_name_.c_str()));
+    if (!opened) {
+        session_.reset();
+    }
+    return opened;
+}
+
+Result<yoke_session*> Stage::session(std::uint64_t bytes) {
+    if (!session_) {
+        const bool source = (flags_ & YOKE_STAGE_SOURCE) != 0;
+        if (auto done = source ? open_source_session(bytes) : open_graph_session(bytes); !done) {
+            return tl::unexpected(done.error());
+        }
+    }
+    return session_.get();
 }
 
 // The extents, and those parameters that are numbers: nothing else of a stranger's header reaches a compiler.
@@ -100,6 +124,9 @@ Status Stage::kernel(const yoke_kernel& kernel, std::span<const yoke_argument> a
 }
 
 Status Stage::open_kernel(const yoke_kernel& kernel, std::span<const yoke_argument> arguments) {
+    if (auto done = both_fixed(); !done) {
+        return done;
+    }
     auto opened = session(0);
     if (!opened) {
         return tl::unexpected(opened.error());
@@ -135,6 +162,9 @@ Status Stage::graph(const std::string& in, const std::string& out) {
 Status Stage::open_flow(const std::string& in, const std::string& out) {
     if (flow_) {
         return fail(EALREADY, "the stage has its kernel or graph already; open another stage");
+    }
+    if (auto done = both_fixed(); !done) {
+        return done;
     }
     auto opened = session(0);
     if (!opened) {

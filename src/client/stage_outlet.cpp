@@ -50,6 +50,7 @@ void StageOutlet::postpone(const std::string& why) {
 }
 
 Status StageOutlet::write_plain(std::span<const std::byte> record) {
+    ++counts_.piped;
     return raw_ ? pipe_.write_raw(record) : pipe_.write(record);
 }
 
@@ -165,14 +166,15 @@ Status StageOutlet::attend() {
     return reason != Leave::no ? leave(reason) : Status();
 }
 
+Status StageOutlet::leave_if_must() {
+    return must_leave() ? attend() : Status();
+}
+
 Status StageOutlet::settle() {
-    if (!joined() && !meet()) {
-        return {};
-    }
-    if (!joined() && !hopeless_ && now_ns() >= next_attempt_ns_) {
+    if (!joined() && meet() && !hopeless_ && now_ns() >= next_attempt_ns_) {
         try_to_join();
     }
-    return must_leave() ? attend() : Status();
+    return leave_if_must();
 }
 
 Status StageOutlet::change_session(yoke_session* session) {
@@ -235,10 +237,11 @@ Status StageOutlet::take_back() {
 }
 
 // Not taken: the reader has gone.
-Status StageOutlet::push(std::span<const std::byte> record, bool in_arena, bool& taken) {
+Status StageOutlet::push(std::span<const std::byte> record, bool& taken) {
     const void* data = record.data();
-    if (!in_arena) {
+    if (!in_arena(record)) {
         std::memcpy(room().data(), record.data(), record.size());
+        counts_.copied_bytes += record.size();
         data = room().data();
     }
     yoke_ticket ticket = 0;
@@ -256,11 +259,30 @@ Status StageOutlet::push(std::span<const std::byte> record, bool in_arena, bool&
     }
     taken = result.status == 0;
     sent_ += taken ? 1 : 0;
+    counts_.joined += taken ? 1 : 0;
     sent_bytes_ += taken ? record.size() : 0;
     return taken || result.status == -ECANCELED ? Status() : tl::unexpected(lost());
 }
 
-Status StageOutlet::write(std::span<const std::byte> record, bool in_arena) {
+Result<std::span<std::byte>> StageOutlet::room_for(std::size_t bytes) {
+    want_spare();
+    if (auto done = raw_ ? Status() : pipe_.check(bytes); !done) {
+        return tl::unexpected(done.error());
+    }
+    if (auto done = announce(); !done) {
+        return tl::unexpected(done.error());
+    }
+    if (auto done = settle(); !done) {
+        return tl::unexpected(done.error());
+    }
+    if (const auto place = joined() ? spare() : std::span<std::byte>(); bytes <= place.size()) {
+        return place.first(bytes);
+    }
+    outside_.resize(std::max<std::size_t>(bytes, 1));
+    return std::span(outside_).first(bytes);
+}
+
+Status StageOutlet::write(std::span<const std::byte> record) {
     if (raw_ && record.empty()) {
         return {};  // as write() to a pipe
     }
@@ -270,13 +292,15 @@ Status StageOutlet::write(std::span<const std::byte> record, bool in_arena) {
     if (auto done = announce(); !done) {
         return done;
     }
-    if (auto done = settle(); !done) {
+    // What was made outside goes through the pipe once more; the next record's room is in the arena.
+    const bool outside = !record.empty() && record.data() == outside_.data();
+    if (auto done = outside ? leave_if_must() : settle(); !done) {
         return done;
     }
     while (joined()) {
         const auto piece = record.first(raw_ ? std::min(record.size(), record_bytes_) : record.size());
         bool taken = false;
-        if (auto done = push(piece, in_arena, taken); !done) {
+        if (auto done = push(piece, taken); !done) {
             return done;
         }
         if (taken) {

@@ -24,20 +24,21 @@ class StageOutlet : public StageJoint {
     [[nodiscard]] bool announced() const { return pipe_.announced(); }
     void begin_raw(const StageHeader& header, const std::string& socket);
     [[nodiscard]] const std::optional<StageHeader>& header() const { return pipe_.header(); }
-    // A record, whichever way. Returns when the pipe or the channel has taken it.
-    // `in_arena`: it lies in the arena of session().
-    Status write(std::span<const std::byte> record, bool in_arena = false);
-    // Between two records, with no transfer in flight: joins if the reader can, leaves if it must.
-    Status settle();
+    // A record, whichever way. Returns when the pipe or the channel has taken it. In the channel it is copied unless it
+    // lies in the arena of session().
+    Status write(std::span<const std::byte> record);
+    // Memory for the next record, where write() need not copy it.
+    Result<std::span<std::byte>> room_for(std::size_t bytes);
     // In the channel: whether it must come back to the pipe. Never blocks.
     bool must_leave();
     // Whether transfers into the channel must be cancelled because nobody takes them. Never blocks.
     bool reader_goes();
-    // The same as settle(), for a stage that has nothing to write at the moment: joins nobody.
+    // For a stage that has nothing to write at the moment: leaves when it is told to, joins nobody.
     Status attend();
     // A datablock has been moved into the channel.
     void moved() {
         ++sent_;
+        ++counts_.joined;
         sent_bytes_ += record_bytes_;
     }
     // As use(); leaves a channel that is in another session. It can be joined again.
@@ -48,6 +49,9 @@ class StageOutlet : public StageJoint {
    private:
     enum class Leave : std::uint8_t { no, stranger, reader };
 
+    // Between two records, with no transfer in flight: leaves if it must; settle() also joins if the reader can.
+    Status leave_if_must();
+    Status settle();
     void try_to_join();
     bool await_drained();
     void hear();
@@ -55,7 +59,7 @@ class StageOutlet : public StageJoint {
     Status leave(Leave reason);
     void go_back(const std::string& why);
     Status take_back();
-    Status push(std::span<const std::byte> record, bool in_arena, bool& taken);
+    Status push(std::span<const std::byte> record, bool& taken);
     Status write_plain(std::span<const std::byte> record);
     void postpone(const std::string& why);
 
@@ -70,6 +74,7 @@ class StageOutlet : public StageJoint {
     bool emptied_ = false;                // the reader has taken all
     std::uint64_t next_attempt_ns_ = 0;
     std::uint64_t backoff_ns_ = 0;
+    std::vector<std::byte> outside_;  // a record that is made while nobody has joined
 };
 
 }  // namespace yoke::client

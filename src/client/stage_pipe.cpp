@@ -203,7 +203,10 @@ Status StageWriter::put(std::span<const std::byte> bytes, bool interruptible) co
         } else if (errno == EPIPE) {
             return fail(EPIPE, "nobody reads the output any more");
         } else if (errno != EINTR || interruptible) {
-            return fail_errno("cannot write the stream to descriptor {}", fd_);
+            const int code = errno;
+            return fail(code,
+                        "cannot write the stream to descriptor {}: {}; connect the stage to a pipe or a file with room",
+                        fd_, std::strerror(code));
         }
     }
     return {};

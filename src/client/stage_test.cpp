@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 #include <thread>
 
@@ -102,6 +104,42 @@ TEST_F(StagePipe, VariableRecordsKeepTheirLength) {
     EXPECT_EQ(std::string(reinterpret_cast<const char*>(room.data()), 4), "abcd");
 }
 
+TEST_F(StagePipe, RecordsAreMadeInRoomOfTheStage) {
+    Stage writer = source();
+    EXPECT_EQ(code_of([&] { static_cast<void>(writer.room(4)); }), EINVAL);  // no header yet
+    writer.output(Records(Form("u32", {1})));
+    Stage reader = sink();
+    for (std::uint32_t k = 0; k < 10; ++k) {
+        const std::span<std::byte> room = writer.room(sizeof k);
+        std::memcpy(room.data(), &k, sizeof k);
+        writer.write(room);
+        std::uint32_t got = 0;
+        EXPECT_EQ(reader.read(std::as_writable_bytes(std::span(&got, 1))), sizeof got);
+        EXPECT_EQ(got, k);
+    }
+    EXPECT_EQ(code_of([&] { static_cast<void>(writer.room(5)); }), EINVAL);
+    EXPECT_EQ(code_of([&] { static_cast<void>(reader.room(4)); }), EINVAL);
+}
+
+TEST_F(StagePipe, TerminalsHaveNoRecords) {
+    const Fd terminal(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    ASSERT_TRUE(terminal);
+    ASSERT_EQ(::grantpt(terminal.get()), 0);
+    ASSERT_EQ(::unlockpt(terminal.get()), 0);
+    const Fd typed(::open(::ptsname(terminal.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+    ASSERT_TRUE(typed);
+    yoke_stage_options options{};
+    options.output = write_end.get();
+    options.input = typed.get();
+    EXPECT_EQ(code_of([&] { Stage stage(options); }), EINVAL);
+    EXPECT_NE(std::string(yoke_stage_error(nullptr)).find("is a terminal; connect"), std::string::npos);
+    options.input = read_end.get();
+    options.output = typed.get();
+    EXPECT_EQ(code_of([&] { Stage stage(options); }), EINVAL);
+    options.flags = YOKE_STAGE_BYTES;  // calls may well be typed
+    EXPECT_EQ(code_of([&] { Stage stage(options); }), 0);
+}
+
 TEST_F(StagePipe, ParametersAreInheritedUnlessChanged) {
     put("YOKESTREAM 1 u8 1 fixed a=1 b=2 c=3\n");
     std::array<int, 2> ends{};
@@ -181,6 +219,8 @@ TEST_F(StagePipe, WhatAStageIsNotIsRefused) {
     EXPECT_EQ(code_of([&] { writer.write(room); }), EINVAL);  // no header yet
     EXPECT_EQ(code_of([&] { reader.output(Records(Form("u8", {1}))); }), EINVAL);
     EXPECT_EQ(code_of([&] { writer.run(); }), EINVAL);
+    EXPECT_EQ(code_of([&] { writer.graph("a:in", "a:out"); }), EINVAL);
+    EXPECT_EQ(code_of([&] { writer.kernel({}, {}); }), EINVAL);
     yoke_stage_options options{};
     options.input = write_end.get();
     EXPECT_EQ(code_of([&] { Stage stage(options); }), EBADF);

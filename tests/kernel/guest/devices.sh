@@ -24,6 +24,12 @@ capture() {
 }
 say "frames straight into an arena"
 capture USERPTR
+say "frames straight into the channel of the next stage"
+YOKE_LOG=client=debug timeout 200 "$bin/catdepth" --device /dev/video0 --count 100 2>/tmp/catdepth.log |
+    "$bin/stage-probe" copy | tail -n +2 >/tmp/captured
+cat /tmp/catdepth.log
+must python3 "$guest/frames.py" $film /tmp/captured
+must grep -q ' to_channel=[1-9][0-9]* copied_bytes=0$' /tmp/catdepth.log
 say "frames into another driver's memory"
 must modprobe vgem
 capture DMABUF --dmabuf "$(ls /dev/dri/card* | head -1)"
