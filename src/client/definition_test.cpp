@@ -106,12 +106,13 @@ TEST(ClientDefinition, Channels) {
     made.destination = "/g/p:in";
     made.endpoint = YOKE_ENDPOINT_FILE;
     made.path = "frames.raw";
-    made.flags = YOKE_CHANNEL_REPEAT;
+    made.flags = YOKE_CHANNEL_REPEAT | YOKE_CHANNEL_RAW;
     made.destination_when = "unless drop";
     auto defined = channel_of("/g/c", made);
     ASSERT_TRUE(defined) << defined.error().message;
     EXPECT_EQ(defined->endpoint->path, std::filesystem::current_path() / "frames.raw");
     EXPECT_TRUE(defined->endpoint->repeat);
+    EXPECT_TRUE(defined->endpoint->raw);
     EXPECT_EQ(control::predicate_text(defined->destination_when), "unless drop");
     EXPECT_EQ(defined->capacity, control::capacity_default);
     made.endpoint = YOKE_ENDPOINT_UINPUT;

@@ -47,7 +47,7 @@ class Stage {
     explicit Stage(const yoke_stage_options& options);
     [[nodiscard]] bool bytes() const { return (flags_ & YOKE_STAGE_BYTES) != 0; }
     void begin_bytes();
-    Result<const StageHeader*> input_header();
+    Result<const control::StageHeader*> input_header();
     Status both_fixed();
     Status open_kernel(const yoke_kernel& kernel, std::span<const yoke_argument> arguments);
     Status open_flow(const std::string& in, const std::string& out);
@@ -58,7 +58,7 @@ class Stage {
     const std::string socket_;
     const int pid_;
     std::string error_;
-    Parameters set_;  // of the output, beside the input's; an empty value leaves one out
+    control::Parameters set_;  // of the output, beside the input's; an empty value leaves one out
 
     std::string graph_name_;
     std::size_t in_bytes_ = 0;
