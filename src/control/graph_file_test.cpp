@@ -503,7 +503,8 @@ destination = { fifo = "/run/hash" }
     EXPECT_EQ(h.kernel.parameters.size(), 48U);
     EXPECT_EQ(h.kernel.parameters[0], 64);
     EXPECT_THAT(h.arguments, SizeIs(2)) << "without arguments: its ports in their order";
-    EXPECT_EQ(graph->channels[0].endpoint, (EndpointDefinition{EndpointDefinition::Kind::file, "/dev/zero", true}));
+    EXPECT_EQ(graph->channels[0].endpoint,
+              (EndpointDefinition{EndpointDefinition::Kind::file, "/dev/zero", true, true}));
     EXPECT_EQ(graph->channels[6].endpoint, (EndpointDefinition{EndpointDefinition::Kind::fifo, "/run/hash", false}));
     for (const PtaskDefinition& ptask : graph->ptasks) {
         auto passes = check_request(Peer::client_to_worker, message_of(ptask));
