@@ -115,6 +115,9 @@ TEST(ClientDefinition, Channels) {
     EXPECT_TRUE(defined->endpoint->raw);
     EXPECT_EQ(control::predicate_text(defined->destination_when), "unless drop");
     EXPECT_EQ(defined->capacity, control::capacity_default);
+    made.endpoint = YOKE_ENDPOINT_V4L2;
+    made.flags = YOKE_CHANNEL_RAW;
+    EXPECT_THAT(channel_of("/g/c", made).error().message, HasSubstr("is raw but reads no file, FIFO or socket"));
     made.endpoint = YOKE_ENDPOINT_UINPUT;
     EXPECT_THAT(channel_of("/g/c", made).error().message, HasSubstr("begins at uinput"));
     made.endpoint = YOKE_ENDPOINT_NONE;

@@ -335,8 +335,6 @@ TEST(GraphFile, EachMistakeOfAnUnusualGraphHasItsPlace) {
         {x, "destination = \"a:i\"\nsource = { fifo = \"a\", file = \"b\" }", "g.toml:16:"},
         {x, "destination = \"a:i\"\nsource = { fifo = \"a\", repeat = true }",
          "g.toml:14:10: channel \"/g/x\" repeats what is no file to be read"},
-        {x, "destination = \"a:i\"\nsource = { v4l2 = \"a\", raw = true }",
-         "g.toml:14:10: channel \"/g/x\" is raw but reads no file, FIFO or socket"},
         {y, "source = \"a:o\"\ndestination = { file = \"a\", raw = true }", "g.toml:16:10: channel \"/g/y\" is raw"},
         {x, "destination = \"a:i\"\nsource = { uinput = \"a\" }", "g.toml:14:10: channel \"/g/x\" begins at uinput"},
         {x, "destination = { file = \"a\" }\nsource = { file = \"b\" }",
