@@ -206,7 +206,7 @@ Done run_flow(const GraphStartOptions& options, const std::string& graph, std::v
         return done;
     }
     // What was pushed may still be on its way into the graph's own files.
-    if (!persists && ends_by_itself(options.socket, graph, served)) {
+    if (!persists && has_unfinished_sinks(options.socket, graph) && ends_by_itself(options.socket, graph, served)) {
         if (auto done = wait_for_end(options.socket, graph, served); !done) {
             return done;
         }

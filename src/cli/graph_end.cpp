@@ -89,6 +89,11 @@ Done wait_for_end(const std::string& socket, const std::string& graph, const std
     return interrupted_failure();
 }
 
+bool has_unfinished_sinks(const std::string& socket, const std::string& graph) {
+    const auto record = record_of(socket, graph);
+    return !record || (*record && (sinks_write(**record) || state_of(**record) == "failed"));
+}
+
 void wait_for_sinks(const std::string& socket, const std::string& graph) {
     const auto until = std::chrono::steady_clock::now() + patience_with_sinks;
     Looks looks;

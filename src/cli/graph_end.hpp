@@ -26,6 +26,10 @@ Outcome<std::optional<nlohmann::json>> record_of(const std::string& socket, cons
 // its sinks have written what they had been given, or it was terminated; 130: Ctrl-C.
 Done wait_for_end(const std::string& socket, const std::string& graph, const std::set<std::string>& served);
 
+// Whether sinks of the graph have not written all yet, or it has failed: then its end is worth waiting for. True also
+// where yoked cannot be asked.
+[[nodiscard]] bool has_unfinished_sinks(const std::string& socket, const std::string& graph);
+
 // Of a graph that has failed, or is about to: gives its sinks time to write what came before the error. Returns at once
 // if no error is known of the graph.
 void wait_for_sinks(const std::string& socket, const std::string& graph);
