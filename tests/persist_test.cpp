@@ -204,14 +204,17 @@ TEST_F(PersistTest, ReaderThatGoesFailsAGraphThatDoesNotPersist) {
     start.while_running = [&](pid_t pid) {
         expect_state("running");
         const Fd in(::open(path("in").c_str(), O_WRONLY | O_CLOEXEC));
+        ::kill(pid, SIGSTOP);  // which would end with the graph
         EXPECT_EQ(through_fifos(numbers(1, 0)), numbers(1, 1));
         expect_state("failed");
         const std::string error = "endpoint " + path("out") + " of channel /sums/results has lost its reader";
         EXPECT_THAT(yoke({"graph", "show", "/sums"}).out, HasSubstr("/sums: failed\nerror: " + error));
         EXPECT_THAT(yoke({"graph", "why", "/sums"}).out, HasSubstr("graph /sums has failed: " + error));
-        ::kill(pid, SIGINT);
+        ::kill(pid, SIGCONT);
     };
-    EXPECT_EQ(run(start).exit, 130);
+    const Finished finished = run(start);
+    EXPECT_EQ(finished.exit, 1);
+    EXPECT_THAT(finished.err, HasSubstr("graph /sums has failed: endpoint " + path("out")));
     EXPECT_TRUE(eventually([&] { return state_of("/sums") == "none"; }));
     EXPECT_EQ(::open(path("in").c_str(), O_WRONLY | O_NONBLOCK), -1);
 }

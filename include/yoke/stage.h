@@ -148,6 +148,46 @@ int yoke_stage_graph(yoke_stage *stage, const char *in, const char *out);
  */
 int yoke_stage_run(yoke_stage *stage);
 
+/*
+ * A cutter divides bytes into datablocks of a port, as yoke push and the endpoints of graphs do: they are datablock after
+ * datablock, or what a stage has written, whose header must fit the port and is no data. The caller reads: the cutter says where the
+ * next bytes go and how many at most.
+ */
+typedef struct yoke_cutter yoke_cutter;
+
+/* Zero-initialise. */
+struct yoke_cutter_options {
+	const char *input;              /* what sentences call the input */
+	const char *port;               /* and the port, "/graph/ptask:port" */
+	const char *raw_option;         /* and what a user gives so that @raw is set */
+	struct yoke_template template_; /* of the port */
+	uint8_t variable;               /* 1: datablocks may be shorter, by whole elements */
+	uint8_t raw;                    /* 1: what looks like a header is data */
+	uint8_t reserved[6];
+};
+
+enum yoke_cut {
+	YOKE_CUT_OVER = 0,  /* the input is over; *length bytes in the room, if not 0, are its last datablock */
+	YOKE_CUT_READ = 1,  /* read up to *length bytes to *to, then call yoke_cutter_took */
+	YOKE_CUT_WHOLE = 2, /* the room holds a datablock of *length bytes */
+};
+
+/* On failure *cutter is NULL. -EINVAL: a name is missing, or no such template; -EMSGSIZE. */
+int yoke_cutter_open(yoke_cutter **cutter, const struct yoke_cutter_options *options);
+void yoke_cutter_close(yoke_cutter *cutter); /* NULL is allowed */
+
+/*
+ * What comes next (enum yoke_cut). @room has the bytes of the template and is the same until a datablock is whole. -EPROTO: the input
+ * ends in the middle of a datablock, or has a header that is cut off or says something else than the port.
+ */
+int yoke_cutter_next(yoke_cutter *cutter, void *room, void **to, size_t *length);
+
+/* So many bytes came; 0: the input is over. */
+void yoke_cutter_took(yoke_cutter *cutter, size_t count);
+
+/* Sentence for the last failure on @cutter, or of this thread's last yoke_cutter_open when NULL. Never NULL. */
+const char *yoke_cutter_error(const yoke_cutter *cutter);
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif

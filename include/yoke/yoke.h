@@ -312,6 +312,7 @@ enum yoke_endpoint { YOKE_ENDPOINT_NONE = 0, YOKE_ENDPOINT_FILE, YOKE_ENDPOINT_F
 
 #define YOKE_CHANNEL_BACK (1u << 0)   /* back edge: may close a circle */
 #define YOKE_CHANNEL_REPEAT (1u << 1) /* endpoint file: from the beginning again at its end */
+#define YOKE_CHANNEL_RAW (1u << 2)    /* endpoint file, FIFO or socket to read: what looks like the header of a stage's output is data */
 
 struct yoke_channel {
 	const char *source;           /* port, or NULL: the outside */

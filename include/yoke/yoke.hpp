@@ -412,6 +412,7 @@ struct Channel {
     yoke_endpoint endpoint = YOKE_ENDPOINT_NONE;
     std::string path{};
     bool repeat = false;
+    bool raw = false;
 };
 
 // How to push: signals and extents that go with the datablock, YOKE_FLAG_END, and how long to wait (0: for ever).
@@ -490,7 +491,8 @@ class Graph {
         raw.path = channel.path.empty() ? nullptr : channel.path.c_str();
         raw.endpoint = channel.endpoint;
         raw.capacity = channel.capacity;
-        raw.flags = (channel.back ? YOKE_CHANNEL_BACK : 0) | (channel.repeat ? YOKE_CHANNEL_REPEAT : 0);
+        raw.flags = (channel.back ? YOKE_CHANNEL_BACK : 0) | (channel.repeat ? YOKE_CHANNEL_REPEAT : 0) |
+                    (channel.raw ? YOKE_CHANNEL_RAW : 0);
         std::uint32_t id = 0;
         check(yoke_open_channel_as(session_, full(name).c_str(), &raw, &id));
         return id;

@@ -150,6 +150,9 @@ Done call_service(const CallOptions& options) {
     if (!output) {
         return tl::unexpected<Failure>(output.error());
     }
+    if (auto differs = output->differs_from(*input); !differs) {
+        return differs;
+    }
     // In this process alone: neither a daemon nor a worker has anything to do with it.
     if (options.place != "caller") {
         auto joined = input->join(options.socket);

@@ -86,6 +86,13 @@ std::optional<std::uint64_t> Input::bytes_left() const {
     return status.st_size > at ? static_cast<std::uint64_t>(status.st_size - at) : 0;
 }
 
+bool Input::is(const std::string& path) const {
+    struct stat own {};
+    struct stat other {};
+    return ::fstat(fd_, &own) == 0 && ::stat(path.c_str(), &other) == 0 &&
+           (S_ISREG(own.st_mode) || S_ISFIFO(own.st_mode)) && own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
 Done Input::join(const std::string& socket) {
     if (fd_ != STDIN_FILENO) {
         return {};
@@ -221,6 +228,29 @@ Output::~Output() {
     if (!temporary_.empty()) {
         ::unlink(temporary_.c_str());
     }
+}
+
+Done Output::differs_from(const Input& input) const {
+    struct stat status {};
+    return ::fstat(input.fd(), &status) == 0 ? differs_from(input.name(), status) : Done();
+}
+
+Done Output::differs_from(const std::string& path) const {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 ? differs_from(path, status) : Done();
+}
+
+// Terminals, sockets and the like may be read and written at the same time.
+Done Output::differs_from(const std::string& input, const struct stat& status) const {
+    struct stat own {};
+    const bool direct = target_.empty() && ::fstat(fd_, &own) == 0;
+    const bool block = direct && S_ISBLK(own.st_mode) && S_ISBLK(status.st_mode) && own.st_rdev == status.st_rdev;
+    const bool file = direct && (S_ISREG(own.st_mode) || S_ISFIFO(own.st_mode)) && own.st_dev == status.st_dev &&
+                      own.st_ino == status.st_ino;
+    if (block || file) {
+        return fail(exit_failed, "the output, {}, is the same file as the input, {}; name another one", name_, input);
+    }
+    return {};
 }
 
 Done Output::join(const std::string& socket) {

@@ -38,6 +38,8 @@ class Input {
 
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] int fd() const { return fd_; }
+    // Whether @path is this file or FIFO.
+    [[nodiscard]] bool is(const std::string& path) const;
     // From the standard input, if it is a pipe, bytes may come past it when the program before joins (docs/stage.md).
     Done join(const std::string& socket);
     // Bytes from the present position to the end; nothing where only reading tells (pipes, devices).
@@ -65,6 +67,11 @@ class Output {
     ~Output();  // without finish(): removes the temporary file
 
     [[nodiscard]] const std::string& name() const { return name_; }
+    // Exit 1: what is read is the file that is written while it is read. A file that is replaced at the end may be
+    // read.
+    [[nodiscard]] Done differs_from(const Input& input) const;
+    // The same for a file that somebody else reads, by its path.
+    [[nodiscard]] Done differs_from(const std::string& path) const;
     // Into the standard output, if it is a pipe, bytes may go past it when the program behind joins.
     Done join(const std::string& socket);
     Done write(std::span<const std::byte> bytes);
@@ -75,6 +82,7 @@ class Output {
    private:
     Output(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
     [[nodiscard]] Done said(int status) const;
+    [[nodiscard]] Done differs_from(const std::string& input, const struct stat& status) const;
     static Outcome<Output> open_temporary(const std::string& path, mode_t mode);
     Done name_temporary();
     int fd_;

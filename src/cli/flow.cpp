@@ -2,10 +2,13 @@
 // input that has nothing to say at the moment is only looked at, so that it does not hold up the other channels.
 #include "cli/flow.hpp"
 
+#include <stdlib.h>
 #include <time.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cli/interrupt.hpp"
@@ -24,10 +27,31 @@ std::uint64_t now_ns() {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// @count: datablocks that had been transferred before; @why: what the library says of it.
-tl::unexpected<Failure> fail_transfer(const Lane& lane, const yoke_result& result, std::uint64_t count,
-                                      const std::string& why) {
+// Why the graph of a channel has failed; "": it has not, or nobody knows.
+std::string failure_of_graph(yoke_session* session, const std::string& channel) {
+    const std::string graph = channel.substr(0, channel.find('/', 1));
+    char* text = nullptr;
+    const int error = yoke_graph_why(session, graph.c_str(), &text);
+    const std::unique_ptr<char, decltype(&::free)> owner(text, &::free);
+    const auto reasons = error == 0 ? nlohmann::json::parse(text, nullptr, false) : nlohmann::json();
+    for (const auto& reason : reasons.is_array() ? reasons : nlohmann::json::array()) {
+        if (reason.is_object() && reason.value("reason", "") == "failed") {
+            return reason.value("sentence", "");
+        }
+    }
+    return {};
+}
+
+// @count: datablocks that had been transferred before.
+tl::unexpected<Failure> fail_transfer(yoke_session* session, const Lane& lane, const yoke_result& result,
+                                      std::uint64_t count) {
+    const std::string why = yoke_error(session);
     switch (-result.status) {
+        case YOKE_EIO:
+            if (const std::string failure = failure_of_graph(session, lane.name); !failure.empty()) {
+                return fail(exit_failed, "{}", failure);
+            }
+            return fail(exit_failed, "channel {}: {}", lane.name, why);
         case YOKE_ERESTART:
             return fail(exit_failed, "the graph of {} began anew, without {} datablocks; run the command again ({})",
                         lane.name, result.detail, why);
@@ -243,7 +267,7 @@ Done Flow::advance_push(State& state) {
             return told_of_end(state);
         }
         if (result.status != 0) {
-            return fail_transfer(state.lane, result, state.finished, yoke_error(session_));
+            return fail_transfer(session_, state.lane, result, state.finished);
         }
         pushed_ += state.oldest().filled != 0 ? 1 : 0;
         state.oldest().filled = 0;
@@ -281,7 +305,7 @@ Done Flow::advance_pull(State& state) {
             return {};
         }
         if (result.status != 0) {
-            return fail_transfer(state.lane, result, state.finished, yoke_error(session_));
+            return fail_transfer(session_, state.lane, result, state.finished);
         }
         const std::size_t bytes = std::min<std::size_t>(result.out_length, transfer.room.size());
         if (auto done = state.lane.output->write(std::span<const std::byte>(transfer.room.first(bytes))); !done) {

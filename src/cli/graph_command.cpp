@@ -8,6 +8,7 @@
 #include "cli/commands.hpp"
 #include "cli/daemon.hpp"
 #include "cli/flow.hpp"
+#include "cli/graph_end.hpp"
 #include "cli/graph_name.hpp"
 #include "cli/graph_picture.hpp"
 #include "cli/interrupt.hpp"
@@ -77,22 +78,6 @@ Outcome<std::vector<Lane>> open_files(const GraphStartOptions& options) {
     return lanes;
 }
 
-// What yoked lists of a graph of this account that runs somewhere; nothing when there is no such graph.
-Outcome<std::optional<nlohmann::json>> record_of(const std::string& socket, const std::string& graph) {
-    const auto answer = ask_daemon(socket, {{"op", "list"}, {"kind", "graphs"}});
-    if (!answer) {
-        return tl::unexpected<Failure>(answer.error());
-    }
-    for (const auto& object : answer->value("graphs", nlohmann::json::array())) {
-        // One that is kept and not running has no session.
-        if (object.value("account", 0U) == ::getuid() && object.value("name", "") == graph &&
-            object.contains("session")) {
-            return object;
-        }
-    }
-    return std::nullopt;
-}
-
 // Opening a graph that somebody else has opened joins it; running and then terminating it would take it from them.
 Done refuse_foreign_graph(yoke_session* session, const std::string& socket, const std::string& graph) {
     yoke_session_info info{};
@@ -117,6 +102,37 @@ void say_started(const GraphStartOptions& options, const std::string& name) {
     } else {
         say("yoke: {} runs and persists; yoke graph stop {} ends it", name, name);
     }
+}
+
+// Whether a file that is read here, or by an endpoint, is written by the other while it is read: refused before
+// anything is emptied.
+Done check_files(const std::vector<Lane>& lanes, const OuterChannels& channels) {
+    for (const Lane& reading : lanes) {
+        for (const Lane& writing : lanes) {
+            if (reading.input && writing.output) {
+                if (auto differs = writing.output->differs_from(*reading.input); !differs) {
+                    return differs;
+                }
+            }
+        }
+    }
+    for (const auto& [name, channel] : channels) {
+        if (channel.endpoint_kind != "file" && channel.endpoint_kind != "fifo") {
+            continue;
+        }
+        for (const Lane& lane : lanes) {
+            if (channel.pushable && lane.output) {
+                if (auto differs = lane.output->differs_from(channel.endpoint); !differs) {
+                    return differs;
+                }
+            }
+            if (!channel.pushable && lane.input && lane.input->is(channel.endpoint)) {
+                return fail(exit_failed, "{} is to be pushed, and channel {} writes into it; name another file",
+                            lane.input->name(), name);
+            }
+        }
+    }
+    return {};
 }
 
 // Finds the lanes' channels; refuses to push where the graph pushes out, and to pull where it takes in.
@@ -147,29 +163,31 @@ Done bind_lanes(std::vector<Lane>& lanes, const std::string& socket, const std::
         }
         fit(lane, *channel);
     }
-    return {};
+    return check_files(lanes, *channels);
 }
 
-Done wait_for_interrupt(const std::string& socket, const std::string& graph) {
-    constexpr int look_ms = 1000;
-    say("yoke: {} runs; Ctrl-C ends it", graph);
-    while (!interrupted()) {
-        static_cast<void>(wait_readable(-1, look_ms));
-        const auto record = record_of(socket, graph);
-        // A yoked that is being restarted says nothing about the graph.
-        if (!record || interrupted()) {
-            continue;
-        }
-        if (!*record) {
-            return fail(exit_failed, "graph {} was terminated", graph);
-        }
-        if ((*record)->value("state", "") == "failed") {
-            const auto error = (*record)->value("error", nlohmann::json());
-            return fail(exit_failed, "graph {} has failed{}", graph,
-                        error.is_string() ? ": " + error.get<std::string>() : "");
-        }
+void say_summary(const GraphStartOptions& options, const std::string& graph, const Flow* flow) {
+    const std::uint64_t pushed = flow != nullptr ? flow->pushed() : 0;
+    const std::uint64_t pulled = flow != nullptr ? flow->pulled() : 0;
+    if (options.json) {
+        say("{}", nlohmann::ordered_json{{"graph", graph}, {"pushed", pushed}, {"pulled", pulled}}.dump());
+    } else if (flow != nullptr) {
+        say("yoke: {} datablocks pushed, {} pulled", pushed, pulled);
+    } else {
+        say("yoke: {} has ended", graph);
     }
-    return interrupted_failure();
+}
+
+Done run_alone(const GraphStartOptions& options, const std::string& graph) {
+    const bool by_itself = ends_by_itself(options.socket, graph, {});
+    if (!options.json) {
+        say("yoke: {} runs; {}Ctrl-C ends it", graph, by_itself ? "the end of its streams or " : "");
+    }
+    if (auto done = wait_for_end(options.socket, graph, {}); !done) {
+        return done;
+    }
+    say_summary(options, graph, nullptr);
+    return {};
 }
 
 Done run_flow(const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes, bool persists) {
@@ -182,16 +200,20 @@ Done run_flow(const GraphStartOptions& options, const std::string& graph, std::v
         flow.on_standstill([&](yoke_session* session) { say_standstill(session, graph, served, true); });
     }
     if (auto done = flow.run(options.socket); !done) {
+        if (!persists && !interrupted()) {
+            wait_for_sinks(options.socket, graph);
+        }
         return done;
     }
-    if (options.json) {
-        const nlohmann::ordered_json summary{{"graph", graph}, {"pushed", flow.pushed()}, {"pulled", flow.pulled()}};
-        say("{}", summary.dump());
-    } else {
-        say("yoke: {} datablocks pushed, {} pulled", flow.pushed(), flow.pulled());
-        if (!persists) {
-            say_unpulled(options.socket, graph, served);
+    // What was pushed may still be on its way into the graph's own files.
+    if (!persists && has_unfinished_sinks(options.socket, graph) && ends_by_itself(options.socket, graph, served)) {
+        if (auto done = wait_for_end(options.socket, graph, served); !done) {
+            return done;
         }
+    }
+    say_summary(options, graph, &flow);
+    if (!options.json && !persists) {
+        say_unpulled(options.socket, graph, served);
     }
     return {};
 }
@@ -345,7 +367,7 @@ Done start_graph(const GraphStartOptions& options) {
         say_started(options, graph.name());
         return {};
     }
-    return wait_for_interrupt(options.socket, graph.name());
+    return run_alone(options, graph.name());
 }
 
 }  // namespace yoke::cli

@@ -190,7 +190,7 @@ Result<control::PtaskDefinition> ptask_of(const std::string& name, const yoke_pt
 }
 
 Result<control::ChannelDefinition> channel_of(const std::string& name, const yoke_channel& channel) {
-    if ((channel.flags & ~(YOKE_CHANNEL_BACK | YOKE_CHANNEL_REPEAT)) != 0 || channel.reserved != 0 ||
+    if ((channel.flags & ~(YOKE_CHANNEL_BACK | YOKE_CHANNEL_REPEAT | YOKE_CHANNEL_RAW)) != 0 || channel.reserved != 0 ||
         channel.endpoint > YOKE_ENDPOINT_UINPUT) {
         return fail(EINVAL, "channel {} has flags {:#x} and endpoint {}; use YOKE_CHANNEL_* and enum yoke_endpoint",
                     name, channel.flags, channel.endpoint);
@@ -202,15 +202,16 @@ Result<control::ChannelDefinition> channel_of(const std::string& name, const yok
     definition.capacity = channel.capacity != 0 ? channel.capacity : control::capacity_default;
     definition.back = (channel.flags & YOKE_CHANNEL_BACK) != 0;
     const bool repeat = (channel.flags & YOKE_CHANNEL_REPEAT) != 0;
+    const bool raw_bytes = (channel.flags & YOKE_CHANNEL_RAW) != 0;
     auto checked = read_predicate(channel.source_when, definition.source_when).and_then([&] {
         return read_predicate(channel.destination_when, definition.destination_when);
     });
     if (checked && channel.endpoint != YOKE_ENDPOINT_NONE) {
         definition.endpoint =
             EndpointDefinition{static_cast<EndpointDefinition::Kind>(channel.endpoint - YOKE_ENDPOINT_FILE),
-                               absolute_path(channel.path), repeat};
-    } else if (checked && (repeat || channel.path != nullptr)) {
-        checked = fail(EINVAL, "channel {} has a path or repeats but has no endpoint; give its kind", name);
+                               absolute_path(channel.path), repeat, raw_bytes};
+    } else if (checked && (repeat || raw_bytes || channel.path != nullptr)) {
+        checked = fail(EINVAL, "channel {} has a path, repeats or is raw but has no endpoint; give its kind", name);
     }
     checked = checked.and_then([&] { return control::check_channel(definition); });
     return checked ? Result<control::ChannelDefinition>(std::move(definition)) : tl::unexpected(checked.error());

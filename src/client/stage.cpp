@@ -14,7 +14,7 @@
 namespace yoke::client {
 namespace {
 
-yoke_stream stream_of(const StreamForm& form) {
+yoke_stream stream_of(const control::StreamForm& form) {
     yoke_stream stream{};
     std::copy(form.form.type.begin(), form.form.type.end(), stream.template_.type);
     std::copy(form.form.extent.begin(), form.form.extent.end(), stream.template_.extent);
@@ -22,8 +22,8 @@ yoke_stream stream_of(const StreamForm& form) {
     return stream;
 }
 
-StreamForm form_of(const yoke_stream& stream) {
-    StreamForm form;
+control::StreamForm form_of(const yoke_stream& stream) {
+    control::StreamForm form;
     form.form.type.assign(stream.template_.type, ::strnlen(stream.template_.type, sizeof(stream.template_.type)));
     std::copy_n(stream.template_.extent, 3, form.form.extent.begin());
     form.form.stride = stream.template_.stride;
@@ -80,7 +80,7 @@ Result<std::unique_ptr<Stage>> Stage::open(const yoke_stage_options& options) {
 
 // Without a header both streams are known from the beginning.
 void Stage::begin_bytes() {
-    StageHeader header;
+    control::StageHeader header;
     header.stream.form.type = "u8";
     header.stream.form.extent = {piece_bytes, 1, 1};
     header.stream.variable = true;
@@ -139,7 +139,7 @@ Status Stage::library(int status) const {
     return tl::unexpected(Error{-status, yoke_error(session_.get())});
 }
 
-Result<const StageHeader*> Stage::input_header() {
+Result<const control::StageHeader*> Stage::input_header() {
     if ((flags_ & YOKE_STAGE_SOURCE) != 0) {
         return fail(EINVAL, "the stage is a source and has no input; open it without YOKE_STAGE_SOURCE");
     }
@@ -159,12 +159,13 @@ Status Stage::input(yoke_stream& stream) {
 }
 
 const char* Stage::parameter(const char* name) const {
-    const std::string* value = inlet_.known() != nullptr ? find_parameter(inlet_.known()->parameters, name) : nullptr;
+    const std::string* value =
+        inlet_.known() != nullptr ? control::find_parameter(inlet_.known()->parameters, name) : nullptr;
     return value != nullptr ? value->c_str() : nullptr;
 }
 
 Status Stage::set_parameter(const char* name, const char* value) {
-    if (auto done = check_parameter(name, value != nullptr ? value : "-"); !done) {
+    if (auto done = control::check_parameter(name, value != nullptr ? value : "-"); !done) {
         return done;
     }
     if (outlet_.header()) {
@@ -183,14 +184,14 @@ Status Stage::output(const yoke_stream& stream) {
     if (bytes()) {
         return fail(EINVAL, "the stage passes plain bytes, which have no header");
     }
-    StageHeader header{form_of(stream), {}};
+    control::StageHeader header{form_of(stream), {}};
     if ((flags_ & YOKE_STAGE_SOURCE) == 0) {
         auto input = input_header();
         if (!input) {
             return tl::unexpected(input.error());
         }
         for (const auto& parameter : (*input)->parameters) {
-            if (find_parameter(set_, parameter.first) == nullptr) {
+            if (control::find_parameter(set_, parameter.first) == nullptr) {
                 header.parameters.push_back(parameter);
             }
         }
@@ -204,7 +205,7 @@ Status Stage::output(const yoke_stream& stream) {
 }
 
 Result<std::optional<std::size_t>> Stage::read(std::span<std::byte> room) {
-    if (auto header = bytes() ? Result<const StageHeader*>(nullptr) : input_header(); !header) {
+    if (auto header = bytes() ? Result<const control::StageHeader*>(nullptr) : input_header(); !header) {
         return tl::unexpected(header.error());
     }
     if (bytes() && (flags_ & YOKE_STAGE_SOURCE) != 0) {

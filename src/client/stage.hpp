@@ -48,7 +48,7 @@ class Stage {
     explicit Stage(const yoke_stage_options& options);
     [[nodiscard]] bool bytes() const { return (flags_ & YOKE_STAGE_BYTES) != 0; }
     void begin_bytes();
-    Result<const StageHeader*> input_header();
+    Result<const control::StageHeader*> input_header();
     Status both_fixed();
     Status open_session(std::uint64_t bytes);
     Status open_source_session(std::uint64_t bytes);
@@ -63,7 +63,7 @@ class Stage {
     const std::string socket_;
     const int pid_;
     std::string error_;
-    Parameters set_;  // of the output, beside the input's; an empty value leaves one out
+    control::Parameters set_;  // of the output, beside the input's; an empty value leaves one out
 
     std::string graph_name_;
     std::size_t in_bytes_ = 0;

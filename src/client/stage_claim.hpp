@@ -10,8 +10,8 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
-#include "client/stage_header.hpp"
 #include "client/stage_pact.hpp"
+#include "control/stage_header.hpp"
 
 namespace yoke::client {
 
@@ -22,7 +22,7 @@ struct ClaimOptions {
     std::string socket;  // of yoked; empty: as everywhere
     int fd = -1;
     StageEnd end = StageEnd::reader;
-    StreamForm stream;
+    control::StreamForm stream;
     bool raw = false;  // bytes without records
 };
 

@@ -20,7 +20,7 @@ constexpr std::size_t page_bytes = 4096;  // a pipe counts in pages, not all of 
 
 }  // namespace
 
-Result<const StageHeader*> StageInlet::header(const std::string& socket) {
+Result<const control::StageHeader*> StageInlet::header(const std::string& socket) {
     const bool fresh = pipe_.known() == nullptr;
     auto header = pipe_.header();
     if (header && fresh) {
@@ -29,7 +29,7 @@ Result<const StageHeader*> StageInlet::header(const std::string& socket) {
     return header;
 }
 
-void StageInlet::begin_raw(const StageHeader& header, const std::string& socket) {
+void StageInlet::begin_raw(const control::StageHeader& header, const std::string& socket) {
     pipe_.begin_raw(header);
     claim({socket, fd_, StageEnd::reader, header.stream, true});
 }

@@ -17,9 +17,9 @@ class StageInlet : public StageJoint {
     // `raw`: bytes without a header, `form` says what a datablock of them is.
     StageInlet(int fd, bool raw) : StageJoint(fd), pipe_(fd), raw_(raw) {}
 
-    Result<const StageHeader*> header(const std::string& socket);
-    void begin_raw(const StageHeader& header, const std::string& socket);
-    [[nodiscard]] const StageHeader* known() const { return pipe_.known(); }
+    Result<const control::StageHeader*> header(const std::string& socket);
+    void begin_raw(const control::StageHeader& header, const std::string& socket);
+    [[nodiscard]] const control::StageHeader* known() const { return pipe_.known(); }
     // The next record, whichever way it comes; nothing at the end. While it waits, `idle` is called whenever something
     // has happened at one of `others`.
     Result<std::optional<std::size_t>> read(std::span<std::byte> room, const StageJoint* others,

@@ -15,14 +15,14 @@ std::uint64_t aligned(std::uint64_t bytes) {
     return (bytes + YOKE_DATA_ALIGN - 1) / YOKE_DATA_ALIGN * YOKE_DATA_ALIGN;
 }
 
-yoke_template template_of(const StreamForm& form) {
+yoke_template template_of(const control::StreamForm& form) {
     yoke_template made{};
     std::copy(form.form.type.begin(), form.form.type.end(), made.type);
     std::copy(form.form.extent.begin(), form.form.extent.end(), made.extent);
     return made;
 }
 
-std::string extents_define(const char* name, const StreamForm& form) {
+std::string extents_define(const char* name, const control::StreamForm& form) {
     std::string text;
     for (std::size_t k = 0; k < form.form.extent.size(); ++k) {
         text += fmt::format(" -D {}_{}={}", name, k, form.form.extent[k]);
@@ -98,17 +98,17 @@ Result<yoke_session*> Stage::session(std::uint64_t bytes) {
 
 // The extents, and those parameters that are numbers: nothing else of a stranger's header reaches a compiler.
 std::string Stage::defines() const {
-    const Parameters& output = outlet_.header()->parameters;
+    const control::Parameters& output = outlet_.header()->parameters;
     std::string text = extents_define("YOKE_IN_EXTENT", inlet_.known()->stream) +
                        extents_define("YOKE_OUT_EXTENT", outlet_.header()->stream);
     const auto define = [&](const auto& parameter) {
-        if (is_number(parameter.second)) {
+        if (control::is_number(parameter.second)) {
             text += fmt::format(" -D YOKE_PARAMETER_{}={}", parameter.first, parameter.second);
         }
     };
     std::for_each(output.begin(), output.end(), define);
     for (const auto& parameter : inlet_.known()->parameters) {
-        if (find_parameter(output, parameter.first) == nullptr) {
+        if (control::find_parameter(output, parameter.first) == nullptr) {
             define(parameter);
         }
     }

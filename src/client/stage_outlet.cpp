@@ -19,7 +19,7 @@ constexpr std::size_t length_bytes = 8;  // before a variable record
 
 }  // namespace
 
-Status StageOutlet::begin(const StageHeader& header, const std::string& socket) {
+Status StageOutlet::begin(const control::StageHeader& header, const std::string& socket) {
     if (auto done = pipe_.begin(header); !done) {
         return done;
     }
@@ -38,7 +38,7 @@ Status StageOutlet::announce() {
     return {};
 }
 
-void StageOutlet::begin_raw(const StageHeader& header, const std::string& socket) {
+void StageOutlet::begin_raw(const control::StageHeader& header, const std::string& socket) {
     pipe_.begin_raw(header);
     claim({socket, fd_, StageEnd::writer, header.stream, true});
 }

@@ -17,13 +17,13 @@ class StageOutlet : public StageJoint {
     StageOutlet(int fd, bool raw) : StageJoint(fd), pipe_(fd), raw_(raw) {}
 
     // What the stream is. Until announce(), nobody hears of it.
-    Status begin(const StageHeader& header, const std::string& socket);
+    Status begin(const control::StageHeader& header, const std::string& socket);
     // Writes the header and claims the pipe, unless that has been done. To be called before the stage waits for
     // anything but whether it can do its work at all. EPIPE.
     Status announce();
     [[nodiscard]] bool announced() const { return pipe_.announced(); }
-    void begin_raw(const StageHeader& header, const std::string& socket);
-    [[nodiscard]] const std::optional<StageHeader>& header() const { return pipe_.header(); }
+    void begin_raw(const control::StageHeader& header, const std::string& socket);
+    [[nodiscard]] const std::optional<control::StageHeader>& header() const { return pipe_.header(); }
     // A record, whichever way. Returns when the pipe or the channel has taken it. In the channel it is copied unless it
     // lies in the arena of session().
     Status write(std::span<const std::byte> record);

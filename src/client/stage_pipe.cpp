@@ -18,7 +18,7 @@ void wait_for(int fd, short events) {
     ::poll(&wait, 1, -1);  // what went wrong, the next read or write says
 }
 
-std::uint64_t element_bytes_of(const StreamForm& stream) {
+std::uint64_t element_bytes_of(const control::StreamForm& stream) {
     return control::parse_element_type(stream.form.type)->bytes();
 }
 
@@ -54,27 +54,28 @@ Result<std::string> StageReader::read_line() {
         if (*count == 0 && line.empty()) {
             return fail(ENODATA, "the input ended before its header; look at what the stage before this one says");
         }
-        if (*count == 0 && line.size() >= stage_magic.size()) {
+        if (*count == 0 && line.size() >= control::stage_magic.size()) {
             return fail(EPROTO, "the input ends within its header; the stage before this one was cut off");
         }
         if (*count == 0 || static_cast<char>(byte) == '\n') {
             return line;  // too short for a header; its parser says so
         }
         line += static_cast<char>(byte);
-        const std::size_t known = std::min(line.size(), stage_magic.size());
-        if (line.compare(0, known, stage_magic.substr(0, known)) != 0 || line.size() >= stage_header_bytes_max) {
+        const std::size_t known = std::min(line.size(), control::stage_magic.size());
+        if (line.compare(0, known, control::stage_magic.substr(0, known)) != 0 ||
+            line.size() >= control::stage_header_bytes_max) {
             return line;  // no header; its parser says so
         }
     }
 }
 
-Result<const StageHeader*> StageReader::header() {
+Result<const control::StageHeader*> StageReader::header() {
     if (!header_) {
         auto line = read_line();
         if (!line) {
             return tl::unexpected(line.error());
         }
-        auto parsed = parse_stage_header(*line);
+        auto parsed = control::parse_stage_header(*line);
         if (!parsed) {
             return tl::unexpected(parsed.error());
         }
@@ -148,11 +149,11 @@ bool StageReader::ready() const {
     return ::poll(&wait, 1, 0) > 0;
 }
 
-Status StageWriter::begin(const StageHeader& header) {
+Status StageWriter::begin(const control::StageHeader& header) {
     if (header_) {
         return fail(EALREADY, "the output has its header already; a stream has one");
     }
-    auto text = format_stage_header(header);
+    auto text = control::format_stage_header(header);
     if (!text) {
         return tl::unexpected(text.error());
     }

@@ -11,7 +11,7 @@
 #include <span>
 #include <string>
 
-#include "client/stage_header.hpp"
+#include "control/stage_header.hpp"
 
 namespace yoke::client {
 
@@ -20,9 +20,9 @@ class StageReader {
     explicit StageReader(int fd) : fd_(fd) {}
 
     // The header, read once. ENODATA: the input ends before; EPROTO.
-    Result<const StageHeader*> header();
+    Result<const control::StageHeader*> header();
     // The header if it has been read.
-    [[nodiscard]] const StageHeader* known() const { return header_ ? &*header_ : nullptr; }
+    [[nodiscard]] const control::StageHeader* known() const { return header_ ? &*header_ : nullptr; }
     // The next record into `room`; its bytes, or nothing at the end of the stream. EPROTO, EMSGSIZE (try again with
     // more room).
     Result<std::optional<std::size_t>> read(std::span<std::byte> room);
@@ -34,7 +34,7 @@ class StageReader {
     void passed_by() { ++records_; }
 
     // For bytes without a header: takes `header` as read; then what there is, at most `room`. Nothing: the end.
-    void begin_raw(const StageHeader& header) { header_ = header; }
+    void begin_raw(const control::StageHeader& header) { header_ = header; }
     Result<std::optional<std::size_t>> read_raw(std::span<std::byte> room) const;
 
    private:
@@ -43,7 +43,7 @@ class StageReader {
     [[nodiscard]] Error cut() const;
 
     int fd_;
-    std::optional<StageHeader> header_;
+    std::optional<control::StageHeader> header_;
     std::size_t record_bytes_ = 0;  // of the template
     std::size_t element_bytes_ = 1;
     std::optional<std::uint64_t> length_;  // of a variable record whose bytes have not been read
@@ -55,17 +55,17 @@ class StageWriter {
     explicit StageWriter(int fd) : fd_(fd) {}
 
     // What the stream is; nothing is written yet. EALREADY, EINVAL, E2BIG.
-    Status begin(const StageHeader& header);
+    Status begin(const control::StageHeader& header);
     // Writes the header, if nobody has. EPIPE.
     Status announce();
     [[nodiscard]] bool announced() const { return line_.empty(); }
-    [[nodiscard]] const std::optional<StageHeader>& header() const { return header_; }
+    [[nodiscard]] const std::optional<control::StageHeader>& header() const { return header_; }
     Status write(std::span<const std::byte> record);
     // EINVAL: no record of the stream has so many bytes, or there is no header.
     [[nodiscard]] Status check(std::size_t bytes) const;
 
     // For bytes without a header: takes `header` as written.
-    void begin_raw(const StageHeader& header) { header_ = header; }
+    void begin_raw(const control::StageHeader& header) { header_ = header; }
     // EINTR: a signal came.
     Status write_raw(std::span<const std::byte> bytes) const { return put(bytes, true); }
 
@@ -73,7 +73,7 @@ class StageWriter {
     Status put(std::span<const std::byte> bytes, bool interruptible = false) const;
 
     int fd_;
-    std::optional<StageHeader> header_;
+    std::optional<control::StageHeader> header_;
     std::string line_;  // the header as it is to be written; empty: there is none, or it has been
     std::size_t record_bytes_ = 0;
     std::size_t element_bytes_ = 1;

@@ -21,7 +21,7 @@ std::string absolute(const GraphReading& reading, const std::string& path) {
 
 void read_endpoint(GraphReading& reading, ChannelDefinition& channel, const toml::table& table, std::string_view key) {
     TomlReader& toml = reading.toml;
-    toml.refuse_unknown(table, key, {"file", "fifo", "socket", "v4l2", "uinput", "repeat"});
+    toml.refuse_unknown(table, key, {"file", "fifo", "socket", "v4l2", "uinput", "repeat", "raw"});
     if (channel.endpoint) {
         toml.fail_at(table.source(), "channel {} has an endpoint at either end; name a port for one of them",
                      in_quotes(channel.name));
@@ -52,6 +52,7 @@ void read_endpoint(GraphReading& reading, ChannelDefinition& channel, const toml
                      endpoint_path_bytes_max);
     }
     endpoint.repeat = toml.boolean(table.get("repeat"), "repeat");
+    endpoint.raw = toml.boolean(table.get("raw"), "raw");
     channel.endpoint = std::move(endpoint);
 }
 

@@ -129,6 +129,9 @@ Status check_endpoint(const ChannelDefinition& channel, const EndpointDefinition
     if (endpoint.repeat && (endpoint.kind != Endpoint::file || !source)) {
         return wrong("repeats what is no file to be read; leave repeat out");
     }
+    if (endpoint.raw && (endpoint.kind == Endpoint::v4l2 || !source)) {
+        return wrong("is raw but reads no file, FIFO or socket; leave raw out");
+    }
     return {};
 }
 

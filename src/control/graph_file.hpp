@@ -129,6 +129,7 @@ struct EndpointDefinition {
     Kind kind = Kind::file;
     std::string path;
     bool repeat = false;  // file to read: from the beginning again at its end
+    bool raw = false;     // bytes to read: what looks like the header of a stage's output is data
 
     bool operator==(const EndpointDefinition&) const = default;
 };

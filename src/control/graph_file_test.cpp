@@ -335,6 +335,7 @@ TEST(GraphFile, EachMistakeOfAnUnusualGraphHasItsPlace) {
         {x, "destination = \"a:i\"\nsource = { fifo = \"a\", file = \"b\" }", "g.toml:16:"},
         {x, "destination = \"a:i\"\nsource = { fifo = \"a\", repeat = true }",
          "g.toml:14:10: channel \"/g/x\" repeats what is no file to be read"},
+        {y, "source = \"a:o\"\ndestination = { file = \"a\", raw = true }", "g.toml:16:10: channel \"/g/y\" is raw"},
         {x, "destination = \"a:i\"\nsource = { uinput = \"a\" }", "g.toml:14:10: channel \"/g/x\" begins at uinput"},
         {x, "destination = { file = \"a\" }\nsource = { file = \"b\" }",
          "g.toml:15:15: channel \"/g/x\" has an endpoint at either end"},
@@ -455,7 +456,7 @@ params = [{ u32 = 64 }]
 port.in = { direction = "in", type = "u8", extent = [64], variable = true }
 port.out = { direction = "out", type = "u8", extent = [32] }
 [channel.i]
-source = { file = "/dev/zero", repeat = true }
+source = { file = "/dev/zero", repeat = true, raw = true }
 destination = "a:i"
 [channel.n]
 destination = "a:n"
@@ -500,7 +501,8 @@ destination = { fifo = "/run/hash" }
     EXPECT_EQ(h.kernel.parameters.size(), 48U);
     EXPECT_EQ(h.kernel.parameters[0], 64);
     EXPECT_THAT(h.arguments, SizeIs(2)) << "without arguments: its ports in their order";
-    EXPECT_EQ(graph->channels[0].endpoint, (EndpointDefinition{EndpointDefinition::Kind::file, "/dev/zero", true}));
+    EXPECT_EQ(graph->channels[0].endpoint,
+              (EndpointDefinition{EndpointDefinition::Kind::file, "/dev/zero", true, true}));
     EXPECT_EQ(graph->channels[6].endpoint, (EndpointDefinition{EndpointDefinition::Kind::fifo, "/run/hash", false}));
     for (const PtaskDefinition& ptask : graph->ptasks) {
         auto passes = check_request(Peer::client_to_worker, message_of(ptask));

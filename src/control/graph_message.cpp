@@ -131,12 +131,14 @@ EndpointDefinition endpoint_from(const Json& message) {
     endpoint.kind = endpoint_kind(message.at("kind").get_ref<const std::string&>()).value_or(endpoint.kind);
     take(message, "path", endpoint.path);
     take(message, "repeat", endpoint.repeat);
+    take(message, "raw", endpoint.raw);
     return endpoint;
 }
 
 Json message_of(const EndpointDefinition& endpoint) {
     Json message{{"kind", endpoint_text(endpoint.kind)}, {"path", endpoint.path}};
     put(message, "repeat", endpoint.repeat, false);
+    put(message, "raw", endpoint.raw, false);
     return message;
 }
 

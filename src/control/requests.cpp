@@ -118,10 +118,11 @@ constexpr std::array<Member, 6> open_ptask_members{{
     {"deadline_ns", Kind::unsigned_number, false, {0, ptask_deadline_ns_max}},
 }};
 constexpr std::array<std::string_view, 5> endpoint_kinds{"file", "fifo", "socket", "v4l2", "uinput"};
-constexpr std::array<Member, 3> endpoint_members{{
+constexpr std::array<Member, 4> endpoint_members{{
     {"kind", Kind::string, true, {}, nullptr, {}, endpoint_kinds},
     {"path", Kind::string, true, {1, endpoint_path_bytes_max}},
     {"repeat", Kind::boolean, false},
+    {"raw", Kind::boolean, false},
 }};
 constexpr Schema endpoint_schema{endpoint_members};
 constexpr std::array<Member, 8> open_channel_members{{

@@ -94,7 +94,7 @@ std::vector<Good> good_requests() {
           {"back", false},
           {"source_when", "on begin|end"},
           {"destination_when", "always"},
-          {"endpoint", {{"kind", "file"}, {"path", "/dev/zero"}, {"repeat", true}}}},
+          {"endpoint", {{"kind", "file"}, {"path", "/dev/zero"}, {"repeat", true}, {"raw", true}}}},
          {"back", "source_when", "destination_when", "endpoint"}},
         {client_to_worker, {{"op", "set_priority"}, {"name", "/g/p"}, {"priority", 10}}, {}},
         {client_to_worker, {{"op", "why"}, {"name", "/g"}}, {}},

@@ -1,7 +1,8 @@
 // A channel: a bounded queue of datablocks between two ports, or between a port and the outside.
 //
 // END OF STREAM. `ended`: nothing more will come in. `closed`: nobody takes anything out any more; what arrives is
-// dropped. A channel that is ended and empty is drained: its reader has seen all.
+// dropped. A channel that is ended and empty is drained: its reader has seen all. A stream that an error at its source
+// has ended carries that error behind its last datablock, through the ptasks to its outer ends.
 //
 // TRANSFERS. Pushes and pulls that cannot be served wait in line. A move waits elsewhere (move.hpp) and has left its
 // watcher, which is woken at any change and looks again. A watcher that has gone meanwhile is not kept alive.
@@ -65,12 +66,17 @@ struct Channel {
     bool listed = false;                           // among those whose lines Graph::advance() looks at
     bool ended = false;
     bool closed = false;
+    bool finished = false;  // its endpoint, a sink, has written what it was given and has closed its path
+    std::string error;      // that has ended the stream; "": none
     ChannelCounters counters;
 
     [[nodiscard]] bool full() const { return datablocks.size() >= definition.capacity; }
     [[nodiscard]] bool drained() const { return ended && datablocks.empty() && pushes.empty(); }
     // Nothing will ever come out any more.
     [[nodiscard]] bool over() const { return closed || drained(); }
+    // What a pull is told then. A client's function ends as a ptask does: its outputs carry the error on.
+    [[nodiscard]] int end_status() const { return error.empty() || destination != nullptr ? YOKE_ENODATA : YOKE_EIO; }
+    [[nodiscard]] bool has_sink() const { return definition.endpoint && outer_destination; }
     void leave(const std::shared_ptr<Watcher>& watcher) { add(watchers, watcher); }
     // Adds a watcher that is not there; those that are gone, go.
     static void add(std::vector<std::weak_ptr<Watcher>>& watchers, const std::shared_ptr<Watcher>& watcher);

@@ -14,7 +14,9 @@
 //
 // END OF STREAM. A push with YOKE_FLAG_END ends its channel. A ptask with a drained input has ended: it ends its
 // outputs and closes its other inputs, where the rest is dropped. So a stream is as long as its shortest input, and
-// those who push into an input that nobody reads learn it by EPIPE, as with pipes.
+// those who push into an input that nobody reads learn it by EPIPE, as with pipes. The graph has ended when all ptasks
+// have and every sink (a path that the worker writes) has told that it has written all and closed its path. An error at
+// a source travels behind its last datablock in the same way, and fails the graph only then.
 //
 // PIPES. A graph without ptasks and with one channel whose ends are both outside, which belongs to several sessions.
 #pragma once
@@ -121,6 +123,10 @@ class Graph {
     // `last`: the end of the stream follows.
     int deliver(Channel& channel, Datablock datablock, bool last) noexcept;
     void end_from_outside(Channel& channel) noexcept;
+    // Of an endpoint: the end that it pushes next is one by an error, which `why` tells.
+    void break_stream(Channel& channel, const std::string& why) noexcept;
+    // An endpoint has written what it was given and has closed its path.
+    void finish_sink(Channel& channel) noexcept;
 
     // Ends transfers whose deadline has passed, goes on where a number has arrived, and fails the graph when the device
     // has told of a failure. Returns the next deadline, UINT64_MAX if there is none.
@@ -184,7 +190,7 @@ class Graph {
     void made_room(Channel& channel);
     void wake(Channel& channel);
     void close(Channel& channel);
-    void end_stream(Channel& channel);
+    void end_stream(Channel& channel, const std::string& error);
     void end_outer(Channel& channel);
     void fail_with(std::string message);
     [[nodiscard]] std::string error_text() const;
@@ -232,7 +238,11 @@ class Graph {
     std::uint32_t begin_iterations(Ptask& ptask, std::uint8_t& signals);
     void pass_by(Ptask& ptask, std::uint8_t signals);
     void end_of_loop_run(Ptask& ptask);
+    [[nodiscard]] static std::string error_in(const Ptask& ptask);
     void end(Ptask& ptask);
+    [[nodiscard]] bool all_ended() const;
+    [[nodiscard]] std::size_t unfinished_sinks() const;
+    void settle();
 
     const GraphSetup setup_;
     device::Device& device_;
@@ -249,6 +259,7 @@ class Graph {
     mutable std::mutex mutex_;  // of all below
     State state_ = State::built;
     std::string error_;
+    std::string stream_error_;  // of the first stream that an error has ended: of the graph, once all has gone through
     std::unique_ptr<device::Queue> queue_;
     std::shared_ptr<DatablockPool> pool_;  // before those that hold datablocks
     DescriptorWrites descriptor_writes_;

@@ -185,8 +185,10 @@ void Graph::close(Channel& channel) {
     made_room(channel);
 }
 
-void Graph::end_stream(Channel& channel) {
+// `error`: that has ended it, "" if none.
+void Graph::end_stream(Channel& channel, const std::string& error) {
     channel.ended = true;
+    channel.error = error;
     look_at(channel.destination);
     wake(channel);
 }
@@ -194,12 +196,12 @@ void Graph::end_stream(Channel& channel) {
 // Ends what is pushed from outside: one channel, or all of a port of a client's function.
 void Graph::end_outer(Channel& channel) {
     if (channel.source == nullptr) {
-        return end_stream(channel);
-    }
-    for (Channel* const out : channel.source->out) {
-        end_stream(*out);
+        return end_stream(channel, channel.error);
     }
     Ptask& ptask = *channel.source->ptask;
+    for (Channel* const out : channel.source->out) {
+        end_stream(*out, error_in(ptask));
+    }
     const auto over = [](const Port* port) {
         return std::all_of(port->out.begin(), port->out.end(), [](const Channel* out) { return out->ended; });
     };

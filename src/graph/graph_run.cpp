@@ -2,6 +2,7 @@
 // make their own and of iterations (loop.hpp) are all here; channels know nothing of them.
 #include <algorithm>
 
+#include "base/log.hpp"
 #include "graph/graph.hpp"
 
 namespace yoke::graph {
@@ -440,9 +441,23 @@ void Graph::give_outputs(Ptask& ptask, std::uint8_t signals) {
     }
 }
 
+// The error that has ended an input of which all has been taken; "": none.
+std::string Graph::error_in(const Ptask& ptask) {
+    for (const Ptask::Binding& input : ptask.inputs) {
+        for (const Channel* const channel : {input.port->in, input.port->back}) {
+            if (channel != nullptr && channel->drained() && !channel->error.empty()) {
+                return channel->error;
+            }
+        }
+    }
+    return {};
+}
+
 void Graph::end(Ptask& ptask) {
     ptask.ended = true;
     ending_ = true;
+    const std::string error = error_in(ptask);
+    stream_error_ = stream_error_.empty() ? error : stream_error_;
     for (const auto* const bindings : {&ptask.inputs, &ptask.outputs, &ptask.descriptors}) {
         for (const Ptask::Binding& binding : *bindings) {
             Port& port = *binding.port;
@@ -455,13 +470,34 @@ void Graph::end(Ptask& ptask) {
             port.has_current = false;
             for (Channel* const channel : port.out) {
                 if (!channel->ended) {
-                    end_stream(*channel);
+                    end_stream(*channel, error);
                 }
             }
         }
     }
-    if (std::all_of(ptasks_.begin(), ptasks_.end(), [](const auto& entry) { return entry.second->ended; })) {
-        state_ = State::ended;
+    settle();
+}
+
+bool Graph::all_ended() const {
+    return std::all_of(ptasks_.begin(), ptasks_.end(), [](const auto& entry) { return entry.second->ended; });
+}
+
+std::size_t Graph::unfinished_sinks() const {
+    return static_cast<std::size_t>(std::count_if(channels_.begin(), channels_.end(), [](const auto& entry) {
+        return entry.second->has_sink() && !entry.second->finished;
+    }));
+}
+
+// A graph has ended when its ptasks have and its sinks have written everything. Where an error of a source has ended a
+// stream it has failed then, but nothing on the device is void: who pulls may still take what came before the error.
+void Graph::settle() {
+    if (state_ != State::running || !all_ended() || unfinished_sinks() != 0) {
+        return;
+    }
+    state_ = stream_error_.empty() ? State::ended : State::failed;
+    if (state_ == State::failed) {
+        log_error(Topic::graph, "graph failed", {{"graph", name()}, {"why", stream_error_}});
+        error_ = stream_error_;
     }
 }
 

@@ -118,8 +118,10 @@ std::vector<EndpointBinding> Graph::endpoints() const {
     std::vector<EndpointBinding> bindings;
     for (const auto& [name, channel] : channels_) {
         if (channel->definition.endpoint) {
-            bindings.push_back({name, channel->id, channel->source == nullptr, channel->bytes, channel->variable,
-                                *channel->definition.endpoint, channel->form});
+            bindings.push_back(
+                {name, channel->id, channel->source == nullptr, channel->bytes, channel->variable,
+                 *channel->definition.endpoint, channel->form,
+                 (channel->source != nullptr ? channel->source : channel->destination)->definition.name});
         }
     }
     return bindings;

@@ -99,7 +99,7 @@ void Graph::pull(Channel& channel, const Transfer& transfer) noexcept {
     }
     if (!offers_at_once(channel)) {
         if (channel.over()) {
-            return complete(transfer, YOKE_ENODATA);
+            return complete(transfer, channel.end_status());
         }
         return wait_in(channel.pulls, transfer);
     }
@@ -184,7 +184,7 @@ bool Graph::serve(Channel& channel, const Waiting& pull) {
     }
     yoke_completion completion{};
     tell(completion, where_, channel, datablock);
-    if (channel.drained() && !peek) {
+    if (channel.drained() && channel.error.empty() && !peek) {
         completion.signal |= YOKE_SIGNAL_END;
     }
     if (peek) {
@@ -247,14 +247,14 @@ Graph::Step Graph::take(Channel& channel, std::uint32_t session, const std::shar
     }
     if (!offers_at_once(channel)) {
         if (channel.over()) {
-            return {false, YOKE_ENODATA};
+            return {false, channel.end_status()};
         }
         channel.leave(watcher);
         return {true, 0};
     }
     datablock = pop(channel);
     tell(completion, where_, channel, datablock);
-    if (channel.drained()) {
+    if (channel.drained() && channel.error.empty()) {
         completion.signal |= YOKE_SIGNAL_END;
     }
     ++channel.counters.pulled;
@@ -292,6 +292,19 @@ int Graph::deliver(Channel& channel, Datablock datablock, bool last) noexcept {
         end_outer(channel);
     }
     return YOKE_OK;
+}
+
+void Graph::break_stream(Channel& channel, const std::string& why) noexcept {
+    const Locked lock(*this);
+    if (!channel.ended) {
+        channel.error = why;
+    }
+}
+
+void Graph::finish_sink(Channel& channel) noexcept {
+    const Locked lock(*this);
+    channel.finished = true;
+    settle();
 }
 
 void Graph::end_from_outside(Channel& channel) noexcept {

@@ -78,7 +78,7 @@ void Graph::serve_waiting_pulls(Channel& channel, Now& now) {
         serve(channel, channel.pulls.pop());
     }
     if (channel.over()) {
-        complete_all(channel.pulls, YOKE_ENODATA);
+        complete_all(channel.pulls, channel.end_status());
     }
 }
 

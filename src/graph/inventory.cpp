@@ -99,7 +99,8 @@ void Graph::describe(Json& inventory) const {
     const std::lock_guard lock(mutex_);
     std::uint64_t copied_in = 0;
     std::uint64_t copied_out = 0;
-    const std::string error = error_text();
+    const std::string failure = error_text();
+    const std::string& error = failure.empty() ? stream_error_ : failure;
     for (const auto& [name, channel] : channels_) {
         (channel->outer_source ? copied_in : copied_out) += channel->counters.bytes;
         inventory["channels"].push_back(describe_channel(*channel));
@@ -126,6 +127,7 @@ void Graph::describe(Json& inventory) const {
                                    {"reserved_bytes", reserved_},
                                    {"copied_in_bytes", copied_in},
                                    {"copied_out_bytes", copied_out},
+                                   {"unfinished_sinks", unfinished_sinks()},
                                    {"in_flight", passages_.in_flight()}});
 }
 

@@ -413,6 +413,18 @@ void Runtime::fail_graph(const std::string& name, const std::string& why) {
     }
 }
 
+void Runtime::break_stream(std::uint32_t channel, const std::string& why) noexcept {
+    if (const Outer outer = impl_->find(channel); outer.graph) {
+        outer.graph->break_stream(*outer.channel, why);
+    }
+}
+
+void Runtime::finish_sink(std::uint32_t channel) noexcept {
+    if (const Outer outer = impl_->find(channel); outer.graph) {
+        outer.graph->finish_sink(*outer.channel);
+    }
+}
+
 Result<Opened> Runtime::open_pipe(std::uint32_t session, const PipeDefinition& pipe) {
     if (auto parsed = control::parse_name(pipe.name, control::NameKind::graph); !parsed) {
         return tl::unexpected(parsed.error());

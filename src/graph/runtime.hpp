@@ -95,6 +95,7 @@ struct EndpointBinding {
     bool variable = false;
     control::EndpointDefinition definition;
     control::TemplateDefinition form;
+    std::string port;  // at the other end
 };
 
 class Runtime {
@@ -131,6 +132,12 @@ class Runtime {
     Result<std::vector<EndpointBinding>> endpoints(std::uint32_t session, const std::string& name) const;
     // An endpoint is gone: the graph fails with `why`, which names the channel and the path.
     void fail_graph(const std::string& name, const std::string& why);
+    // The end that the endpoint of `channel` pushes next is one by an error, `why`: what came before goes through the
+    // graph and into its sinks, then the graph fails with it. Pulls get EIO behind the last datablock.
+    void break_stream(std::uint32_t channel, const std::string& why) noexcept;
+    // The endpoint of `channel`, a sink, has written what it was given and has closed its path: a graph has not ended
+    // before all of them have.
+    void finish_sink(std::uint32_t channel) noexcept;
 
     // Pipes: channels that belong to no graph and to every session that has opened them, the last of which takes them
     // along. Both push into them and pull from them. EEXIST: with another template. EAGAIN: the last has just left it.

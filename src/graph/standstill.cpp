@@ -102,22 +102,21 @@ std::string text_of(const Wait& wait) {
 }
 
 // What stands at the outer end of the channel, and what that waits for.
-std::string endpoint_text(const Wait& wait) {
+std::string endpoint_text(const Channel& channel, bool room) {
     using Kind = control::EndpointDefinition::Kind;
-    const control::EndpointDefinition& endpoint = *wait.channel->definition.endpoint;
+    const control::EndpointDefinition& endpoint = *channel.definition.endpoint;
     const auto what = [&]() -> std::string {
         switch (endpoint.kind) {
             case Kind::file:
-                return wait.room ? "is being written and takes no more at the moment; see the free space"
-                                 : "is being read and has given no datablock yet";
+                return room ? "is being written and takes no more at the moment; see the free space"
+                            : "is being read and has given no datablock yet";
             case Kind::fifo:
-                return wait.room ? "waits until somebody reads it"
-                                 : fmt::format("waits until somebody has written a datablock into it, {} bytes",
-                                               wait.channel->bytes);
+                return room ? "waits until somebody reads it"
+                            : fmt::format("waits until somebody has written a datablock into it, {} bytes",
+                                          channel.bytes);
             case Kind::socket:
-                return wait.room ? "waits until the other side reads it"
-                                 : fmt::format("waits until the other side has sent a datablock, {} bytes",
-                                               wait.channel->bytes);
+                return room ? "waits until the other side reads it"
+                            : fmt::format("waits until the other side has sent a datablock, {} bytes", channel.bytes);
             case Kind::v4l2:
                 return "gives no frame; see whether the camera works and no other program has it";
             case Kind::uinput:
@@ -251,7 +250,7 @@ class Standstill {
             return;
         }
         const bool served = wait.channel->definition.endpoint.has_value();
-        const std::string remedy = served ? endpoint_text(wait)
+        const std::string remedy = served ? endpoint_text(*wait.channel, wait.room)
                                           : fmt::format("{} it (yoke {} {})", wait.room ? "pull from" : "push into",
                                                         wait.room ? "pull" : "push", wait.channel->definition.name);
         const char* const what = served ? (wait.room ? "endpoint takes nothing" : "endpoint gives nothing")
@@ -343,6 +342,22 @@ class Standstill {
 };
 
 }  // namespace
+
+control::Json reasons_of_sinks(const Channels& channels) {
+    Json reasons = Json::array();
+    for (const auto& [name, channel] : channels) {
+        if (channel->has_sink() && !channel->finished) {
+            reasons.push_back({{"object", name},
+                               {"reason", "endpoint takes nothing"},
+                               {"sentence", fmt::format("channel {} has ended, but not all that it brought is written; "
+                                                        "{}",
+                                                        name, endpoint_text(*channel, true))},
+                               {"channel", name},
+                               {"follows", false}});
+        }
+    }
+    return reasons;
+}
 
 control::Json reasons_of(const Ptasks& ptasks, const Channels& channels) {
     return Standstill(ptasks, channels).reasons();

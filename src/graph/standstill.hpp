@@ -23,5 +23,7 @@ using Channels = std::map<std::string, std::unique_ptr<Channel>>;
 // [{"object", "reason", "sentence", "channel", "follows"}], causes and then the rest, both in the order in which
 // datablocks flow. Empty: some ptask can run, or there is nothing to do. The caller holds the graph's lock.
 control::Json reasons_of(const Ptasks& ptasks, const Channels& channels);
+// The same of a graph whose ptasks have all ended: sinks that have not written all.
+control::Json reasons_of_sinks(const Channels& channels);
 
 }  // namespace yoke::graph

@@ -26,7 +26,15 @@ control::Json Graph::why() const {
     if (state_ != State::running) {
         return only("ended", fmt::format("graph {} has {}: its stream is over", name(), state_text()));
     }
-    return reasons_of(ptasks_, channels_);
+    control::Json reasons = reasons_of(ptasks_, channels_);
+    if (all_ended()) {
+        reasons = reasons_of_sinks(channels_);
+    }
+    if (!stream_error_.empty()) {
+        reasons.insert(reasons.begin(),
+                       only("failed", fmt::format("graph {} has failed: {}", name(), stream_error_)).front());
+    }
+    return reasons;
 }
 
 }  // namespace yoke::graph

@@ -31,6 +31,8 @@ Place place_of(const std::string& graph, const std::string& key, const graph::En
     place.persist = persist;
     place.bytes = binding.bytes;
     place.form = binding.form;
+    place.variable = binding.variable;
+    place.port = binding.port;
     place.definition = binding.definition;
     return place;
 }
@@ -46,6 +48,10 @@ class Graphs::RuntimeChannels final : public Channels {
     void fail_graph(const std::string& graph, const std::string& why) noexcept override {
         runtime_.fail_graph(graph, why);
     }
+    void break_stream(std::uint32_t channel, const std::string& why) noexcept override {
+        runtime_.break_stream(channel, why);
+    }
+    void finish_sink(std::uint32_t channel) noexcept override { runtime_.finish_sink(channel); }
 
    private:
     graph::Runtime& runtime_;

@@ -42,6 +42,9 @@ Status ByteSink::begin(control::Loop& loop, Wire& wire) {
         return tl::unexpected(timer.error());
     }
     timer_ = std::move(*timer);
+    if (auto emptied = empty_place(place_, fd_); !emptied) {
+        return emptied;
+    }
     if (!fd_) {
         timer_.arm(now_ns() + retry_ns);
     } else if (auto watched = watch(); !watched) {
@@ -86,7 +89,9 @@ void ByteSink::run() {
             return;
         }
         if (next.state == State::end) {
-            close();  // its reader sees the end of file
+            if (fd_ || failed_ || place_.persist) {
+                finish();
+            }
             return;
         }
         if (next.state != State::filled || !ready_ || !fd_ || !write_piece()) {
@@ -128,6 +133,19 @@ void ByteSink::advance() {
     written_ = 0;
     writing_ = (writing_ + 1) % depth;
     pull(transfer);
+}
+
+// Everything is written: the reader sees the end of file. Some file systems say only now that they could not.
+void ByteSink::finish() {
+    source_ = control::Source();
+    const int fd = fd_.release();
+    const int code = fd >= 0 && ::close(fd) != 0 ? errno : 0;
+    close();
+    if (code != 0 && code != EINTR) {
+        wire_->fail(fmt::format("{} cannot be written: {}", place_.text(), std::strerror(code)));
+    } else {
+        wire_->finish();
+    }
 }
 
 void ByteSink::on_reader_gone(int code) {
@@ -179,6 +197,7 @@ void ByteSink::look_for_reader() {
     }
     if (fd_ && has_reader()) {
         if (auto watched = watch(); watched) {
+            run();  // the stream may have ended meanwhile
             return;
         }
         fd_.reset();
@@ -195,7 +214,8 @@ void ByteSink::completed(unsigned transfer, const yoke_completion& completion) {
         run();
         return;
     }
-    if (completion.status == -YOKE_ENODATA) {
+    if (completion.status == -YOKE_ENODATA || completion.status == -YOKE_EIO) {
+        failed_ = failed_ || completion.status == -YOKE_EIO;
         datablocks_[transfer].state = State::end;
         run();
         return;

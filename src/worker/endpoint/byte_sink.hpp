@@ -1,7 +1,9 @@
 // A sink that is a stream of bytes: file, FIFO or socket. Datablocks are written one behind the other, in order.
 //
 // Nobody is waited for: a FIFO without a reader, like a full pipe, leaves datablocks in the channel. At the end of the
-// stream the path is closed, which its reader sees as the end of file. When the reader goes, the graph fails; a graph
+// stream, and when the graph fails, what came before it is written and the path is closed, which its reader sees as the
+// end of file; a FIFO that had no reader yet is kept for one, so that he sees it, too. When the reader goes, the graph
+// fails; a graph
 // that persists waits for the next reader, which begins at the boundary of a datablock (what the last one had not
 // taken from the pipe is lost).
 #pragma once
@@ -37,6 +39,7 @@ class ByteSink final : public Endpoint {
     void pull(unsigned transfer);
     bool write_piece();
     void advance();
+    void finish();
     void on_reader_gone(int code);
     void look_for_reader();
     [[nodiscard]] bool has_reader() const;
@@ -52,6 +55,7 @@ class ByteSink final : public Endpoint {
     unsigned writing_ = 0;     // which one is next
     std::size_t written_ = 0;  // bytes of it
     bool ready_ = false;       // there may be room
+    bool failed_ = false;      // the stream has ended by an error, or the graph has failed
     bool closed_ = false;
 };
 

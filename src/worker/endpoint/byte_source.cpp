@@ -13,6 +13,7 @@
 namespace yoke::worker {
 
 using Kind = control::EndpointDefinition::Kind;
+using Cut = control::DatablockCutter::Cut;
 
 Result<std::unique_ptr<Endpoint>> ByteSource::open(const Place& place) {
     auto fd = open_place(place);
@@ -23,7 +24,12 @@ Result<std::unique_ptr<Endpoint>> ByteSource::open(const Place& place) {
     if (!frames) {
         return fail(frames.error().code, "{}: {}", place.text(), frames.error().message);
     }
-    return std::unique_ptr<Endpoint>(new ByteSource(place, std::move(*fd), std::move(*frames)));
+    auto cutter = control::DatablockCutter::create(
+        {place.text(), place.port, place.form, place.variable, place.definition.raw, "raw = true in its table"});
+    if (!cutter) {
+        return fail(cutter.error().code, "{}: {}", place.text(), cutter.error().message);
+    }
+    return std::unique_ptr<Endpoint>(new ByteSource(place, std::move(*fd), std::move(*frames), std::move(*cutter)));
 }
 
 Status ByteSource::begin(control::Loop& loop, Wire& wire) {
@@ -66,76 +72,79 @@ void ByteSource::run() {
 
 // False: nothing more for now.
 bool ByteSource::read_piece() {
-    std::byte* to = frames_.at(filling_).data() + filled_;
-    const ssize_t count = ::read(fd_.get(), to, std::min<std::size_t>(place_.bytes - filled_, piece_bytes));
-    if (count < 0) {
-        if (errno == EINTR) {
-            return true;
-        }
-        if (errno == EAGAIN) {
-            ready_ = false;
-        } else if (errno == ECONNRESET) {
-            on_end();
-        } else {
-            const std::string why = std::strerror(errno);
-            close();
-            wire_->fail(fmt::format("{} cannot be read: {}", place_.text(), why));
-        }
+    const auto next = cutter_.next(frames_.at(filling_).first(place_.bytes));
+    if (!next) {
+        end(next.error().message);
         return false;
     }
-    if (count == 0) {
-        on_end();
-        return ready_ && !ended_;
+    if (next->cut != Cut::read) {
+        const bool over = next->cut == Cut::over;
+        if (cutter_.length() != 0) {
+            push_datablock();
+        }
+        if (over) {
+            end("");
+        }
+        return !over;
     }
-    filled_ += static_cast<std::size_t>(count);
-    if (filled_ == place_.bytes) {
-        push_filled();
+    const ssize_t count = ::read(fd_.get(), next->to.data(), std::min(next->to.size(), piece_bytes));
+    if (count > 0) {
+        cutter_.took(static_cast<std::size_t>(count));
+        return true;
     }
+    if (count == 0 || errno == ECONNRESET) {
+        return on_end();
+    }
+    if (errno == EINTR) {
+        return true;
+    }
+    if (errno == EAGAIN) {
+        ready_ = false;
+    } else {
+        end(fmt::format("{} cannot be read from byte {} on: {}", place_.text(), cutter_.bytes_taken(),
+                        std::strerror(errno)));
+    }
+    return false;
+}
+
+void ByteSource::push_datablock() {
+    const unsigned transfer = filling_;
+    in_flight_[transfer] = true;
+    filling_ = (filling_ + 1) % depth;
+    wire_->push(transfer, frames_.at(transfer).data(), cutter_.length());
+}
+
+// False: nothing more for now.
+bool ByteSource::on_end() {
+    const bool file = place_.definition.kind == Kind::file;
+    if (!file && place_.persist) {
+        wait_for_next();
+        return ready_;
+    }
+    // A file without datablocks is not repeated, nor is one that ends in one.
+    if (file && place_.definition.repeat && cutter_.at_boundary() && cutter_.datablocks() != 0 &&
+        ::lseek(fd_.get(), 0, SEEK_SET) == 0) {
+        cutter_.begin_again();
+        return true;
+    }
+    cutter_.took(0);
     return true;
 }
 
-void ByteSource::push_filled() {
-    const unsigned transfer = filling_;
-    const std::size_t length = std::exchange(filled_, 0);
-    in_flight_[transfer] = true;
-    last_ = transfer;
-    filling_ = (filling_ + 1) % depth;
-    wire_->push(transfer, frames_.at(transfer).data(), length, 0);
-}
-
-void ByteSource::on_end() {
-    ready_ = false;
-    if (place_.definition.kind == Kind::file) {
-        const bool empty = ::lseek(fd_.get(), 0, SEEK_CUR) == 0;
-        if (place_.definition.repeat && filled_ == 0 && !empty && ::lseek(fd_.get(), 0, SEEK_SET) == 0) {
-            ready_ = true;
-            return;
-        }
-    } else if (place_.persist) {
-        wait_for_next();
-        return;
-    }
+// Nothing more is read. What is in flight stays so: the end travels behind it.
+void ByteSource::end(const std::string& why) {
     ended_ = true;
+    timer_.disarm();
     source_ = control::Source();
     fd_.reset();
-    if (filled_ != 0) {
-        end_partial_ = true;
-        end_owed_ = true;  // END would overtake nothing, but what the runtime says of the rest comes first
-        push_filled();
-    } else {
-        push_end();
-    }
-}
-
-void ByteSource::push_end() {
-    end_owed_ = false;
-    wire_->push(end_transfer, nullptr, 0, YOKE_FLAG_END);
+    wire_->end(end_transfer, why);
 }
 
 void ByteSource::wait_for_next() {
-    if (filled_ != 0) {
+    ready_ = false;
+    if (const std::size_t dropped = cutter_.begin_again(); dropped != 0) {
         log_warning(Topic::worker, "writer has left in the middle of a datablock, which is dropped",
-                    {{"endpoint", place_.text()}, {"bytes", std::exchange(filled_, 0)}});
+                    {{"endpoint", place_.text()}, {"bytes", dropped}});
     }
     source_ = control::Source();
     if (place_.definition.kind == Kind::fifo) {
@@ -167,33 +176,24 @@ void ByteSource::retry() {
 }
 
 void ByteSource::completed(unsigned transfer, const yoke_completion& completion) {
-    const bool last_partial = end_partial_ && transfer == last_ && end_owed_;
     if (transfer < depth) {
         in_flight_[transfer] = false;
     }
     if (completion.status == 0) {
-        if (last_partial) {
-            push_end();
-        } else {
-            run();
-        }
+        run();
         return;
     }
     close();
     const int code = -completion.status;
-    if (last_partial && (code == EINVAL || code == EMSGSIZE || code == EBADMSG)) {
-        wire_->fail(
-            fmt::format("{} ends in the middle of a datablock of {} bytes; datablocks of its port have one size",
-                        place_.text(), place_.bytes));
+    if (code == EIO) {
+        log_info(Topic::worker, "endpoint ends with its graph", {{"endpoint", place_.text()}});
     } else if (code != ECANCELED && code != EPIPE && code != ENOENT) {
-        log_info(Topic::worker, "endpoint ends with its graph",
-                 {{"endpoint", place_.text()}, {"why", std::strerror(code)}});
+        wire_->fail(fmt::format("a datablock of {} cannot be pushed: {}", place_.text(), std::strerror(code)));
     }
 }
 
 void ByteSource::close() {
     ended_ = true;
-    end_owed_ = false;
     timer_.disarm();
     source_ = control::Source();
     fd_.reset();

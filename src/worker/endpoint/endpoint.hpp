@@ -24,11 +24,17 @@ class Wire {
     static constexpr unsigned transfers_max = 16;  // in flight of one endpoint
 
     // `transfer` is below transfers_max and has completed; `data` stays until it completes again.
-    virtual void push(unsigned transfer, std::byte* data, std::size_t length, std::uint8_t flags) = 0;
+    virtual void push(unsigned transfer, std::byte* data, std::size_t length) = 0;
     virtual void pull(unsigned transfer, std::byte* data, std::size_t length) = 0;
+    // Of a source: the stream ends behind what was pushed. `why`: because of an error, which fails the graph once all
+    // that came before it has gone through; "": none.
+    virtual void end(unsigned transfer, const std::string& why) = 0;
+    // Of a sink: all that it was given is written and its path is closed.
+    virtual void finish() = 0;
     // Endpoint::run() at the loop's next turn, when others have had theirs.
     virtual void again() = 0;
-    // The endpoint has disappeared or cannot be used any more: fails the graph, closes its endpoints.
+    // The endpoint has disappeared or cannot be used any more: fails the graph and closes its sources. Sinks write what
+    // they have been given.
     virtual void fail(const std::string& why) = 0;
 
    protected:

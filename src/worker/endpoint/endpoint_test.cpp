@@ -1,250 +1,13 @@
-// Endpoints with real files, FIFOs and sockets, before channels that keep what is pushed and give what is pulled, at
-// the pace that the test says.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+// Endpoints: paths, their ends and who is at their other side; devices.
+#include <array>
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <csignal>
-#include <deque>
-#include <filesystem>
-#include <fstream>
-#include <numeric>
-
-#include "worker/endpoint/endpoints.hpp"
+#include "worker/endpoint/test_endpoint.hpp"
 #include "worker/endpoint/uinput_sink.hpp"
 
 namespace yoke::worker {
 namespace {
 
-using Kind = control::EndpointDefinition::Kind;
 using testing::HasSubstr;
-
-constexpr std::chrono::seconds far{60};  // a test that waits longer has failed
-
-class TestChannels final : public Channels {
-   public:
-    void push(const graph::Transfer& transfer) noexcept override {
-        const std::lock_guard lock(mutex_);
-        pushes_.push_back(transfer);
-        settle();
-    }
-    void pull(const graph::Transfer& transfer) noexcept override {
-        const std::lock_guard lock(mutex_);
-        pulls_.push_back(transfer);
-        settle();
-    }
-    void cancel(std::uint64_t key) noexcept override {
-        const std::lock_guard lock(mutex_);
-        for (auto* waiting : {&pushes_, &pulls_}) {
-            for (auto transfer = waiting->begin(); transfer != waiting->end(); ++transfer) {
-                if (transfer->key == key) {
-                    complete(*transfer, -YOKE_ECANCELED, 0);
-                    waiting->erase(transfer);
-                    return;
-                }
-            }
-        }
-    }
-    void fail_graph(const std::string& graph, const std::string& why) noexcept override {
-        const std::lock_guard lock(mutex_);
-        failures_.push_back(graph + ": " + why);
-        changed_.notify_all();
-    }
-
-    // Takes `count` more datablocks of those that are pushed.
-    void accept(std::size_t count) {
-        const std::lock_guard lock(mutex_);
-        acceptable_ += count;
-        settle();
-    }
-    void give(const std::string& bytes) {
-        const std::lock_guard lock(mutex_);
-        results_.push_back(bytes);
-        settle();
-    }
-    void give_end() {
-        const std::lock_guard lock(mutex_);
-        ending_ = true;
-        settle();
-    }
-    // What completes pushes of less than this, as the runtime does where a port takes one size only.
-    void refuse_below(std::size_t bytes) {
-        const std::lock_guard lock(mutex_);
-        bytes_min_ = bytes;
-    }
-    [[nodiscard]] bool wait(const std::function<bool()>& holds) {
-        std::unique_lock lock(mutex_);
-        return changed_.wait_for(lock, far, holds);
-    }
-    [[nodiscard]] bool wait_for_bytes(std::size_t bytes) {
-        return wait([&] { return received_.size() >= bytes; });
-    }
-    [[nodiscard]] bool wait_for_end() {
-        return wait([&] { return ends_ > 0; });
-    }
-    [[nodiscard]] bool wait_for_waiting_pushes(std::size_t count) {
-        return wait([&] { return pushes_.size() >= count; });
-    }
-    [[nodiscard]] std::string wait_for_failure() {
-        return wait([&] { return !failures_.empty(); }) ? failures_[0] : "";
-    }
-    std::string received() {
-        const std::lock_guard lock(mutex_);
-        return received_;
-    }
-    std::size_t waiting_pushes() {
-        const std::lock_guard lock(mutex_);
-        return pushes_.size();
-    }
-    std::size_t waiting_pulls() {
-        const std::lock_guard lock(mutex_);
-        return pulls_.size();
-    }
-
-   private:
-    static void complete(const graph::Transfer& transfer, int status, std::size_t length) {
-        yoke_completion completion{};
-        completion.status = status;
-        completion.out_length = length;
-        transfer.sink->complete(transfer, completion);
-    }
-    void settle() {
-        while (!pushes_.empty() && (acceptable_ > 0 || (pushes_.front().flags & YOKE_FLAG_END) != 0)) {
-            const graph::Transfer transfer = pushes_.front();
-            pushes_.pop_front();
-            if ((transfer.flags & YOKE_FLAG_END) != 0) {
-                ++ends_;
-                complete(transfer, 0, 0);
-                continue;
-            }
-            --acceptable_;
-            if (transfer.length < bytes_min_) {
-                complete(transfer, -YOKE_EINVAL, bytes_min_);
-                continue;
-            }
-            received_.append(reinterpret_cast<const char*>(transfer.data), transfer.length);
-            complete(transfer, 0, 0);
-        }
-        while (!pulls_.empty() && (!results_.empty() || ending_)) {
-            const graph::Transfer transfer = pulls_.front();
-            pulls_.pop_front();
-            if (results_.empty()) {
-                complete(transfer, -YOKE_ENODATA, 0);
-                continue;
-            }
-            const std::string bytes = results_.front();
-            results_.pop_front();
-            ASSERT_LE(bytes.size(), transfer.length);
-            bytes.copy(reinterpret_cast<char*>(transfer.data), bytes.size());
-            complete(transfer, 0, bytes.size());
-        }
-        changed_.notify_all();
-    }
-
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::deque<graph::Transfer> pushes_;
-    std::deque<graph::Transfer> pulls_;
-    std::deque<std::string> results_;
-    std::string received_;
-    std::vector<std::string> failures_;
-    std::size_t acceptable_ = 0;
-    std::size_t bytes_min_ = 0;
-    std::size_t ends_ = 0;
-    bool ending_ = false;
-};
-
-class EndpointTest : public testing::Test {
-   protected:
-    static constexpr std::size_t datablock_bytes = 1000;
-
-    void SetUp() override {
-        ::signal(SIGPIPE, SIG_IGN);  // as the worker does
-        std::string pattern = (std::filesystem::temp_directory_path() / "yoke-endpoint.XXXXXX").string();
-        ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-        directory_ = pattern;
-        auto made = Endpoints::create(channels_);
-        ASSERT_TRUE(made) << made.error().message;
-        endpoints_ = std::move(*made);
-    }
-    void TearDown() override {
-        endpoints_.reset();
-        EXPECT_EQ(channels_.waiting_pushes(), 0U);
-        EXPECT_EQ(channels_.waiting_pulls(), 0U);
-        std::filesystem::remove_all(directory_);
-    }
-
-    [[nodiscard]] std::string path(const std::string& name) const { return directory_ + "/" + name; }
-    std::string make_fifo(const std::string& name) const {
-        EXPECT_EQ(::mkfifo(path(name).c_str(), 0600), 0);
-        return path(name);
-    }
-    static Place place(Kind kind, const std::string& path, bool source) {
-        Place made;
-        made.graph = made.key = "/g";
-        made.channel_name = source ? "/g/in" : "/g/out";
-        made.channel = source ? 1 : 2;
-        made.source = source;
-        made.bytes = datablock_bytes;
-        made.form = {"u8", {datablock_bytes, 1, 1}, 0};
-        made.definition = {kind, path, false};
-        return made;
-    }
-    Status start(const Place& place) {
-        auto opened = Endpoints::open({place});
-        return opened ? endpoints_->begin(place.key, std::move(*opened)) : tl::unexpected(opened.error());
-    }
-    static std::string text(std::size_t datablocks, char first = 'a') {
-        std::string made;
-        for (std::size_t i = 0; i < datablocks * datablock_bytes; ++i) {
-            made += static_cast<char>(first + (i / datablock_bytes + i) % 26);
-        }
-        return made;
-    }
-    static void write_all(const Fd& fd, std::string_view bytes) {
-        while (!bytes.empty()) {
-            pollfd ready{fd.get(), POLLOUT, 0};
-            ASSERT_EQ(::poll(&ready, 1, 60'000), 1);
-            const ssize_t count = ::write(fd.get(), bytes.data(), std::min<std::size_t>(bytes.size(), 777));
-            ASSERT_GT(count, 0) << std::strerror(errno);
-            bytes.remove_prefix(static_cast<std::size_t>(count));
-        }
-    }
-    // Reads `bytes`, or to the end where that comes first.
-    static std::string read_up_to(const Fd& fd, std::size_t bytes) {
-        std::string got;
-        while (got.size() < bytes) {
-            char buffer[512];
-            pollfd ready{fd.get(), POLLIN, 0};
-            EXPECT_EQ(::poll(&ready, 1, 60'000), 1);
-            const ssize_t count = ::read(fd.get(), buffer, std::min(sizeof buffer, bytes - got.size()));
-            if (count <= 0) {
-                break;
-            }
-            got.append(buffer, static_cast<std::size_t>(count));
-        }
-        return got;
-    }
-    [[nodiscard]] std::string read_file(const std::string& name) const {
-        std::ifstream stream(path(name), std::ios::binary);
-        return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-    }
-    std::string write_file(const std::string& name, const std::string& content) const {
-        std::ofstream(path(name), std::ios::binary) << content;
-        return path(name);
-    }
-
-    std::string directory_;
-    TestChannels channels_;
-    std::unique_ptr<Endpoints> endpoints_;
-};
 
 TEST_F(EndpointTest, FileIsPushedInDatablocksAndThenEnds) {
     ASSERT_TRUE(start(place(Kind::file, write_file("frames", text(9)), true)));
@@ -268,24 +31,6 @@ TEST_F(EndpointTest, RepeatedFileBeginsAgain) {
     channels_.accept(5);
     ASSERT_TRUE(channels_.wait_for_bytes(5 * datablock_bytes));
     EXPECT_EQ(channels_.received(), text(2) + text(2) + text(1));
-}
-
-TEST_F(EndpointTest, FileThatEndsInADatablockFailsTheGraph) {
-    channels_.refuse_below(datablock_bytes);
-    ASSERT_TRUE(start(place(Kind::file, write_file("frames", text(2) + "rest"), true)));
-    channels_.accept(100);
-    const std::string failure = channels_.wait_for_failure();
-    EXPECT_THAT(failure, HasSubstr("/g: "));
-    EXPECT_THAT(failure, HasSubstr("/g/in"));
-    EXPECT_THAT(failure, HasSubstr(path("frames")));
-    EXPECT_EQ(channels_.received(), text(2));
-}
-
-TEST_F(EndpointTest, ShortLastDatablockReachesAVariablePort) {
-    ASSERT_TRUE(start(place(Kind::file, write_file("frames", text(1) + "rest"), true)));
-    channels_.accept(100);
-    ASSERT_TRUE(channels_.wait_for_end());
-    EXPECT_EQ(channels_.received(), text(1) + "rest");
 }
 
 TEST_F(EndpointTest, NothingIsReadWhileTransfersDoNotComplete) {
@@ -392,21 +137,6 @@ TEST_F(EndpointTest, PersistentGraphWaitsForTheNextReader) {
     }
 }
 
-class Listener {
-   public:
-    explicit Listener(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        path.copy(address.sun_path, sizeof address.sun_path - 1);
-        EXPECT_EQ(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-        EXPECT_EQ(::listen(fd_.get(), 4), 0);
-    }
-    Fd accept() { return Fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
-
-   private:
-    Fd fd_;
-};
-
 TEST_F(EndpointTest, SocketIsReadUntilItHangsUp) {
     Listener listener(path("socket"));
     ASSERT_TRUE(start(place(Kind::socket, path("socket"), true)));
@@ -481,6 +211,36 @@ TEST_F(EndpointTest, OpeningNamesEndpointAndRemedy) {
 }
 
 // All or none: what was opened before the one that cannot be opened is closed again.
+// Also by other names, and before anything is emptied.
+TEST_F(EndpointTest, AFileIsNotReadAndWrittenByOneGraph) {
+    const std::string file = write_file("file", text(2));
+    ASSERT_EQ(::link(file.c_str(), path("hard").c_str()), 0);
+    ASSERT_EQ(::symlink(file.c_str(), path("soft").c_str()), 0);
+    const Place source = place(Kind::file, file, true);
+    for (const std::string name : {"file", "hard", "soft"}) {
+        const auto opened = Endpoints::open({place(Kind::file, path(name), false), source});
+        ASSERT_FALSE(opened) << name;
+        EXPECT_EQ(opened.error().code, EINVAL);
+        EXPECT_THAT(opened.error().message,
+                    HasSubstr("endpoint " + path(name) + " of channel /g/out is the same file as endpoint " + file +
+                              " of channel /g/in"));
+    }
+    const std::string fifo = make_fifo("fifo");
+    EXPECT_FALSE(Endpoints::open({place(Kind::fifo, fifo, true), place(Kind::fifo, fifo, false)}));
+    const Place sink = place(Kind::file, path("new"), false);
+    EXPECT_FALSE(Endpoints::open({sink, sink}));
+    EXPECT_TRUE(Endpoints::open({source, source}));
+    EXPECT_TRUE(Endpoints::open({place(Kind::file, "/dev/null", true), place(Kind::file, "/dev/null", false)}));
+    EXPECT_EQ(read_file("file"), text(2));
+}
+
+// A graph that does not come to run has emptied nothing.
+TEST_F(EndpointTest, FilesAreEmptiedWhenAllAreOpen) {
+    write_file("results", "before");
+    EXPECT_FALSE(Endpoints::open({place(Kind::file, path("results"), false), place(Kind::file, path("none"), true)}));
+    EXPECT_EQ(read_file("results"), "before");
+}
+
 TEST_F(EndpointTest, OneThatCannotBeOpenedClosesTheOthers) {
     const std::string fifo = make_fifo("frames");
     EXPECT_FALSE(Endpoints::open({place(Kind::fifo, fifo, true), place(Kind::file, path("none"), true)}));

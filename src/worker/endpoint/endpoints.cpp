@@ -49,15 +49,24 @@ class Endpoints::Link final : public Wire {
     }
     [[nodiscard]] bool gone() const { return closed_ && in_flight_ == 0; }
     [[nodiscard]] const std::string& key() const { return place_.key; }
+    [[nodiscard]] bool source() const { return place_.source; }
 
-    void push(unsigned transfer, std::byte* data, std::size_t length, std::uint8_t flags) override {
-        graph::Transfer made = prepare(transfer, data, length);
-        made.flags = flags;
-        owner_.channels_.push(made);
+    void push(unsigned transfer, std::byte* data, std::size_t length) override {
+        owner_.channels_.push(prepare(transfer, data, length));
     }
     void pull(unsigned transfer, std::byte* data, std::size_t length) override {
         owner_.channels_.pull(prepare(transfer, data, length));
     }
+    void end(unsigned transfer, const std::string& why) override {
+        if (!why.empty()) {
+            log_warning(Topic::worker, "endpoint ends its stream", {{"graph", place_.graph}, {"why", why}});
+            owner_.channels_.break_stream(place_.channel, why);
+        }
+        graph::Transfer made = prepare(transfer, nullptr, 0);
+        made.flags = YOKE_FLAG_END;
+        owner_.channels_.push(made);
+    }
+    void finish() override { owner_.channels_.finish_sink(place_.channel); }
     void again() override {
         owner_.again_.push_back(id_);
         ::eventfd_write(owner_.bell_.get(), 1);
@@ -65,8 +74,16 @@ class Endpoints::Link final : public Wire {
     void fail(const std::string& why) override {
         log_warning(Topic::worker, "endpoint fails its graph", {{"graph", place_.graph}, {"why", why}});
         owner_.channels_.fail_graph(place_.graph, why);
+        if (!place_.source) {
+            finish();
+        }
         // Behind whatever has called: it still uses its endpoint.
-        owner_.post([&owner = owner_, key = place_.key] { owner.close_graph(key); });
+        owner_.post([&owner = owner_, key = place_.key, id = id_] {
+            if (const auto link = owner.links_.find(id); link != owner.links_.end()) {
+                link->second->close();
+            }
+            owner.close_sources(key);
+        });
     }
 
    private:
@@ -92,14 +109,42 @@ class Endpoints::Link final : public Wire {
 
 Endpoints::Endpoints(Channels& channels, control::Loop loop) : channels_(channels), loop_(std::move(loop)) {}
 
+namespace {
+
+// A file that one endpoint writes belongs to no other: it would be emptied before it is read, read as it grows, or
+// written by two at the same places.
+Status check_alone(const Place& place, const Endpoints::Opened& others) {
+    const auto identity = identity_of(place);
+    for (const auto& [other, endpoint] : others) {
+        if (identity && (!place.source || !other.source) && identity == identity_of(other)) {
+            return fail(EINVAL, "{} is the same file as {}, and a graph {}; give one of them another path",
+                        place.text(), other.text(),
+                        other.source ? "must not write what it reads" : "writes a file through one channel only");
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+// Sources first, so that none of them finds a file that a sink has made. What is written is emptied when all are open
+// and begin.
 Result<Endpoints::Opened> Endpoints::open(const std::vector<Place>& places) {
     Opened opened;
-    for (const Place& place : places) {
-        auto endpoint = open_endpoint(place);
-        if (!endpoint) {
-            return tl::unexpected(endpoint.error());
+    for (const bool source : {true, false}) {
+        for (const Place& place : places) {
+            if (place.source != source) {
+                continue;
+            }
+            if (auto alone = check_alone(place, opened); !alone) {
+                return tl::unexpected(alone.error());
+            }
+            auto endpoint = open_endpoint(place);
+            if (!endpoint) {
+                return tl::unexpected(endpoint.error());
+            }
+            opened.emplace_back(place, std::move(*endpoint));
         }
-        opened.emplace_back(place, std::move(*endpoint));
     }
     return opened;
 }
@@ -215,6 +260,15 @@ void Endpoints::remove_closed() {
 void Endpoints::close_graph(const std::string& key) {
     for (const auto& [id, link] : links_) {
         if (link->key() == key) {
+            link->close();
+        }
+    }
+}
+
+// Of a graph that has failed. Its sinks hear of it by their pulls.
+void Endpoints::close_sources(const std::string& key) {
+    for (const auto& [id, link] : links_) {
+        if (link->key() == key && link->source()) {
             link->close();
         }
     }

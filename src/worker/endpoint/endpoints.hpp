@@ -30,6 +30,8 @@ class Channels {
     virtual void pull(const graph::Transfer& transfer) noexcept = 0;
     virtual void cancel(std::uint64_t key) noexcept = 0;
     virtual void fail_graph(const std::string& graph, const std::string& why) noexcept = 0;
+    virtual void break_stream(std::uint32_t channel, const std::string& why) noexcept = 0;
+    virtual void finish_sink(std::uint32_t channel) noexcept = 0;
 
    protected:
     ~Channels() = default;
@@ -72,6 +74,7 @@ class Endpoints final : public graph::TransferSink {
     void call(const std::function<void()>& job);
     void turn();
     void close_graph(const std::string& key);
+    void close_sources(const std::string& key);
     void remove_closed();
     [[nodiscard]] bool has(const std::string& key) const;
 

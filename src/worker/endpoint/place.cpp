@@ -129,10 +129,26 @@ Result<Fd> open_place(const Place& place) {
     if (kind == Kind::fifo) {
         ::fcntl(fd.get(), F_SETPIPE_SZ, pipe_bytes);  // beyond the user's limit it stays as it is
     }
-    if (S_ISREG(info.st_mode) && !place.source && !place.persist && ::ftruncate(fd.get(), 0) != 0) {
+    return fd;
+}
+
+Status empty_place(const Place& place, const Fd& fd) {
+    struct stat info {};
+    if (place.persist || !fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+        return {};
+    }
+    if (::ftruncate(fd.get(), 0) != 0) {
         return fail_errno("{} cannot be emptied", place.text());
     }
-    return fd;
+    return {};
+}
+
+std::optional<FileIdentity> identity_of(const Place& place) {
+    struct stat info {};
+    if (::stat(place.definition.path.c_str(), &info) != 0 || !(S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode))) {
+        return std::nullopt;
+    }
+    return FileIdentity{info.st_dev, info.st_ino};
 }
 
 }  // namespace yoke::worker

@@ -132,22 +132,27 @@ Status UinputSink::inject(std::span<const std::byte> datablock) {
     return {};
 }
 
-// Completions come in the order of the pulls.
+// What copies nothing, like the end of the stream, may be told before what was asked for earlier.
 void UinputSink::completed(unsigned transfer, const yoke_completion& completion) {
-    if (!fd_) {
-        return;
+    pulls_[transfer] = {true, completion.status, std::min<std::size_t>(completion.out_length, place_.bytes)};
+    while (fd_ && pulls_[next_].over) {
+        const Pull done = std::exchange(pulls_[next_], {});
+        if (done.status != 0) {
+            close();  // the end of the stream, or of the graph
+            if (done.status == -YOKE_ENODATA || done.status == -YOKE_EIO) {
+                wire_->finish();
+            }
+            return;
+        }
+        if (auto injected = inject(frames_.at(next_).first(done.length)); !injected) {
+            close();
+            wire_->fail(injected.error().message);
+            return;
+        }
+        const unsigned taken = next_;
+        next_ = (next_ + 1) % depth;
+        pull(taken);
     }
-    if (completion.status != 0) {
-        close();  // the end of the stream, or of the graph
-        return;
-    }
-    const std::size_t length = std::min<std::size_t>(completion.out_length, place_.bytes);
-    if (auto injected = inject(frames_.at(transfer).first(length)); !injected) {
-        close();
-        wire_->fail(injected.error().message);
-        return;
-    }
-    pull(transfer);
 }
 
 }  // namespace yoke::worker

@@ -7,6 +7,7 @@
 // lost in the kernel without a word.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -43,6 +44,12 @@ class UinputSink final : public Endpoint {
    private:
     UinputSink(Place place, Fd fd, Frames frames)
         : place_(std::move(place)), fd_(std::move(fd)), frames_(std::move(frames)) {}
+    struct Pull {
+        bool over = false;
+        int status = 0;
+        std::size_t length = 0;
+    };
+
     Status create_device();
     void pull(unsigned transfer);
     Status inject(std::span<const std::byte> datablock);
@@ -51,6 +58,8 @@ class UinputSink final : public Endpoint {
     Fd fd_;
     Frames frames_;
     Wire* wire_ = nullptr;
+    std::array<Pull, depth> pulls_{};
+    unsigned next_ = 0;  // pull whose turn it is
 };
 
 }  // namespace yoke::worker

@@ -128,7 +128,7 @@ Status V4l2Source::request_frames() {
     request.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
     request.memory = V4L2_MEMORY_USERPTR;
     if (control_device(fd_.get(), VIDIOC_REQBUFS, &request) == 0 && request.count > 0) {
-        count_ = std::min(request.count, Wire::transfers_max);
+        count_ = std::min(request.count, Wire::transfers_max - 1);  // and one for the end
         auto frames = Frames::allocate(count_, frame_bytes_);
         if (!frames) {
             return fail(frames.error().code, "{}: {}", place_.text(), frames.error().message);
@@ -145,7 +145,7 @@ Status V4l2Source::request_frames() {
     if (control_device(fd_.get(), VIDIOC_REQBUFS, &request) != 0 || request.count == 0) {
         return fail_errno("{} has no memory for frames; is another program using it?", place_.text());
     }
-    return map_frames(std::min(request.count, Wire::transfers_max));
+    return map_frames(std::min(request.count, Wire::transfers_max - 1));
 }
 
 Status V4l2Source::map_frames(unsigned count) {
@@ -233,7 +233,7 @@ Result<bool> V4l2Source::take() {
         return true;
     }
     std::byte* data = mapped_.empty() ? frames_.at(buffer.index).data() : mapped_[buffer.index].data;
-    wire_->push(buffer.index, data, place_.bytes, 0);
+    wire_->push(buffer.index, data, place_.bytes);
     return true;
 }
 
@@ -252,7 +252,7 @@ void V4l2Source::run() {
 
 void V4l2Source::lose(const std::string& why) {
     close();
-    wire_->fail(why);
+    wire_->end(count_, why);
 }
 
 void V4l2Source::completed(unsigned transfer, const yoke_completion& completion) {

@@ -14,13 +14,13 @@
 #include "base/error.hpp"
 #include "control/template.hpp"
 
-namespace yoke::client {
+namespace yoke::control {
 
 inline constexpr std::size_t stage_header_bytes_max = 4096;  // with the newline; a pipe takes it in one piece
 inline constexpr std::string_view stage_magic = "YOKESTREAM 1 ";
 
 struct StreamForm {
-    control::TemplateDefinition form;  // packed
+    TemplateDefinition form;  // packed
     bool variable = false;
 
     bool operator==(const StreamForm&) const = default;
@@ -46,4 +46,4 @@ const std::string* find_parameter(const Parameters& parameters, std::string_view
 // Whether a value is a decimal number, so that a compiler may be given it as a constant.
 bool is_number(std::string_view value);
 
-}  // namespace yoke::client
+}  // namespace yoke::control

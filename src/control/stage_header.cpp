@@ -1,10 +1,10 @@
 // See stage_header.hpp.
-#include "client/stage_header.hpp"
+#include "control/stage_header.hpp"
 
 #include <algorithm>
 #include <charconv>
 
-namespace yoke::client {
+namespace yoke::control {
 namespace {
 
 constexpr std::size_t name_bytes_max = 63;
@@ -40,7 +40,7 @@ Result<std::array<std::uint64_t, 3>> parse_extents(std::string_view word) {
     const char* const end = word.data() + word.size();
     for (std::size_t k = 0; k < extents.size(); ++k) {
         const auto [stop, code] = std::from_chars(at, end, extents[k]);
-        if (code != std::errc() || extents[k] == 0 || extents[k] > control::extent_max) {
+        if (code != std::errc() || extents[k] == 0 || extents[k] > extent_max) {
             break;
         }
         if (stop == end) {
@@ -96,9 +96,9 @@ Result<StageHeader> parse_stage_header(std::string_view line) {
     }
     std::string_view rest = line.substr(stage_magic.size());
     StageHeader header;
-    control::TemplateDefinition& form = header.stream.form;
+    TemplateDefinition& form = header.stream.form;
     form.type = next_word(rest);
-    if (!control::parse_element_type(form.type)) {
+    if (!parse_element_type(form.type)) {
         return fail(EPROTO, "{} in the stream's header is no element type like u16 or f32x4", in_quotes(form.type));
     }
     auto extents = parse_extents(next_word(rest));
@@ -106,7 +106,7 @@ Result<StageHeader> parse_stage_header(std::string_view line) {
         return tl::unexpected(extents.error());
     }
     form.extent = *extents;
-    if (auto bytes = control::template_bytes(form); !bytes) {
+    if (auto bytes = template_bytes(form); !bytes) {
         return fail(EPROTO, "records of the stream are not possible: {}", bytes.error().message);
     }
     const std::string_view kind = next_word(rest);
@@ -123,15 +123,14 @@ Result<StageHeader> parse_stage_header(std::string_view line) {
 }
 
 Result<std::string> format_stage_header(const StageHeader& header) {
-    const control::TemplateDefinition& form = header.stream.form;
-    if (auto bytes = control::template_bytes(form); !bytes) {
+    const TemplateDefinition& form = header.stream.form;
+    if (auto bytes = template_bytes(form); !bytes) {
         return tl::unexpected(bytes.error());
     }
-    control::TemplateDefinition packed = form;
+    TemplateDefinition packed = form;
     packed.stride = 0;
-    if (!control::same_form(form, packed)) {
-        return fail(EINVAL, "the records of a stream are packed; leave the stride of {} out",
-                    control::template_text(form));
+    if (!same_form(form, packed)) {
+        return fail(EINVAL, "the records of a stream are packed; leave the stride of {} out", template_text(form));
     }
     std::string text(stage_magic);
     text += form.type + " " + format_extents(form.extent) + (header.stream.variable ? " variable" : " fixed");
@@ -181,4 +180,4 @@ bool is_number(std::string_view value) {
     return code == std::errc() && end == value.data() + value.size();
 }
 
-}  // namespace yoke::client
+}  // namespace yoke::control

@@ -6,11 +6,11 @@
 #include <cstdlib>
 #include <string>
 
-#include "client/stage_header.hpp"
+#include "control/stage_header.hpp"
 
 namespace {
 
-using namespace yoke::client;
+using namespace yoke::control;
 
 void require(bool condition) {
     if (!condition) {

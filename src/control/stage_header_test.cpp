@@ -1,11 +1,11 @@
 // Headers of streams: what is formatted parses to the same, and what strangers write is refused by name.
-#include "client/stage_header.hpp"
+#include "control/stage_header.hpp"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace yoke::client {
+namespace yoke::control {
 namespace {
 
 TEST(StageHeader, WhatIsFormattedParsesToTheSame) {
@@ -91,4 +91,4 @@ TEST(MaliciousStageHeader, OnlyPlainDecimalNumbersReachACompiler) {
 }
 
 }  // namespace
-}  // namespace yoke::client
+}  // namespace yoke::control
