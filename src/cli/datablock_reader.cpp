@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "cli/interrupt.hpp"
+#include "cli/number.hpp"
 
 namespace yoke::cli {
 namespace {
@@ -131,7 +132,8 @@ Done DatablockReader::take_header() {
         return refuse(" of that size only; make the port variable");
     }
     if (shape_.stride != 0 && shape_.stride != shape_.extent[0] * element_bytes()) {
-        return refuse(fmt::format(" with rows of {} bytes; the rows of a stream have no gaps", shape_.stride));
+        return refuse(
+            fmt::format(" with rows of {}; the rows of a stream have no gaps", counted(shape_.stride, "byte")));
     }
     stream_ = true;
     lengths_ = stream->variable != 0;
@@ -157,8 +159,9 @@ Outcome<bool> DatablockReader::read_length() {
                 bytes = bytes << 8U | std::to_integer<std::uint64_t>(length_[i]);
             }
             if (bytes == 0 || bytes > shape_.bytes || bytes % element_bytes() != 0) {
-                return fail(exit_failed, "a record of {} has {} bytes; port {} takes 1 to {} elements of {} bytes",
-                            input_.name(), bytes, shape_.port, shape_.bytes / element_bytes(), element_bytes());
+                return fail(exit_failed, "a record of {} has {}; port {} takes 1 to {} of {}", input_.name(),
+                            counted(bytes, "byte"), shape_.port, counted(shape_.bytes / element_bytes(), "element"),
+                            counted(element_bytes(), "byte"));
             }
             record_bytes_ = bytes;
         }
@@ -167,6 +170,17 @@ Outcome<bool> DatablockReader::read_length() {
         return fail(exit_failed, "{} ends in the middle of a record's length", input_.name());
     }
     return length_filled_ == length_.size();
+}
+
+// The input ends in the middle of a datablock. Where that was its first one, its datablocks may all be shorter than
+// those of the port.
+tl::unexpected<Failure> DatablockReader::fail_cut_off(std::size_t filled, std::size_t whole) const {
+    const bool shorter = !any_ && !lengths_ && filled % element_bytes() == 0;
+    return fail(exit_failed, "{} ends in the middle of a datablock: {} {} left of {} that {} takes{}", input_.name(),
+                counted(filled, "byte"), filled == 1 ? "is" : "are", whole, shape_.port,
+                shorter ? fmt::format(" ({}); push as many, or give the ports of its ptask an extent of {}",
+                                      records_text(shape_.type, shape_.extent.data()), filled / element_bytes())
+                        : std::string());
 }
 
 Outcome<DatablockReader::Step> DatablockReader::fill(std::span<std::byte> room, std::size_t& filled) {
@@ -190,14 +204,14 @@ Outcome<DatablockReader::Step> DatablockReader::fill(std::span<std::byte> room, 
         }
         if (**count == 0) {
             if ((filled != 0 || lengths_) && (stream_ || !shape_.variable)) {
-                return fail(exit_failed, "{} ends in the middle of a datablock: {} bytes are left of {} that {} takes",
-                            input_.name(), filled, whole, shape_.port);
+                return fail_cut_off(filled, whole);
             }
             return Step::ended;
         }
         filled += **count;
     }
     length_filled_ = 0;
+    any_ = true;
     return Step::complete;
 }
 

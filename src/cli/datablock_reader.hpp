@@ -46,6 +46,7 @@ class DatablockReader {
     Outcome<bool> read_length();
     Done take_header();
     [[nodiscard]] std::uint64_t element_bytes() const;
+    [[nodiscard]] tl::unexpected<Failure> fail_cut_off(std::size_t filled, std::size_t whole) const;
     // As Input::read_some, but begins with what was read in search of a header. Nothing: the input is quiet.
     Outcome<std::optional<std::size_t>> read(std::span<std::byte> room);
 
@@ -53,6 +54,7 @@ class DatablockReader {
     DatablockShape shape_;
     bool header_known_;
     bool ended_ = false;
+    bool any_ = false;                   // a datablock was complete
     bool stream_ = false;                // it has a header
     bool lengths_ = false;               // each record begins with its length
     std::string begin_;                  // read in search of a header

@@ -2,6 +2,7 @@
 // make their own and of iterations (loop.hpp) are all here; channels know nothing of them.
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "graph/graph.hpp"
 
 namespace yoke::graph {
@@ -209,8 +210,8 @@ void Graph::read_meta(Port& port) {
         return reading.pass_on();
     }
     if (datablock.bytes < port.element_bytes) {
-        return fail_with(fmt::format("port {} got a datablock without a number; it needs one element of {} bytes",
-                                     port.definition.name, port.element_bytes));
+        return fail_with(fmt::format("port {} got a datablock without a number; it needs one element of {}",
+                                     port.definition.name, counted(port.element_bytes, "byte")));
     }
     if (!settle(datablock)) {
         return;
