@@ -313,7 +313,7 @@ std::vector<Pushed> Flow::all_pushed() const {
             pushed.more = !behind || (*behind != 0 && lane.shape.variable);
             if (behind && !pushed.more) {
                 pushed.refused_bytes += *behind;
-                pushed.refused = (pushed.refused_bytes + lane.shape.bytes - 1) / lane.shape.bytes;
+                pushed.refused += (*behind + lane.shape.bytes - 1) / lane.shape.bytes;
             }
         }
         all.push_back(std::move(pushed));

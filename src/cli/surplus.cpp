@@ -3,7 +3,6 @@
 #include "cli/surplus.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <set>
 
 #include "cli/number.hpp"
