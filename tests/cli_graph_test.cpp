@@ -233,6 +233,38 @@ TEST_F(CliDaemon, AKernelThatDoesNotCompileIsShownWithItsLine) {
     EXPECT_TRUE(says(finished.err, ":2:") && says(finished.err, "undeclared identifier 'b'")) << finished.err;
 }
 
+TEST_F(CliDaemon, CheckBuildsKernelsWhereItIsToldTo) {
+    const std::string bad = write("bad.toml", graph_text("\n\nkernel void add(global const uint *a) { b[0] = a[0]; }"));
+    EXPECT_EQ(yoke({"graph", "check", bad}).exit, 0) << "nobody has compiled it";
+    const Finished refused = yoke({"graph", "check", "--build", bad});
+    EXPECT_EQ(refused.exit, 1);
+    const std::string in_bad = bad + ":ptask \"add\"";
+    EXPECT_EQ(refused.err, "yoke: ptask /sums/add: " + in_bad + " does not compile: " + in_bad +
+                               ":2:41: error: use of undeclared identifier 'b'\n");
+    EXPECT_FALSE(says(refused.err, "/check-")) << "nobody has given it that name: " << refused.err;
+    const std::string few = write("few.toml", graph_text("kernel void add(global const uint *a) { }"));
+    const Finished arguments = yoke({"graph", "check", "--build", "--json", few});
+    EXPECT_EQ(arguments.exit, 1);
+    EXPECT_TRUE(says(arguments.out, "kernel add takes 1 argument, but ptask /sums/add gives 2")) << arguments.out;
+    const std::string two =
+        write("two.toml", graph_text("kernel void add(global const uint *a) { b[0] = 1;\nc = 2; }"));
+    const Finished lines = yoke({"graph", "check", "--build", two});
+    EXPECT_TRUE(says(lines.err, "does not compile:\n  " + two + ":ptask \"add\":1:")) << lines.err;
+    EXPECT_TRUE(says(lines.err, "\n  " + two + ":ptask \"add\":2:1: error: use of undeclared identifier 'c'\n"))
+        << lines.err;
+    EXPECT_TRUE(list("graphs")["graphs"].empty()) << "nothing is left";
+
+    // A graph of that name that runs is nobody's business.
+    const std::string good = write("good.toml", graph_text(good_kernel));
+    ASSERT_EQ(yoke({"graph", "start", good, "--persist"}).exit, 0);
+    const Finished built = yoke({"graph", "check", "--build", good});
+    EXPECT_EQ(built.exit, 0) << built.err;
+    EXPECT_TRUE(says(built.err, good + " is a good graph, and its kernels build")) << built.err;
+    EXPECT_EQ(yoke({"graph", "check", "--build", bad}).exit, 1);
+    EXPECT_TRUE(runs("/sums"));
+    EXPECT_EQ(list("graphs")["graphs"].size(), 1U);
+}
+
 TEST_F(CliDaemon, StopEndsAGraphAndSaysWhenThereIsNone) {
     const std::string file = write("sums.toml", graph_text(good_kernel));
     Invocation pulling = command({"graph", "start", file, "--pull", "results=" + path("out")});

@@ -90,7 +90,7 @@ TEST_F(CliUsage, OptionsAreCheckedAgainstTheService) {
     expect_sentence(yoke({"call", "echo", "--decrypt"}), 2, "--decrypt is for the aes services");
     expect_sentence(yoke({"call", "aes-xts", "--key-file", key, "--unit", "8"}), 2, "--unit 8");
     expect_sentence(yoke({"call", "aes-xts", "--key-file", key, "--start", "one"}), 2, "one is not a number");
-    expect_sentence(yoke({"call", "aes-ctr", "--key-file", key, "--iv", "00"}), 2, "--iv has 1 bytes");
+    expect_sentence(yoke({"call", "aes-ctr", "--key-file", key, "--iv", "00"}), 2, "--iv has 1 byte;");
     expect_sentence(yoke({"call", "aes-ctr", "--key-file", key, "--iv", "xy"}), 2, "hexadecimal");
     expect_sentence(yoke({"call", "aes-gcm", "--key-file", key, "--iv", "00", "--tag-length", "5"}), 2,
                     "--tag-length 5");

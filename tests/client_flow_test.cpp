@@ -69,6 +69,9 @@ TEST_F(ClientFlow, SignalsAndExtentsTravelWithDatablocks) {
     EXPECT_THAT(yoke_error(session.get()), HasSubstr("cannot be pushed"));
     const yoke_push_options large{.extent = {65, 1, 1}, .timeout_ns = 0, .signals = 0, .flags = 0};
     EXPECT_EQ(yoke_push_with(session.get(), copier.in, data.data(), 64, &large, nullptr), -EINVAL);
+    Copier whole(session, "/whole");
+    EXPECT_EQ(yoke_push(session.get(), whole.in, data.data(), 63, 0, 0, nullptr), -EINVAL);
+    EXPECT_THAT(yoke_error(session.get()), HasSubstr("a datablock of this channel has 64 bytes; push that much"));
 }
 
 TEST_F(ClientFlow, LookingLeavesADatablockAndDrainingTakesAll) {

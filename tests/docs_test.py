@@ -24,6 +24,14 @@ ELSEWHERE = ("scripts/run", "cmake --install", "make -C kmod")
 # Until Ctrl-C.
 ENDLESS = ("--live",)
 
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+COMMANDS = ("yoke call", "yoke graph check", "yoke graph start", "yoke graph stop", "yoke graph rm", "yoke graph ls",
+            "yoke graph show", "yoke graph dot", "yoke graph why", "yoke push", "yoke pull", "yoke stage", "yoke ls",
+            "yoke status", "yoke shutdown", "yoke doctor", "yoke version", "yoked", "yoke-tour", "catdepth", "xform",
+            "detect", "hidinput", "gesture-graph", "gesture-run", "gesture-draw", "scripts/run", "scripts/check")
+# Options of other people's programs, with what they are given to.
+FOREIGN = re.compile(r"(pkg-config|cmake|systemctl|dmsetup|blockdev)\b[^`;|&#]*")
+
 
 def blocks(page, language):
     text = (SOURCE / page).read_text(encoding="utf-8")
@@ -63,6 +71,35 @@ class DocsTest(unittest.TestCase):
         ended = [self.run_block(block) for block in blocks(page, "sh") if not block.startswith(ELSEWHERE)]
         self.assertTrue(ended, f"{page} has no examples")
         return ended
+
+    def test_options(self):
+        """Each option that a page names is one of the program that it is given to, or of some program of ours."""
+        helps = {}
+
+        def options_of(*command):
+            if command not in helps:
+                place = SOURCE / command[0] if "/" in command[0] else BIN / command[0]
+                ended = subprocess.run([place, *command[1:], "--help"], env=self.environment, capture_output=True,
+                                       stdin=subprocess.DEVNULL, timeout=60, check=False)
+                self.assertEqual(ended.returncode, 0, f"{command} --help\n{ended.stderr.decode(errors='replace')}")
+                helps[command] = set(OPTION.findall(ended.stdout.decode() + ended.stderr.decode()))
+            return helps[command]
+
+        ours = set().union(*(options_of(*command.split()) for command in COMMANDS))
+        self.assertIn("--persist", ours)
+        self.assertNotIn("--no-such-option", ours)
+        named = 0
+        for page in sorted([SOURCE / "README.md", *(SOURCE / "docs").glob("*.md")]):
+            for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+                text = FOREIGN.sub("", line)
+                for command in sorted(COMMANDS, key=len, reverse=True):
+                    for call in re.findall(rf"(?<![\w/-]){re.escape(command)}(?![\w-])([^|;&`#>\n]*)", text):
+                        for option in OPTION.findall(call):
+                            named += 1
+                            self.assertIn(option, options_of(*command.split()), f"{page}:{number}: {command}")
+                for option in OPTION.findall(text):
+                    self.assertIn(option, ours, f"{page}:{number}: no program of yoke has it")
+        self.assertGreater(named, 30)
 
     def test_readme(self):
         ended = self.run_page("README.md")

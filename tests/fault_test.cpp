@@ -102,6 +102,16 @@ TEST_F(Fault, AStageThatKillsItsWorkerEndsAfterTheSecondDeath) {
     EXPECT_LE(count("suspects"), 3 * deaths()) << "of a death, each of the three stages tells once";
 }
 
+TEST_F(Fault, AStageWhoseOutputIsSmallerThanItsInputIsToldTheExtent) {
+    begin();
+    write("wild.cl", wild);
+    const Finished finished = bash("$P source 3 64 | $Y stage $D/wild.cl --extent 8; echo ${PIPESTATUS[1]}");
+    EXPECT_THAT(finished.err, AllOf(HasSubstr("/kernel"),
+                                    HasSubstr("the kernel runs for each element of the input's 64, "
+                                              "and a record of its output has 8"),
+                                    HasSubstr("give --extent 64")));
+}
+
 TEST_F(Fault, ADeadlineThatIsOverrunIsNamed) {
     begin();
     const Finished finished = start(graph_of("slow", "endless", endless, "deadline = 100\n"));

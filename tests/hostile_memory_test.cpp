@@ -225,7 +225,7 @@ TEST_F(HostileMemory, ArenasHandedOverThatAreNoneAreRefused) {
             ASSERT_GE(fd, 0) << bad.what;
             EXPECT_TRUE(is_refused(answer_to(socket, request, {&fd, 1}), bad.code, bad.about)) << bad.what;
         }
-        EXPECT_TRUE(is_refused(answer_to(socket, request), EBADMSG, "1 descriptors")) << "no arena at all";
+        EXPECT_TRUE(is_refused(answer_to(socket, request), EBADMSG, "1 descriptor,")) << "no arena at all";
         // The socket is usable as before.
         const Fd good = memfd(arena_bytes, arena_seals);
         const int fd = good.get();

@@ -259,8 +259,8 @@ TEST_F(HostileMessage, DescriptorsThatAreNoKeysAreRefused) {
         }
         const Fd good = memfd(bytes, 32, all_seals);
         const std::array<int, 2> two{good.get(), good.get()};
-        EXPECT_TRUE(is_refused(answer_to(session->socket(), request), EBADMSG, "descriptors"));
-        EXPECT_TRUE(is_refused(answer_to(session->socket(), request, two), EBADMSG, "descriptors"));
+        EXPECT_TRUE(is_refused(answer_to(session->socket(), request), EBADMSG, "1 descriptor, not 0"));
+        EXPECT_TRUE(is_refused(answer_to(session->socket(), request, two), EBADMSG, "1 descriptor, not 2"));
         const std::vector<int> eight(8, good.get());
         EXPECT_TRUE(is_refused(answer_to(session->socket(), request, eight), EMSGSIZE, "descriptors"));
         for (const char* service : {"echo", "sha256"}) {

@@ -371,6 +371,12 @@ int yoke_load_graph(yoke_session *session, const char *path, char *name, size_t 
  * graph's name when the file is right, else one sentence, cut to @message_bytes.
  */
 int yoke_check_graph(const char *path, char *message, size_t message_bytes);
+/*
+ * Checks such a file as far as only a worker can: opens everything under another name, so that kernels are compiled and
+ * their arguments compared, and takes it away again. A graph of the file's name that runs meanwhile is left alone.
+ * Errors as yoke_load_graph.
+ */
+int yoke_build_graph(yoke_session *session, const char *path);
 
 /*
  * Push and pull of datablocks in arena memory; same rules as yoke_call_sync, but for a worker's death: they are not repeated.

@@ -1,6 +1,7 @@
 // Shared memory by memfd: made and sealed here, and checked when it comes from a stranger; see memory.hpp. A
 // descriptor is believed only as far as the kernel says so: kind of file system, size, seals.
 #include "base/memory.hpp"
+#include "base/text.hpp"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -130,7 +131,8 @@ Result<std::size_t> check_untrusted_memfd(const Fd& fd, std::size_t min_bytes, s
     }
     const auto bytes = static_cast<std::size_t>(st.st_size);
     if (bytes < min_bytes || bytes > max_bytes) {
-        return fail(EMSGSIZE, "the memfd has {} bytes; {} to {} are allowed here", bytes, min_bytes, max_bytes);
+        return fail(EMSGSIZE, "the memfd has {}; {} to {} are allowed here", counted(bytes, "byte"), min_bytes,
+                    max_bytes);
     }
     return bytes;
 }

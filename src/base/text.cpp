@@ -104,4 +104,8 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
+std::string counted(std::uint64_t count, std::string_view thing) {
+    return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
 }  // namespace yoke

@@ -1,7 +1,8 @@
-// Text that somebody else chose, made fit to be shown: in a message, a log line or a terminal.
+// Text fit to be shown, in a message, a log line or a terminal: what somebody else chose, and numbers of things.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,5 +17,8 @@ inline constexpr std::size_t shown_bytes_max = 128;  // of a foreign text inside
 [[nodiscard]] std::string in_quotes(std::string_view untrusted, std::size_t max_bytes = shown_bytes_max);
 // Whether `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF).
 [[nodiscard]] bool is_utf8(std::string_view text);
+
+// A number of things in a sentence: "1 byte", "2 bytes".
+[[nodiscard]] std::string counted(std::uint64_t count, std::string_view thing);
 
 }  // namespace yoke

@@ -34,6 +34,12 @@ TEST(Text, LongTextIsCutBetweenCharacters) {
     EXPECT_EQ(in_quotes(std::string(1000, 'x')).size(), shown_bytes_max + 5);
 }
 
+TEST(Text, OneThingIsNoPlural) {
+    EXPECT_EQ(counted(0, "datablock"), "0 datablocks");
+    EXPECT_EQ(counted(1, "datablock"), "1 datablock");
+    EXPECT_EQ(counted(UINT64_MAX, "byte"), "18446744073709551615 bytes");
+}
+
 TEST(Text, Utf8) {
     EXPECT_TRUE(is_utf8(""));
     EXPECT_TRUE(is_utf8("a\xc3\x97\xe2\x82\xac\xf0\x9f\x99\x82"));

@@ -19,6 +19,13 @@ struct ViewOptions {
     bool plain = false;  // no header, columns separated by one tab
 };
 
+struct CheckOptions {
+    std::string file;
+    std::string socket;
+    bool json = false;
+    bool build = false;  // by a worker, kernels included
+};
+
 struct GraphStartOptions {
     std::string file;               // or the name of a graph that is kept
     std::vector<std::string> push;  // CHANNEL=FILE
@@ -34,6 +41,7 @@ struct TransferOptions {
     std::string channel;  // "/graph/channel", with or without the slash
     std::string file = "-";
     std::optional<bool> end;             // push: the input's end is the stream's; unset: unless the graph persists
+    std::optional<double> timeout_s;     // without anything taken or given; unset: as long as it takes
     std::optional<std::uint64_t> count;  // pull: datablocks; unset: until the end of the stream
     std::string socket;
     bool json = false;
@@ -61,7 +69,7 @@ Done show_status(const ViewOptions& options);
 Done list_objects(const ViewOptions& options, const std::string& kind);
 Done shut_down(const ViewOptions& options);
 Done call_service(const CallOptions& options);
-Done check_graph(const std::string& file, bool json);
+Done check_graph(const CheckOptions& options);
 Done start_graph(const GraphStartOptions& options);
 // `graph` is a name or a graph file. `forget`: what is kept of a graph that persists goes, too.
 Done stop_graph(const std::string& graph, const std::string& socket, bool json, bool forget);

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "cli/interrupt.hpp"
+#include "cli/number.hpp"
+#include "cli/standstill.hpp"
 
 namespace yoke::cli {
 namespace {
@@ -19,6 +21,7 @@ namespace {
 constexpr std::size_t depth = 4;                       // transfers in flight per channel
 constexpr std::uint64_t look_up_ns = 50'000'000;       // how often a wait looks for Ctrl-C
 constexpr std::uint64_t look_at_input_ns = 2'000'000;  // how often a quiet input is looked at
+constexpr int look_at_graph_ms = 10;                   // how often a graph is looked at that has not taken all
 constexpr std::uint64_t patience_ns = 1'000'000'000;   // before a standstill is spoken of
 
 std::uint64_t now_ns() {
@@ -53,14 +56,13 @@ tl::unexpected<Failure> fail_transfer(yoke_session* session, const Lane& lane, c
             }
             return fail(exit_failed, "channel {}: {}", lane.name, why);
         case YOKE_ERESTART:
-            return fail(exit_failed, "the graph of {} began anew, without {} datablocks; run the command again ({})",
-                        lane.name, result.detail, why);
+            return fail(exit_failed, "the graph of {} began anew, without {}; run the command again ({})", lane.name,
+                        counted(result.detail, "datablock"), why);
         // Of a graph that is gone no channel is known any more.
         case YOKE_ECANCELED:
         case ENOENT:
-            return fail(exit_failed,
-                        "the graph of {} was terminated (stopped or removed) when it had {} {} datablock{}", lane.name,
-                        lane.input ? "taken" : "given", count, count == 1 ? "" : "s");
+            return fail(exit_failed, "the graph of {} was terminated (stopped or removed) when it had {} {}", lane.name,
+                        lane.input ? "taken" : "given", counted(count, "datablock"));
         default:
             return fail(exit_of(-result.status), "channel {}: {}", lane.name, why);
     }
@@ -87,9 +89,11 @@ struct Flow::State {
     std::vector<Transfer> transfers{depth};
     std::uint64_t submitted = 0;
     std::uint64_t finished = 0;
+    std::uint64_t taken = 0;   // push: datablocks that the channel has accepted
     bool input_ended = false;  // push: END was submitted
     bool quiet = false;        // push: the input has nothing at the moment
     bool done = false;
+    bool refused = false;  // push: nobody takes more
     Transfer& next() { return transfers[submitted % depth]; }
     Transfer& oldest() { return transfers[finished % depth]; }
 };
@@ -161,7 +165,10 @@ Done Flow::run(const std::string& socket) {
     if (auto done = allocate_all(); !done) {
         return done;
     }
-    return transfer_all();
+    if (auto done = transfer_all(); !done) {
+        return done;
+    }
+    return check_all_taken(socket);
 }
 
 std::uint64_t Flow::finished() const {
@@ -181,13 +188,25 @@ bool Flow::waits_for_graph() const {
     });
 }
 
-void Flow::watch(std::uint64_t finished_before) {
+// Of the channels that wait, the first one.
+tl::unexpected<Failure> Flow::fail_standstill() const {
+    const auto waits = std::ranges::find_if(states_, [](const auto& state) { return !state->done && !state->quiet; });
+    const State& state = waits != states_.end() ? **waits : *states_.front();
+    const Lane& lane = state.lane;
+    const std::uint64_t count = lane.input ? state.taken : state.finished;
+    return fail(exit_failed, "channel {} has {} nothing for {} s, behind {}; yoke graph why {} says what it waits for",
+                lane.name, lane.input ? "taken" : "given", static_cast<double>(give_up_ns_) / 1e9,
+                counted(count, "datablock"), lane.name.substr(0, lane.name.find('/', 1)));
+}
+
+Done Flow::watch(std::uint64_t finished_before) {
     const std::uint64_t now = now_ns();
     if (finished() != finished_before || !waits_for_graph()) {
         moved_ns_ = now;
     } else if (say_standstill_ && now - moved_ns_ > patience_ns) {
         std::exchange(say_standstill_, nullptr)(session_);
     }
+    return now - std::min(now, moved_ns_) > give_up_ns_ ? Done(fail_standstill()) : Done();
 }
 
 Done Flow::transfer_all() {
@@ -211,7 +230,9 @@ Done Flow::transfer_all() {
             if (const int error = yoke_dispatch(session_, quiet ? look_at_input_ns : look_up_ns); error < 0) {
                 return fail_library(session_, error);
             }
-            watch(finished_before);
+            if (auto done = watch(finished_before); !done) {
+                return done;
+            }
         }
     }
     for (const auto& state : states_) {
@@ -222,6 +243,58 @@ Done Flow::transfer_all() {
         }
     }
     return {};
+}
+
+// What was pushed, for a graph that ends with this command, is either taken or named.
+Done Flow::check_all_taken(const std::string& socket) {
+    const std::vector<Pushed> pushed = all_pushed();
+    if (pushed.empty()) {
+        return {};
+    }
+    GraphPicture graph;
+    const auto cause = await_taken(socket, pushed, graph);
+    return cause ? check_taken(graph, pushed, *cause) : tl::unexpected<Failure>(cause.error());
+}
+
+// Waits until the graph has taken what it is the last to have, or cannot; gives the reason why it cannot.
+Outcome<std::string> Flow::await_taken(const std::string& socket, const std::vector<Pushed>& pushed,
+                                       GraphPicture& graph) {
+    const std::string& first = pushed.front().channel;
+    const std::string name = first.substr(0, first.find('/', 1));
+    nlohmann::json last;
+    for (moved_ns_ = now_ns(); !interrupted(); static_cast<void>(wait_readable(-1, look_at_graph_ms))) {
+        auto there = picture_of_running(socket, name);
+        if (!there && there.error().exit == exit_no_daemon) {  // sessions go on without one
+            say("yoke: yoked is gone, so that nobody can say whether {} has taken all", name);
+            return std::string();
+        }
+        if (!there && there.error().exit == exit_no_object && ends_graph_) {
+            return fail(exit_failed, "graph {} is gone, and with it what it had not taken yet", name);
+        }
+        if (!there) {
+            // Somebody may have ended it behind the last push.
+            return there.error().exit == exit_no_object ? Outcome<std::string>(std::string())
+                                                        : tl::unexpected<Failure>(there.error());
+        }
+        graph = std::move(*there);
+        if (graph.graph.value("state", "") == "failed") {
+            const auto error = graph.graph.value("error", nlohmann::json());
+            return fail(exit_failed, "graph {} has failed{}", name,
+                        error.is_string() ? ": " + error.get<std::string>() : "");
+        }
+        if (!ends_graph_ || !waits_to_be_taken(graph, pushed)) {
+            return std::string();
+        }
+        if (graph.channels != last) {
+            last = graph.channels;
+            moved_ns_ = now_ns();
+        } else if (now_ns() - moved_ns_ > patience_ns) {
+            if (std::string cause = cause_of_standstill(session_, name); !cause.empty()) {
+                return cause;
+            }
+        }
+    }
+    return tl::unexpected<Failure>(interrupted_failure().value());
 }
 
 Done Flow::submit(State& state, Transfer& transfer, bool end) {
@@ -243,20 +316,33 @@ Done Flow::submit(State& state, Transfer& transfer, bool end) {
     return {};
 }
 
-// Nobody takes more. Where others push as well, the stream is as long as the shortest input of the graph, as with
-// pipes, but a pipe's writer would notice.
-Done Flow::told_of_end(State& state) const {
-    if (state.oldest().filled == 0) {
-        return {};  // it was the end itself that came too late
+// What has become of each input.
+std::vector<Pushed> Flow::all_pushed() const {
+    std::vector<Pushed> all;
+    for (const auto& state : states_) {
+        const Lane& lane = state->lane;
+        if (!lane.input) {
+            continue;
+        }
+        Pushed pushed;
+        pushed.channel = lane.name;
+        pushed.input = lane.input->name();
+        pushed.datablocks = state->taken;
+        if (state->refused) {
+            for (const Transfer& transfer : state->transfers) {
+                pushed.refused += transfer.filled != 0 ? 1 : 0;
+                pushed.refused_bytes += transfer.filled;
+            }
+            const auto behind = state->input_ended ? std::optional<std::uint64_t>(0) : lane.input->bytes_left();
+            pushed.more = !behind || (*behind != 0 && lane.shape.variable);
+            if (behind && !pushed.more) {
+                pushed.refused_bytes += *behind;
+                pushed.refused += (*behind + lane.shape.bytes - 1) / lane.shape.bytes;
+            }
+        }
+        all.push_back(std::move(pushed));
     }
-    const std::string sentence =
-        fmt::format("the stream of channel {} has ended; what {} holds behind the first {} datablocks was not pushed",
-                    state.lane.name, state.lane.input->name(), state.finished);
-    if (state.lane.all) {
-        return fail(exit_failed, "{}; start the graph again for another stream", sentence);
-    }
-    say("yoke: {}", sentence);
-    return {};
+    return all;
 }
 
 Done Flow::advance_push(State& state) {
@@ -264,11 +350,13 @@ Done Flow::advance_push(State& state) {
         const yoke_result& result = state.oldest().result;
         if (result.status == -YOKE_EPIPE) {
             state.done = true;
-            return told_of_end(state);
+            state.refused = true;
+            return {};
         }
         if (result.status != 0) {
-            return fail_transfer(session_, state.lane, result, state.finished);
+            return fail_transfer(session_, state.lane, result, state.taken);
         }
+        state.taken += state.oldest().filled != 0 ? 1 : 0;
         pushed_ += state.oldest().filled != 0 ? 1 : 0;
         state.oldest().filled = 0;
         ++state.finished;

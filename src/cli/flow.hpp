@@ -14,6 +14,7 @@
 #include "cli/datablock_reader.hpp"
 #include "cli/file.hpp"
 #include "cli/session.hpp"
+#include "cli/surplus.hpp"
 
 namespace yoke::cli {
 
@@ -30,7 +31,6 @@ struct Lane {
     std::string source_when;  // predicates of the channel
     std::string destination_when;
     bool ends = true;                             // input: its end is the end of the stream
-    bool all = false;                             // input: it is a failure if the stream ends before it
     std::optional<std::uint64_t> datablocks_max;  // output: so many, if the stream does not end before
 };
 
@@ -44,8 +44,13 @@ class Flow {
     // Called once, when for a second nothing has moved although the graph might have taken or given something.
     using Standstill = std::function<void(yoke_session* session)>;
     void on_standstill(Standstill say) { say_standstill_ = std::move(say); }
+    // Exit 1 when nothing has moved for so long although the graph might have taken or given something.
+    void give_up_after(double seconds) { give_up_ns_ = static_cast<std::uint64_t>(seconds * 1e9); }
+    // The graph ends with this command, so that what is not taken by then is lost.
+    void ends_graph() { ends_graph_ = true; }
     // Until every input is pushed and every output has ended, over a session of its own, whose arena fits the
-    // datablocks. The channels exist. Outputs are put in place at the end.
+    // datablocks. The channels exist. Outputs are put in place at the end. Exit 1 also where the graph has not taken
+    // all that was pushed (surplus.hpp): its outputs are nevertheless complete.
     Done run(const std::string& socket);
     [[nodiscard]] std::uint64_t pushed() const { return pushed_; }  // datablocks
     [[nodiscard]] std::uint64_t pulled() const { return pulled_; }
@@ -58,10 +63,13 @@ class Flow {
     Done open_channels();
     Done transfer_all();
     Done allocate_all();
-    Done told_of_end(State& state) const;
+    [[nodiscard]] std::vector<Pushed> all_pushed() const;
+    Done check_all_taken(const std::string& socket);
+    Outcome<std::string> await_taken(const std::string& socket, const std::vector<Pushed>& pushed, GraphPicture& graph);
     Done advance_push(State& state);
     Done advance_pull(State& state);
-    void watch(std::uint64_t finished_before);
+    Done watch(std::uint64_t finished_before);
+    [[nodiscard]] tl::unexpected<Failure> fail_standstill() const;
     Done submit(State& state, Transfer& transfer, bool end);
     [[nodiscard]] bool ended() const;
 
@@ -70,6 +78,8 @@ class Flow {
 
     yoke_session* session_ = nullptr;
     Standstill say_standstill_;
+    std::uint64_t give_up_ns_ = UINT64_MAX;
+    bool ends_graph_ = false;
     std::uint64_t moved_ns_ = 0;  // when something moved last
     std::vector<std::unique_ptr<State>> states_;
     std::uint64_t pushed_ = 0;

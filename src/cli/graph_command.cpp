@@ -13,6 +13,7 @@
 #include "cli/graph_picture.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/known_graph.hpp"
+#include "cli/number.hpp"
 #include "cli/outer_channel.hpp"
 #include "cli/session.hpp"
 #include "cli/slow_notice.hpp"
@@ -172,7 +173,7 @@ void say_summary(const GraphStartOptions& options, const std::string& graph, con
     if (options.json) {
         say("{}", nlohmann::ordered_json{{"graph", graph}, {"pushed", pushed}, {"pulled", pulled}}.dump());
     } else if (flow != nullptr) {
-        say("yoke: {} datablocks pushed, {} pulled", pushed, pulled);
+        say("yoke: {} pushed, {} pulled", counted(pushed, "datablock"), pulled);
     } else {
         say("yoke: {} has ended", graph);
     }
@@ -196,6 +197,9 @@ Done run_flow(const GraphStartOptions& options, const std::string& graph, std::v
         served.insert(lane.name);
     }
     Flow flow(std::move(lanes));
+    if (!persists) {
+        flow.ends_graph();
+    }
     if (!options.json) {
         flow.on_standstill([&](yoke_session* session) { say_standstill(session, graph, served, true); });
     }
@@ -256,6 +260,17 @@ Done load_graph(yoke_session* session, const std::string& file) {
     return error == 0 ? Done() : fail_file(session, error);
 }
 
+// Has a worker compile the kernels.
+Done build_graph(const CheckOptions& options) {
+    const auto session = open_session({.socket = options.socket});
+    if (!session) {
+        return tl::unexpected<Failure>(session.error());
+    }
+    const SlowNotice notice(compiling);
+    const int error = yoke_build_graph(session->get(), options.file.c_str());
+    return error == 0 ? Done() : fail_file(session->get(), error);
+}
+
 int run_kept(yoke_session* session, const std::string& name) {
     const SlowNotice notice(compiling);
     return yoke_run_graph(session, name.c_str());
@@ -300,17 +315,22 @@ Outcome<bool> open_persistent(yoke_session* session, const GraphStartOptions& op
 
 }  // namespace
 
-Done check_graph(const std::string& file, bool json) {
-    const auto name = name_in_file(file);
-    if (json) {
+Done check_graph(const CheckOptions& options) {
+    auto name = name_in_file(options.file);
+    if (name && options.build) {
+        if (auto done = build_graph(options); !done) {
+            name = tl::unexpected<Failure>(done.error());
+        }
+    }
+    if (options.json) {
         const nlohmann::ordered_json answer{
-            {"file", file},
+            {"file", options.file},
             {"ok", name.has_value()},
             {"graph", name ? nlohmann::ordered_json(*name) : nlohmann::ordered_json()},
             {"error", name ? nlohmann::ordered_json() : nlohmann::ordered_json(name.error().message)}};
         fmt::print("{}\n", answer.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     } else if (name) {
-        say("yoke: {} is a good graph", file);
+        say("yoke: {} is a good graph{}", options.file, options.build ? ", and its kernels build" : "");
     }
     return name ? Done{} : tl::unexpected<Failure>(name.error());
 }

@@ -99,6 +99,10 @@ std::string hex_of(std::span<const std::byte> bytes) {
     return text;
 }
 
+std::string counted(std::uint64_t count, std::string_view thing) {
+    return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
 std::string human_bytes(std::uint64_t bytes) {
     constexpr std::array<const char*, 4> units{"KiB", "MiB", "GiB", "TiB"};
     if (bytes < 1024) {

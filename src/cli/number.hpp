@@ -26,6 +26,8 @@ void add_big_endian(std::span<std::byte, 16> number, std::uint64_t count);
 Outcome<std::vector<std::byte>> parse_hex(std::string_view text);
 std::string hex_of(std::span<const std::byte> bytes);
 
+// A number of things in a sentence: "1 byte", "2 bytes".
+std::string counted(std::uint64_t count, std::string_view thing);
 // "12.3 MiB"; bytes below 1024 as they are.
 std::string human_bytes(std::uint64_t bytes);
 // "1.2 ms", "3 h 20 min".

@@ -49,6 +49,12 @@ TEST(Number, ReadsHexadecimalBytes) {
     EXPECT_FALSE(parse_hex("zz"));
 }
 
+TEST(Number, OneThingIsNoPlural) {
+    EXPECT_EQ(counted(0, "datablock"), "0 datablocks");
+    EXPECT_EQ(counted(1, "datablock"), "1 datablock");
+    EXPECT_EQ(counted(2, "byte"), "2 bytes");
+}
+
 TEST(Number, WritesSizesAndDurationsForPeople) {
     EXPECT_EQ(human_bytes(1023), "1023 B");
     EXPECT_EQ(human_bytes(1536), "1.5 KiB");

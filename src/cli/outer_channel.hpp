@@ -28,6 +28,9 @@ using OuterChannels = std::map<std::string, OuterChannel>;
 
 // Those of graph @graph of this user, by name. Exit 5: there is no such graph.
 Outcome<OuterChannels> outer_channels(const std::string& socket, const std::string& graph);
+// The same; but a graph whose worker has died is waited for, as sessions wait for the next worker (docs/cli.md): for as
+// long as yoked holds the account back, and until the graph has been opened again.
+Outcome<OuterChannels> await_outer_channels(const std::string& socket, const std::string& graph);
 // Exit 5, with the names that there are.
 Outcome<OuterChannel> pick_channel(const OuterChannels& channels, const std::string& name);
 // What the lane takes over from its channel.

@@ -37,7 +37,7 @@ Outcome<OuterChannel> find(const TransferOptions& options, bool push) {
     if (slash == std::string::npos) {
         return fail_graph_only(options, name, push);
     }
-    auto channels = outer_channels(options.socket, name.substr(0, slash));
+    auto channels = await_outer_channels(options.socket, name.substr(0, slash));
     if (!channels) {
         return tl::unexpected<Failure>(channels.error());
     }
@@ -62,6 +62,9 @@ Done transfer(const TransferOptions& options, Lane lane, const OuterChannel& cha
     std::vector<Lane> lanes;
     lanes.push_back(std::move(lane));
     Flow flow(std::move(lanes));
+    if (options.timeout_s) {
+        flow.give_up_after(*options.timeout_s);
+    }
     if (push && !options.json) {
         const std::string graph = channel.name.substr(0, channel.name.find('/', 1));
         flow.on_standstill([=](yoke_session* session) { say_standstill(session, graph, {channel.name}, false); });
@@ -91,7 +94,6 @@ Done push_file(const TransferOptions& options) {
     Lane lane;
     lane.input.emplace(std::move(*input));
     lane.ends = options.end.value_or(!channel->persists);
-    lane.all = true;
     lane.raw = options.raw;
     return transfer(options, std::move(lane), *channel);
 }

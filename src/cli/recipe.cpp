@@ -134,7 +134,7 @@ Done Recipe::take_iv(const std::optional<std::string>& text) {
     }
     if (service_ == YOKE_SERVICE_AES_GCM) {
         if (bytes->empty() || bytes->size() > iv_bytes_max) {
-            return fail(exit_usage, "--iv has {} bytes; aes-gcm takes 1 to {} (12 is usual)", bytes->size(),
+            return fail(exit_usage, "--iv has {}; aes-gcm takes 1 to {} (12 is usual)", counted(bytes->size(), "byte"),
                         iv_bytes_max);
         }
         iv_length_ = static_cast<std::uint32_t>(bytes->size());
@@ -142,7 +142,8 @@ Done Recipe::take_iv(const std::optional<std::string>& text) {
         return {};
     }
     if (bytes->size() != block_bytes) {
-        return fail(exit_usage, "--iv has {} bytes; {} takes {}", bytes->size(), name_of(service_), block_bytes);
+        return fail(exit_usage, "--iv has {}; {} takes {}", counted(bytes->size(), "byte"), name_of(service_),
+                    block_bytes);
     }
     position_ = std::move(*bytes);
     return {};
@@ -201,29 +202,28 @@ Done Recipe::check_last(std::size_t piece, std::uint64_t total) const {
         case YOKE_SERVICE_AES_ECB:
         case YOKE_SERVICE_AES_CBC:
             if (piece % block_bytes != 0) {
-                return fail(exit_failed, "the input has {} bytes; {} takes whole blocks of {}, so pad it first", total,
-                            name_of(service_), block_bytes);
+                return fail(exit_failed, "the input has {}; {} takes whole blocks of {}, so pad it first",
+                            counted(total, "byte"), name_of(service_), block_bytes);
             }
             break;
         case YOKE_SERVICE_AES_XTS:
             if (const auto rest = piece % unit_; rest != 0 && rest < block_bytes) {
-                return fail(
-                    exit_failed,
-                    "the input has {} bytes, so its last data unit would have {}; aes-xts needs at least {}, so pad "
-                    "the input or choose another --unit",
-                    total, rest, block_bytes);
+                return fail(exit_failed,
+                            "the input has {}, so its last data unit would have {}; aes-xts needs at least {}, so pad "
+                            "the input or choose another --unit",
+                            counted(total, "byte"), rest, block_bytes);
             }
             break;
         case YOKE_SERVICE_SHA256:
             if (message_ != 0 && piece % message_ != 0) {
-                return fail(exit_failed, "the input has {} bytes, which are no whole number of messages of {}", total,
-                            message_);
+                return fail(exit_failed, "the input has {}, which is no whole number of messages of {}",
+                            counted(total, "byte"), message_);
             }
             break;
         case YOKE_SERVICE_AES_GCM:
             if (decrypt_ && piece < tag_length_) {
-                return fail(exit_failed, "the input has {} bytes, less than its tag of {}; is it the right file?",
-                            total, tag_length_);
+                return fail(exit_failed, "the input has {}, less than its tag of {}; is it the right file?",
+                            counted(total, "byte"), tag_length_);
             }
             break;
         default:
@@ -284,7 +284,7 @@ Done check_key_length(std::uint16_t service, std::size_t bytes, const std::strin
     if (bytes == 32 || bytes == (xts ? 64 : 16)) {
         return {};
     }
-    return fail(exit_failed, "key file {} has {} bytes; {} takes {}", name, bytes, name_of(service),
+    return fail(exit_failed, "key file {} has {}; {} takes {}", name, counted(bytes, "byte"), name_of(service),
                 xts ? "32 or 64" : "16 or 32");
 }
 

@@ -130,6 +130,28 @@ Outcome<yoke_stream> output_of(const StageOptions& options, const yoke_stream& i
     return output;
 }
 
+std::uint64_t elements_of(const yoke_template& form) {
+    return form.extent[0] * form.extent[1] * form.extent[2];
+}
+
+// What may be wrong where the worker has died with the kernel: the runtime cannot see how far a kernel writes.
+std::string hint_of_extent(const yoke_stream& input, const yoke_stream& output) {
+    const yoke_template& in = input.template_;
+    const yoke_template& out = output.template_;
+    if (elements_of(out) >= elements_of(in)) {
+        return {};
+    }
+    const auto text = [](const yoke_template& form) {
+        std::string extents = fmt::format("{}", form.extent[0]);
+        extents += form.extent[1] * form.extent[2] == 1 ? "" : fmt::format("x{}", form.extent[1]);
+        return form.extent[2] == 1 ? extents : fmt::format("{}x{}", extents, form.extent[2]);
+    };
+    return fmt::format(
+        "; the kernel runs for each element of the input's {}, and a record of its output has {}: if it "
+        "writes one element each time, give --extent {}",
+        text(in), text(out), text(in));
+}
+
 // The kernel's arguments in order; constants live in `values`.
 Outcome<std::vector<yoke_argument>> bind(const Stage& stage, const KernelSignature& kernel,
                                          const std::map<std::string, std::string>& settings,
@@ -202,7 +224,12 @@ Done run(const Stage& stage, const StageOptions& options, const std::string& sou
     if (auto done = check(stage, accepted); !done) {
         return done;
     }
-    return check(stage, yoke_stage_run(stage.get()));
+    const int ended = yoke_stage_run(stage.get());
+    auto done = check(stage, ended);
+    if (!done && (ended == -EIO || ended == -YOKE_ERESTART)) {
+        done.error().message += hint_of_extent(input, *output);
+    }
+    return done;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/failure.hpp"
+#include "cli/number.hpp"
 #include "cli/outer_channel.hpp"
 
 namespace yoke::cli {
@@ -31,15 +32,33 @@ std::string advice(const json& cause, const std::string& graph) {
     return fmt::format(", or start the graph with --{} {}=FILE", option, channel.substr(graph.size() + 1));
 }
 
-}  // namespace
-
-void say_standstill(yoke_session* session, const std::string& graph, const std::set<std::string>& served, bool starts) {
+json reasons_of(yoke_session* session, const std::string& graph) {
     char* text = nullptr;
     const int error = yoke_graph_why(session, graph.c_str(), &text);
     const std::unique_ptr<char, decltype(&::free)> owner(text, &::free);
-    const json reasons = error == 0 ? json::parse(text, nullptr, false) : json::array();
+    json reasons = error == 0 ? json::parse(text, nullptr, false) : json::array();
+    return reasons.is_array() ? std::move(reasons) : json::array();
+}
+
+}  // namespace
+
+std::string cause_of_standstill(yoke_session* session, const std::string& graph) {
+    std::string cause;
+    for (const json& reason : reasons_of(session, graph)) {
+        const std::string what = member_text(reason, "reason");
+        if (what.starts_with("endpoint") || what == "function does not run" || what == "number on its way") {
+            return {};
+        }
+        if (cause.empty() && !reason.value("follows", false)) {
+            cause = member_text(reason, "sentence");
+        }
+    }
+    return cause;
+}
+
+void say_standstill(yoke_session* session, const std::string& graph, const std::set<std::string>& served, bool starts) {
     std::size_t causes = 0;
-    for (const json& reason : reasons.is_array() ? reasons : json::array()) {
+    for (const json& reason : reasons_of(session, graph)) {
         if (reason.value("follows", false) || served.contains(member_text(reason, "channel"))) {
             continue;
         }
@@ -49,7 +68,7 @@ void say_standstill(yoke_session* session, const std::string& graph, const std::
         }
     }
     if (causes > causes_max) {
-        say("yoke: there are {} more reasons; yoke graph why {} has them", causes - causes_max, graph);
+        say("yoke: of {} more yoke graph why {} speaks", counted(causes - causes_max, "reason"), graph);
     }
 }
 
@@ -57,8 +76,9 @@ void say_unpulled(const std::string& socket, const std::string& graph, const std
     const auto channels = outer_channels(socket, graph);
     for (const auto& [name, channel] : channels ? *channels : OuterChannels()) {
         if (!channel.pushable && channel.endpoint.empty() && channel.datablocks != 0 && !served.contains(name)) {
-            say("yoke: nobody has pulled the {} datablock{} in {}, which are gone; start the graph with --pull {}=FILE",
-                channel.datablocks, channel.datablocks == 1 ? "" : "s", name, name.substr(graph.size() + 1));
+            say("yoke: nobody has pulled the {} in {}, which {} gone; start the graph with --pull {}=FILE",
+                counted(channel.datablocks, "datablock"), name, channel.datablocks == 1 ? "is" : "are",
+                name.substr(graph.size() + 1));
         }
     }
 }

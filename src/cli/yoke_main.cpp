@@ -88,7 +88,7 @@ struct GraphOptions {
     GraphStartOptions start;
     ViewOptions view;
     WhyOptions why;
-    std::string file;
+    CheckOptions check;
     std::string name;
     bool json = false;
     bool live = false;
@@ -157,12 +157,26 @@ void add_graph_commands(CLI::App& app, GraphOptions& graph, Command& chosen) {
     CLI::App* command = app.add_subcommand("graph", "check, start, stop and look at graphs (docs/graph.md)");
     command->require_subcommand(1);
 
-    CLI::App* check = command->add_subcommand("check", "check a graph file, without a daemon");
-    check->add_option("FILE", graph.file, "graph file (TOML)")->required();
-    check->add_flag("--json", graph.json, "print the outcome as JSON");
-    check->callback([&] { chosen = [&] { return check_graph(graph.file, graph.json); }; });
+    CLI::App* check = command->add_subcommand("check", "check a graph file, without a daemon or with --build by one");
+    check->add_option("FILE", graph.check.file, "graph file (TOML)")->required();
+    check->add_flag("--build", graph.check.build, "have a worker compile the kernels, too; nothing runs");
+    check->add_flag("--json", graph.check.json, "print the outcome as JSON");
+    check->callback([&] {
+        chosen = [&] {
+            graph.check.socket = graph.start.socket;
+            return check_graph(graph.check);
+        };
+    });
     add_graph_changes(*command, graph, chosen);
     add_graph_views(*command, graph, chosen);
+}
+
+void add_timeout(CLI::App& command, TransferOptions& transfer, const char* what) {
+    constexpr double longest_s = 1e9;
+    constexpr double shortest_s = 1e-3;
+    command.add_option("--timeout", transfer.timeout_s, what)
+        ->type_name("SECONDS")
+        ->check(CLI::Range(shortest_s, longest_s));
 }
 
 void add_transfer_commands(CLI::App& app, TransferOptions& transfer, Command& chosen) {
@@ -173,6 +187,7 @@ void add_transfer_commands(CLI::App& app, TransferOptions& transfer, Command& ch
         "--end,!--no-end", [&](std::int64_t count) { transfer.end = count > 0; },
         "end the stream behind the file, or not; default: unless the graph persists");
     push->add_flag("--raw", transfer.raw, "the file is data, also where it begins like a stage's output");
+    add_timeout(*push, transfer, "give up when the channel has taken nothing for so long; default: never");
     push->add_flag("--json", transfer.json, "print what was pushed as JSON to the standard error");
     push->callback([&] { chosen = [&] { return push_file(transfer); }; });
 
@@ -184,6 +199,7 @@ void add_transfer_commands(CLI::App& app, TransferOptions& transfer, Command& ch
             const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
             return digits ? std::string() : text + " is no number of datablocks, 0 or more";
         });
+    add_timeout(*pull, transfer, "give up when the channel has given nothing for so long; default: never");
     pull->add_flag("--json", transfer.json, "print what was pulled as JSON to the standard error");
     pull->callback([&] { chosen = [&] { return pull_file(transfer); }; });
 }

@@ -1,4 +1,6 @@
 // The C interface: graphs. Each call is one control request to the worker (docs/control.md).
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -305,6 +307,32 @@ int yoke_load_graph(yoke_session* handle, const char* path, char* name, size_t n
             std::memcpy(name, graph->name.c_str(), graph->name.size() + 1);
         }
         return status;
+    });
+}
+
+int yoke_build_graph(yoke_session* handle, const char* path) {
+    return guarded(handle, [&](Session& session) {
+        if (path == nullptr) {
+            return missing(session, "path");
+        }
+        auto graph = yoke::control::load_graph(path);
+        if (!graph) {
+            return session.refuse(graph.error());
+        }
+        yoke_session_info info{};
+        if (const int status = session.info(info); status != 0) {
+            return status;
+        }
+        const std::string name = graph->name;
+        yoke::control::rename_graph(*graph, fmt::format("/check-{}-{}", ::getpid(), info.session));
+        const int status = open_all(session, *graph);
+        std::string error = session.error();
+        for (std::size_t at = 0; (at = error.find(graph->name, at)) != std::string::npos; at += name.size()) {
+            error.replace(at, graph->name.size(), name);
+        }
+        // Of one that could not be opened nothing is there to be removed.
+        static_cast<void>(ask(session, {{"op", "remove_graph"}, {"name", graph->name}}));
+        return status == 0 ? 0 : session.refuse({-status, error});
     });
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 
+#include "base/text.hpp"
 #include "client/key.hpp"
 #include "control/definition.hpp"
 
@@ -142,7 +143,7 @@ Result<control::PortDefinition> port_of(const std::string& name, const yoke_port
                     port.meta);
     }
     if (port.initial == nullptr && port.initial_bytes != 0) {
-        return fail(EINVAL, "port {} has no initial value of {} bytes; give one", name, port.initial_bytes);
+        return fail(EINVAL, "port {} has no initial value of {}; give one", name, counted(port.initial_bytes, "byte"));
     }
     control::PortDefinition definition;
     definition.name = name;

@@ -1,5 +1,6 @@
 // See sentence.hpp.
 #include "client/sentence.hpp"
+#include "base/text.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -37,7 +38,7 @@ const char* name_of_member(std::uint64_t member) {
 
 std::string sentence_for_size(const yoke_result& result, std::string_view what) {
     if (result.out_length != 0) {
-        return fmt::format("{}: the output needs room for {} bytes; give more", what, result.out_length);
+        return fmt::format("{}: the output needs room for {}; give more", what, counted(result.out_length, "byte"));
     }
     return fmt::format("{}: the {} is too long; a call takes at most {} bytes, so cut it into several calls", what,
                        name_of_member(result.detail), YOKE_CALL_BYTES_MAX);
@@ -46,6 +47,12 @@ std::string sentence_for_size(const yoke_result& result, std::string_view what) 
 std::string sentence_for_invalid(const yoke_result& result, std::string_view what) {
     if (result.detail == YOKE_MEMBER_OVERLAP) {
         return fmt::format("{}: the output overlaps the input or aux; use yoke_call_inplace", what);
+    }
+    if (result.detail == YOKE_MEMBER_INPUT && result.out_length != 0) {
+        return fmt::format(
+            "{}: a datablock of this channel has {}; push that much (less, by whole elements, only if its "
+            "port is variable), or give the port the extent of what you push",
+            what, counted(result.out_length, "byte"));
     }
     return fmt::format("{}: invalid {}; docs/services.md says what it takes", what, name_of_member(result.detail));
 }
@@ -84,8 +91,8 @@ std::string sentence_for(const yoke_result& result, std::string_view what) {
         case EPROTO:
             return fmt::format("{}: the worker no longer serves this session; close it and open another", what);
         case ERESTART:
-            return fmt::format("{}: the worker died and the graph was restarted; {} datablocks were lost", what,
-                               result.detail);
+            return fmt::format("{}: the worker died and the graph was restarted; {} {} lost", what,
+                               counted(result.detail, "datablock"), result.detail == 1 ? "was" : "were");
         case ENODATA:
             return fmt::format("{}: the stream has ended", what);
         case EPIPE:

@@ -13,6 +13,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "client/broker.hpp"
 #include "client/fork_mark.hpp"
 
@@ -184,9 +185,9 @@ int Session::allocate(std::size_t bytes, void*& memory) {
     const auto offset = allocator_.allocate(bytes);
     if (!offset) {
         return refuse(
-            {ENOMEM, fmt::format("no room for {} bytes in the arena ({} of {} bytes are free); free some or open the "
+            {ENOMEM, fmt::format("no room for {} in the arena ({} of {} bytes are free); free some or open the "
                                  "session with a larger arena_bytes",
-                                 bytes, allocator_.free_bytes(), data_.bytes)});
+                                 counted(bytes, "byte"), allocator_.free_bytes(), data_.bytes)});
     }
     memory = arena_ + *offset;
     return 0;

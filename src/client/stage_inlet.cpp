@@ -11,6 +11,7 @@
 #include "base/clock.hpp"
 #include "base/fd.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 
 namespace yoke::client {
 namespace {
@@ -198,8 +199,8 @@ Result<std::optional<std::size_t>> StageInlet::read(std::span<std::byte> room_gi
     for (;;) {
         if (holds_) {
             if (!raw_ && held_.size() > room_given.size()) {
-                return fail(EMSGSIZE, "a record has {} bytes, but there is room for {} only; give more", held_.size(),
-                            room_given.size());
+                return fail(EMSGSIZE, "a record has {}, but there is room for {} only; give more",
+                            counted(held_.size(), "byte"), room_given.size());
             }
             return hand_over(room_given);
         }

@@ -1,5 +1,6 @@
 // See stage_pipe.hpp.
 #include "client/stage_pipe.hpp"
+#include "base/text.hpp"
 
 #include <poll.h>
 #include <unistd.h>
@@ -107,16 +108,16 @@ Result<std::optional<std::size_t>> StageReader::read(std::span<std::byte> room) 
         std::memcpy(&length_untrusted, bytes.data(), length_bytes);
         if (length_untrusted > record_bytes_ || length_untrusted % element_bytes_ != 0) {
             return fail(EPROTO,
-                        "record {} of the input says that it has {} bytes; at most {} and whole elements of {} are "
+                        "record {} of the input says that it has {}; at most {} and whole elements of {} are "
                         "allowed",
-                        records_, length_untrusted, record_bytes_, element_bytes_);
+                        records_, counted(length_untrusted, "byte"), record_bytes_, element_bytes_);
         }
         length_ = length_untrusted;
     }
     const std::size_t length = length_.value_or(record_bytes_);
     if (length > room.size()) {
-        return fail(EMSGSIZE, "record {} has {} bytes, but there is room for {} only; give more", records_, length,
-                    room.size());
+        return fail(EMSGSIZE, "record {} has {}, but there is room for {} only; give more", records_,
+                    counted(length, "byte"), room.size());
     }
     const auto count = fill(room.first(length));
     if (!count) {
@@ -175,8 +176,8 @@ Status StageWriter::check(std::size_t bytes) const {
     }
     const bool variable = header_->stream.variable;
     if (variable ? bytes > record_bytes_ || bytes % element_bytes_ != 0 : bytes != record_bytes_) {
-        return fail(EINVAL, "a record of {} bytes does not fit the output, whose records have {}{} bytes", bytes,
-                    variable ? "at most " : "", record_bytes_);
+        return fail(EINVAL, "a record of {} does not fit the output, whose records have {}{}", counted(bytes, "byte"),
+                    variable ? "at most " : "", counted(record_bytes_, "byte"));
     }
     return {};
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/text.hpp"
 #include "control/stage_header.hpp"
 
 namespace yoke::control {
@@ -86,7 +87,8 @@ Status DatablockCutter::take_header() {
         return refuse(" of that size only; make the port variable");
     }
     if (!same_form(stream.form, setup_.form)) {
-        return refuse(fmt::format(" with rows of {} bytes; the rows of a stream have no gaps", setup_.form.stride));
+        return refuse(
+            fmt::format(" with rows of {}; the rows of a stream have no gaps", counted(setup_.form.stride, "byte")));
     }
     stream_ = true;
     lengths_ = stream.variable;
@@ -102,17 +104,25 @@ Status DatablockCutter::take_length() {
         bytes_untrusted = bytes_untrusted << 8U | std::to_integer<std::uint64_t>(record_length_[i]);
     }
     if (bytes_untrusted == 0 || bytes_untrusted > bytes_ || bytes_untrusted % element_bytes_ != 0) {
-        return fail(EPROTO, "a record of {} has {} bytes; port {} takes 1 to {} elements of {} bytes", setup_.input,
-                    bytes_untrusted, setup_.port, bytes_ / element_bytes_, element_bytes_);
+        return fail(EPROTO, "a record of {} has {}; port {} takes 1 to {} of {}", setup_.input,
+                    counted(bytes_untrusted, "byte"), setup_.port, counted(bytes_ / element_bytes_, "element"),
+                    counted(element_bytes_, "byte"));
     }
     record_bytes_ = bytes_untrusted;
     return {};
 }
 
+// Where a stream is cut off in its first datablock, its datablocks may all be shorter than those of the port.
 tl::unexpected<Error> DatablockCutter::cut_off(std::size_t whole) const {
-    return fail(EPROTO, "{} ends at byte {}, in the middle of a datablock: {} bytes are left of {} that {} takes{}",
-                setup_.input, taken_, filled_, whole, setup_.port,
-                setup_.variable && !stream_ ? fmt::format(", and elements have {} bytes", element_bytes_) : "");
+    std::string hint;
+    if (setup_.variable && !stream_) {
+        hint = fmt::format(", and elements have {}", counted(element_bytes_, "byte"));
+    } else if (!stream_ && count_ == 0 && filled_ % element_bytes_ == 0) {
+        hint = fmt::format(" ({}); give it as many, or the ports of its ptask an extent of {}",
+                           records_text(setup_.form), filled_ / element_bytes_);
+    }
+    return fail(EPROTO, "{} ends at byte {}, in the middle of a datablock: {} {} left of {} that {} takes{}",
+                setup_.input, taken_, counted(filled_, "byte"), filled_ == 1 ? "is" : "are", whole, setup_.port, hint);
 }
 
 DatablockCutter::Next DatablockCutter::whole() {
@@ -124,8 +134,8 @@ DatablockCutter::Next DatablockCutter::whole() {
 
 Result<DatablockCutter::Next> DatablockCutter::next(std::span<std::byte> room) {
     if (room.size() < bytes_) {
-        return fail(EINVAL, "a datablock of port {} needs room for {} bytes, not for {}", setup_.port, bytes_,
-                    room.size());
+        return fail(EINVAL, "a datablock of port {} needs room for {}, not for {}", setup_.port,
+                    counted(bytes_, "byte"), room.size());
     }
     if (!header_known_) {
         if (auto looked = look_for_header(); !looked) {

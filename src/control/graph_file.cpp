@@ -2,6 +2,8 @@
 // ptask_reader.cpp, kernel_reader.cpp, port_reader.cpp and channel_reader.cpp.
 #include "control/graph_file.hpp"
 
+#include <algorithm>
+
 #include "base/file.hpp"
 #include "base/text.hpp"
 #include "control/graph_reader.hpp"
@@ -132,6 +134,39 @@ Result<GraphDefinition> load_graph(const std::string& path) {
     }
     const std::size_t slash = path.rfind('/');
     return parse_graph(*text, path, slash == std::string::npos ? "." : path.substr(0, slash + (slash == 0 ? 1 : 0)));
+}
+
+void rename_graph(GraphDefinition& graph, const std::string& name) {
+    const std::string old = graph.name + "/";
+    const auto rename = [&](std::string& object) {
+        if (object.starts_with(old)) {
+            object.replace(0, graph.name.size(), name);
+        }
+    };
+    const auto rename_in = [&](KernelDefinition& kernel) { std::ranges::for_each(kernel.geometry_from, rename); };
+    for (PortDefinition& port : graph.ports) {
+        rename(port.name);
+        rename(port.of);
+    }
+    for (PtaskDefinition& ptask : graph.ptasks) {
+        rename(ptask.name);
+        rename_in(ptask.kernel);
+        std::ranges::for_each(ptask.others, rename_in);
+        for (ArgumentDefinition& argument : ptask.arguments) {
+            if (argument.port) {
+                rename(*argument.port);
+            }
+        }
+    }
+    for (ChannelDefinition& channel : graph.channels) {
+        rename(channel.name);
+        for (std::optional<std::string>* const end : {&channel.source, &channel.destination}) {
+            if (*end) {
+                rename(**end);
+            }
+        }
+    }
+    graph.name = name;
 }
 
 }  // namespace yoke::control

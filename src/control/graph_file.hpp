@@ -169,6 +169,8 @@ std::string signals_text(std::uint8_t signals);
 // fuzzing). EINVAL with file, line and column; ENOENT for a kernel file.
 Result<GraphDefinition> parse_graph(std::string_view toml, const std::string& file, const std::string& directory);
 Result<GraphDefinition> load_graph(const std::string& path);
+// Gives the graph, and with it all its objects, another name ("/graph").
+void rename_graph(GraphDefinition& graph, const std::string& name);
 
 // From and to control messages (their schema must have been checked).
 PortDefinition port_from(const Json& message);

@@ -139,7 +139,7 @@ Result<Json> open_envelope(const Json& announced_untrusted, const Fd& memfd) {
         return fail(code, "a control message cannot be read: {}", bytes.error().message);
     }
     if (announced_untrusted.get<std::uint64_t>() != *bytes) {
-        return fail(EBADMSG, "a control message of {} bytes is announced as {}; send its size", *bytes,
+        return fail(EBADMSG, "a control message of {} is announced as {}; send its size", counted(*bytes, "byte"),
                     announced_untrusted.get<std::uint64_t>());
     }
     std::vector<std::byte> text(*bytes);
@@ -209,8 +209,8 @@ Result<std::optional<Message>> receive(const Fd& socket, unsigned fds_accepted) 
         message.fds.erase(message.fds.begin());
     }
     if (message.fds.size() > std::min(fds_accepted, fds_max)) {
-        return fail(EMSGSIZE, "a control message came with {} descriptors; {} are accepted here", message.fds.size(),
-                    std::min(fds_accepted, fds_max));
+        return fail(EMSGSIZE, "a control message came with {}; at most {} here",
+                    counted(message.fds.size(), "descriptor"), std::min(fds_accepted, fds_max));
     }
     message.body = std::move(*body);
     return message;

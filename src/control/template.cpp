@@ -77,8 +77,8 @@ Result<std::uint64_t> row_bytes(const TemplateDefinition& form) {
         return packed;
     }
     if (form.stride < packed || form.stride % type->scalar_bytes != 0) {
-        return fail(EINVAL, "template {} has a stride that is not at least {} and a multiple of {} bytes",
-                    template_text(form), packed, type->scalar_bytes);
+        return fail(EINVAL, "template {} has a stride that is not at least {} and a multiple of {}",
+                    template_text(form), packed, counted(type->scalar_bytes, "byte"));
     }
     return form.stride;
 }

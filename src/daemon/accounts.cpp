@@ -19,6 +19,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "daemon/broker.hpp"
 #include "daemon/kernel_device.hpp"
 
@@ -145,8 +146,8 @@ void Broker::on_connect(ClientId id, const control::Json& request) {
         return;
     }
     if (account.waiting.size() >= waiting_per_account) {
-        refuse({EBUSY, fmt::format("{} clients of account {} wait for its worker already", account.waiting.size(),
-                                   account.uid)},
+        refuse({EBUSY, fmt::format("{} of account {} wait for its worker already",
+                                   counted(account.waiting.size(), "client"), account.uid)},
                100);
         return;
     }
@@ -192,12 +193,12 @@ Result<control::Json> Broker::limits_for(const Account& account) const {
     }
     const std::uint64_t sessions = account.worker->sessions();
     if (sessions >= config.account_sessions) {
-        return fail(ENOBUFS, "account {} has {} sessions; close some or raise limits.account.sessions", account.uid,
-                    sessions);
+        return fail(ENOBUFS, "account {} has {}; close some or raise limits.account.sessions", account.uid,
+                    counted(sessions, "session"));
     }
     if (sessions + other_sessions >= config.total_sessions) {
-        return fail(ENOBUFS, "all accounts together have {} sessions; close some or raise limits.total.sessions",
-                    sessions + other_sessions);
+        return fail(ENOBUFS, "all accounts together have {}; close some or raise limits.total.sessions",
+                    counted(sessions + other_sessions, "session"));
     }
     const std::uint64_t bytes_left = config.total_arena_bytes - std::min(config.total_arena_bytes, other_bytes);
     return control::Json{{"sessions", config.account_sessions},
@@ -250,10 +251,10 @@ void Broker::ensure_worker(Account& account) {
     const std::uint64_t start_at = account.supervision.start_at_ns();
     if (start_at > now + patience_ns) {
         fail_waiting(account,
-                     {EBUSY, fmt::format("the worker of account {} has died {} times{} and is started again in {} ms; "
+                     {EBUSY, fmt::format("the worker of account {} has died {}{} and is started again in {} ms; "
                                          "wait until then, {}",
-                                         account.uid, account.supervision.deaths(), last_death(account),
-                                         (start_at - now) / ns_per_ms, way_out())},
+                                         account.uid, counted(account.supervision.deaths(), "time"),
+                                         last_death(account), (start_at - now) / ns_per_ms, way_out())},
                      (start_at - now) / ns_per_ms + 1);
         return;
     }
@@ -264,7 +265,9 @@ void Broker::ensure_worker(Account& account) {
         accounts_.begin(), accounts_.end(), [](const auto& entry) { return entry.second.worker != nullptr; }));
     if (workers >= options_.config.total_workers) {
         fail_waiting(account,
-                     {ENOBUFS, fmt::format("{} workers run already; wait or raise limits.total.workers", workers)}, 0);
+                     {ENOBUFS, fmt::format("the limit of {} is reached; wait or raise limits.total.workers",
+                                           counted(workers, "worker"))},
+                     0);
         return;
     }
     if (auto started = start_worker(account); !started) {

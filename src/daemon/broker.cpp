@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 
 namespace yoke::daemon {
 namespace {
@@ -96,8 +97,8 @@ std::string Broker::summary() const {
             sessions += account.worker->sessions();
         }
     }
-    return fmt::format("{} workers, {} sessions, {} connections{}", workers, sessions, clients_.size(),
-                       ending_ ? ", ending" : "");
+    return fmt::format("{}, {}, {}{}", counted(workers, "worker"), counted(sessions, "session"),
+                       counted(clients_.size(), "connection"), ending_ ? ", ending" : "");
 }
 
 void Broker::changed() {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "control/schema.hpp"
 #include "daemon/broker.hpp"
 
@@ -36,15 +37,16 @@ void Broker::on_accept() {
         }
         const Config& config = options_.config;
         if (connections_[peer->uid] >= config.account_connections) {
-            refuse_accept(std::move(socket), {ENOBUFS, fmt::format("user {} has {} connections to yoked; close some or "
-                                                                   "raise limits.account.connections",
-                                                                   peer->uid, connections_[peer->uid])});
+            refuse_accept(std::move(socket),
+                          {ENOBUFS, fmt::format("user {} has {} to yoked; close some or "
+                                                "raise limits.account.connections",
+                                                peer->uid, counted(connections_[peer->uid], "connection"))});
             continue;
         }
         if (clients_.size() >= config.total_connections) {
-            refuse_accept(std::move(socket), {ENOBUFS, fmt::format("yoked has {} connections; wait or raise "
+            refuse_accept(std::move(socket), {ENOBUFS, fmt::format("yoked has {}; wait or raise "
                                                                    "limits.total.connections",
-                                                                   clients_.size())});
+                                                                   counted(clients_.size(), "connection"))});
             continue;
         }
         const ClientId id = ++last_client_;

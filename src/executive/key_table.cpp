@@ -1,5 +1,6 @@
 // Keys of a session behind one atomic word each; see key_table.hpp.
 #include "executive/key_table.hpp"
+#include "base/text.hpp"
 
 namespace yoke::executive {
 namespace {
@@ -48,7 +49,7 @@ Result<std::uint32_t> KeyTable::add(const service::Service& service, std::unique
         place.word.store(id << 32, std::memory_order_release);
         return static_cast<std::uint32_t>(id);
     }
-    return fail(ENOBUFS, "the session holds {} keys already; remove one first", limit_);
+    return fail(ENOBUFS, "the session holds {} already; remove one first", counted(limit_, "key"));
 }
 
 Status KeyTable::remove(std::uint32_t id) {

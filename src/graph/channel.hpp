@@ -41,6 +41,7 @@ struct ChannelCounters {
     std::uint64_t pushed = 0;     // datablocks that came in
     std::uint64_t pulled = 0;     // datablocks that went out, dropped ones not included
     std::uint64_t discarded = 0;  // datablocks that nobody could take any more, or that a predicate held back
+    std::uint64_t untaken = 0;    // those among them that came or waited when nobody took any more
     std::uint64_t copies = 0;     // datablocks copied between host and device: none in an inner channel
     std::uint64_t bytes = 0;      // copied
 };

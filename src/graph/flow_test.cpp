@@ -199,6 +199,8 @@ TEST_F(FlowTest, AStreamIsAsLongAsItsShortestInput) {
     const auto channel = runtime_.find("channels", "/g/b");
     EXPECT_EQ(channel["pushed"].get<int>(), 4);
     EXPECT_EQ(channel["discarded"].get<int>(), 3);
+    EXPECT_EQ(channel["untaken"].get<int>(), 3);
+    EXPECT_EQ(runtime_.find("channels", "/g/a")["untaken"].get<int>(), 0);
     EXPECT_EQ(runtime_->datablocks(), 0U);
 }
 

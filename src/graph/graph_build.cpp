@@ -51,12 +51,12 @@ Status Graph::changeable(const std::string& object) const {
 // Other graphs may take the account's last places meanwhile: as many more as threads open objects, which hurts nobody.
 Status Graph::room_for(const std::string& object) const {
     if (ports_.size() + ptasks_.size() + channels_.size() >= limits_.objects_per_graph) {
-        return fail(ENOBUFS, "cannot open {}: graph {} has {} objects already, which is the limit", object, name(),
-                    limits_.objects_per_graph);
+        return fail(ENOBUFS, "cannot open {}: graph {} has {} already, which is the limit", object, name(),
+                    counted(limits_.objects_per_graph, "object"));
     }
     if (budget_.objects.load() >= limits_.objects) {
-        return fail(ENOBUFS, "cannot open {}: the account's graphs have {} objects already, which is the limit", object,
-                    limits_.objects);
+        return fail(ENOBUFS, "cannot open {}: the account's graphs have {} already, which is the limit", object,
+                    counted(limits_.objects, "object"));
     }
     return {};
 }
@@ -112,8 +112,8 @@ Status check_flags(const control::PortDefinition& port) {
         return wrong("a number for the runtime is an integer; give a meta port an integer type");
     }
     if (!port.initial.empty() && element && port.initial.size() != element->bytes()) {
-        return fail(EINVAL, "port {}: its initial value has {} bytes, but an element has {}", port.name,
-                    port.initial.size(), element->bytes());
+        return fail(EINVAL, "port {}: its initial value has {}, but an element has {}", port.name,
+                    counted(port.initial.size(), "byte"), element->bytes());
     }
     return {};
 }

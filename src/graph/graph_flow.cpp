@@ -59,8 +59,13 @@ bool Graph::unread(const Channel& channel) {
 // Puts a datablock into a channel and tells whoever waits for one.
 void Graph::arrive(Channel& channel, Datablock datablock) {
     ++channel.counters.pushed;
-    if (channel.closed || !channel.source_gate.pass(datablock.signals)) {
+    if (!channel.source_gate.pass(datablock.signals)) {
         ++channel.counters.discarded;
+        return;
+    }
+    if (channel.closed) {
+        ++channel.counters.discarded;
+        ++channel.counters.untaken;
         return;
     }
     channel.datablocks.push(std::move(datablock));
@@ -178,9 +183,10 @@ void Graph::wake(Channel& channel) {
 
 void Graph::close(Channel& channel) {
     channel.closed = true;
-    while (!channel.datablocks.empty()) {
+    while (offers(channel)) {  // what its predicate drops, nobody was to take
         channel.datablocks.pop();
         ++channel.counters.discarded;
+        ++channel.counters.untaken;
     }
     made_room(channel);
 }

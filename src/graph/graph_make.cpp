@@ -2,6 +2,7 @@
 // themselves, and descriptions.
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "graph/extent.hpp"
 #include "graph/graph.hpp"
 
@@ -82,8 +83,8 @@ bool Graph::size_output(const Ptask& ptask, const Port& port, Datablock& datablo
         }
     }
     if (count > port.bytes / port.element_bytes) {
-        fail_with(fmt::format("{} {} elements, but port {} can make {}; enlarge its template", reason, count,
-                              port.definition.name, port.bytes / port.element_bytes));
+        fail_with(fmt::format("{} {}, but port {} can make {}; give it an extent of {} in all", reason,
+                              counted(count, "element"), port.definition.name, port.bytes / port.element_bytes, count));
         return false;
     }
     datablock.bytes = count * port.element_bytes;

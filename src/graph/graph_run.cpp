@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "graph/graph.hpp"
 
 namespace yoke::graph {
@@ -210,8 +211,8 @@ void Graph::read_meta(Port& port) {
         return reading.pass_on();
     }
     if (datablock.bytes < port.element_bytes) {
-        return fail_with(fmt::format("port {} got a datablock without a number; it needs one element of {} bytes",
-                                     port.definition.name, port.element_bytes));
+        return fail_with(fmt::format("port {} got a datablock without a number; it needs one element of {}",
+                                     port.definition.name, counted(port.element_bytes, "byte")));
     }
     if (!settle(datablock)) {
         return;

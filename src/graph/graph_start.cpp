@@ -76,6 +76,10 @@ Status Graph::run() {
     if (state_ == State::running && !failed_) {
         return {};
     }
+    if (state_ != State::built && setup_.persist) {
+        return fail(EINVAL, "graph {} has {}; to run it again: yoke graph stop {}; yoke graph start {}", name(),
+                    state_text(), name(), name());
+    }
     if (state_ != State::built) {
         return fail(EINVAL, "graph {} has {}; terminate it and open it again", name(), state_text());
     }

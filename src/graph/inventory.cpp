@@ -38,6 +38,7 @@ Json describe_channel(const Channel& channel) {
             {"pushed", counters.pushed},
             {"pulled", counters.pulled},
             {"discarded", counters.discarded},
+            {"untaken", counters.untaken},
             {"copies", counters.copies}};
 }
 

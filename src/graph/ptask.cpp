@@ -3,6 +3,7 @@
 #include "graph/ptask.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/text.hpp"
 #include "control/definition.hpp"
@@ -140,10 +141,11 @@ Status check_buffer(const Port& port, const device::Parameter& parameter, const 
     // A vector of three is aligned as one of four, in OpenCL but not in a template.
     const std::uint64_t bytes = element->lanes == 3 ? std::uint64_t{4} * element->scalar_bytes : element->bytes();
     if (port.bytes % bytes != 0 || (element->lanes == 3 && own.form.type == parameter.element)) {
-        return fail(EINVAL, "port {} has datablocks of {} ({} bytes), but {} points to elements of {} bytes{}",
-                    own.name, control::template_text(own.form), port.bytes, what, bytes,
-                    element->lanes == 3 ? "; take a pointer to the scalar type, vload3 and vstore3"
-                                        : "; change the extents or the argument");
+        return fail(EINVAL, "port {} has datablocks of {} ({}), but {} points to elements of {}; {}", own.name,
+                    control::template_text(own.form), counted(port.bytes, "byte"), what, counted(bytes, "byte"),
+                    element->lanes == 3 ? "take a pointer to the scalar type, vload3 and vstore3"
+                                        : fmt::format("change the argument, or the extents to a multiple of {}",
+                                                      counted(bytes / std::gcd(bytes, port.element_bytes), "element")));
     }
     return {};
 }
@@ -168,8 +170,8 @@ Status check_argument(const control::PtaskDefinition& definition, const control:
                             definition.name, printable(port_name(definition, *argument.port)));
             }
             if (const std::size_t given = bytes_of(argument); parameter.bytes != 0 && parameter.bytes != given) {
-                return fail(EINVAL, "{} takes {} bytes, but ptask {} gives {}", what, parameter.bytes, definition.name,
-                            given);
+                return fail(EINVAL, "{} takes {}, but ptask {} gives {}", what, counted(parameter.bytes, "byte"),
+                            definition.name, given);
             }
             return {};
         case device::Parameter::Kind::other:
@@ -185,8 +187,8 @@ Status check_arguments(const control::PtaskDefinition& definition, const control
     const std::vector<device::Parameter>& parameters = kernel.parameters();
     const std::string function = printable(chosen.function);
     if (parameters.size() != definition.arguments.size()) {
-        return fail(EINVAL, "kernel {} takes {} arguments, but ptask {} gives {}", function, parameters.size(),
-                    definition.name, definition.arguments.size());
+        return fail(EINVAL, "kernel {} takes {}, but ptask {} gives {}", function,
+                    counted(parameters.size(), "argument"), definition.name, definition.arguments.size());
     }
     for (std::size_t i = 0; i < parameters.size(); ++i) {
         const std::string what = fmt::format("{} of kernel {}", describe(parameters[i], i), function);

@@ -304,8 +304,8 @@ Result<Runtime::Impl::Added> Runtime::Impl::add(GraphSetup setup) {
         return fail(ECANCELED, "graph {} is not opened, since the session that asked for it has ended", name);
     }
     if (graphs.size() + disowned.size() >= limits.graphs) {
-        return fail(ENOBUFS, "cannot open graph {}: the account has {} graphs already, which is the limit", name,
-                    limits.graphs);
+        return fail(ENOBUFS, "cannot open graph {}: the account has {} already, which is the limit", name,
+                    counted(limits.graphs, "graph"));
     }
     graphs.emplace(name, graph);
     return Added{std::move(graph), true};

@@ -21,6 +21,14 @@ struct Use {
     LentKey key;
 };
 
+// What to write into the port's template so that a datablock has that many bytes.
+std::string extent_for(const Port& port, std::uint64_t bytes) {
+    if (bytes % port.element_bytes != 0) {
+        return fmt::format("give it elements that {} can be cut into", counted(bytes, "byte"));
+    }
+    return fmt::format("give it {} of {}", counted(bytes / port.element_bytes, "element"), port.definition.form.type);
+}
+
 service::Shape shape_of(const Use& use, std::size_t in_length, std::size_t out_length) {
     service::Shape shape;
     shape.flags = use.kernel.decrypt ? YOKE_FLAG_DECRYPT : 0;
@@ -124,17 +132,19 @@ Result<std::unique_ptr<device::Kernel>> make_service_kernel(device::Device& devi
     const Port& out = *ports.back();
     const service::Plan plan = service->plan(shape_of(use, in.bytes, out.bytes));
     if (plan.status != 0) {
-        return fail(EINVAL, "ptask {}: service {} does not take datablocks of {} bytes into {} bytes: {}", ptask.name,
-                    kernel.function, in.bytes, out.bytes, std::strerror(-plan.status));
+        return fail(EINVAL, "ptask {}: service {} does not take datablocks of {} into {}: {}", ptask.name,
+                    kernel.function, counted(in.bytes, "byte"), counted(out.bytes, "byte"),
+                    std::strerror(-plan.status));
     }
     const std::uint64_t aux_bytes = ports.size() == 3 ? ports[1]->bytes : 0;
     if (plan.aux_length > aux_bytes) {
-        return fail(EINVAL, "ptask {}: service {} reads {} bytes of a second input; give an in port of that size",
-                    ptask.name, kernel.function, plan.aux_length);
+        return fail(EINVAL, "ptask {}: service {} reads {} of a second input; give an in port of that size", ptask.name,
+                    kernel.function, counted(plan.aux_length, "byte"));
     }
     if (!out.definition.variable && plan.out_length != out.bytes) {
-        return fail(EINVAL, "ptask {}: service {} makes {} bytes of {}, but port {} has {}; change its template",
-                    ptask.name, kernel.function, plan.out_length, in.bytes, out.definition.name, out.bytes);
+        return fail(EINVAL, "ptask {}: service {} makes {} of {}, but port {} has {}; {}", ptask.name, kernel.function,
+                    counted(plan.out_length, "byte"), in.bytes, out.definition.name, out.bytes,
+                    extent_for(out, plan.out_length));
     }
     const device::Parameter buffer{device::Parameter::Kind::buffer, 0, "", ""};
     return device.host_kernel(

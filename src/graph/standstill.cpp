@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/text.hpp"
 #include "control/circle.hpp"
 #include "control/definition.hpp"
 #include "graph/channel.hpp"
@@ -92,12 +93,12 @@ std::string text_of(const Wait& wait) {
     const std::string& channel = wait.channel->definition.name;
     if (wait.room) {
         const std::uint32_t capacity = wait.channel->definition.capacity;
-        return fmt::format("channel {} is full ({} datablock{})", channel, capacity, capacity == 1 ? "" : "s");
+        return fmt::format("channel {} is full ({})", channel, counted(capacity, "datablock"));
     }
     const std::uint64_t gone = wait.channel->counters.discarded;
     return fmt::format("port {} has no datablock in channel {}{}", wait.channel->destination->definition.name, channel,
-                       dropped(wait) ? fmt::format(", whose predicate {} has dropped {} datablock{}",
-                                                   predicates_of(*wait.channel), gone, gone == 1 ? "" : "s")
+                       dropped(wait) ? fmt::format(", whose predicate {} has dropped {}", predicates_of(*wait.channel),
+                                                   counted(gone, "datablock"))
                                      : "");
 }
 
@@ -112,11 +113,12 @@ std::string endpoint_text(const Channel& channel, bool room) {
                             : "is being read and has given no datablock yet";
             case Kind::fifo:
                 return room ? "waits until somebody reads it"
-                            : fmt::format("waits until somebody has written a datablock into it, {} bytes",
-                                          channel.bytes);
+                            : fmt::format("waits until somebody has written a datablock into it, {}",
+                                          counted(channel.bytes, "byte"));
             case Kind::socket:
                 return room ? "waits until the other side reads it"
-                            : fmt::format("waits until the other side has sent a datablock, {} bytes", channel.bytes);
+                            : fmt::format("waits until the other side has sent a datablock, {}",
+                                          counted(channel.bytes, "byte"));
             case Kind::v4l2:
                 return "gives no frame; see whether the camera works and no other program has it";
             case Kind::uinput:

@@ -3,6 +3,7 @@
 #include "worker/session.hpp"
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "control/graph_file.hpp"
 #include "control/schema.hpp"
 #include "ring/layout.hpp"
@@ -62,8 +63,8 @@ void Session::on_message(Result<control::Message> message) {
         return;
     }
     if (message->fds.size() != fds_wanted(*op, request)) {
-        refuse(request, {EBADMSG, fmt::format("{} comes with {} descriptors, not {}", *op, fds_wanted(*op, request),
-                                              message->fds.size())});
+        refuse(request, {EBADMSG, fmt::format("{} comes with {}, not {}", *op,
+                                              counted(fds_wanted(*op, request), "descriptor"), message->fds.size())});
     } else if (*op == "open_session") {
         open_session(*message);
     } else if (!open_) {
@@ -85,9 +86,9 @@ void Session::open_session(control::Message& message) {
         return;
     }
     if (allowance.sessions_open > allowance.sessions) {
-        refuse(request, {ENOBUFS, fmt::format("the account may have {} sessions; close some or raise "
+        refuse(request, {ENOBUFS, fmt::format("the account may have {}; close some or raise "
                                               "limits.account.sessions",
-                                              allowance.sessions)});
+                                              counted(allowance.sessions, "session"))});
         return;
     }
     auto layout = ring::make_layout({.arena_bytes = request["arena_bytes"].get<std::uint64_t>(),
@@ -134,8 +135,8 @@ void Session::create_key(control::Message& message) {
     }
     const std::uint32_t keys = services_.executive.report(id_).keys;
     if (keys >= services_.allowance.keys) {
-        refuse(request,
-               {ENOBUFS, fmt::format("session {} has {} keys; destroy some or raise limits.account.keys", id_, keys)});
+        refuse(request, {ENOBUFS, fmt::format("session {} has {}; destroy some or raise limits.account.keys", id_,
+                                              counted(keys, "key"))});
         return;
     }
     auto bytes = KeyBytes::read_untrusted(message.fds[0]);

@@ -2,6 +2,7 @@
 // work-group limits; with the size chosen, PoCL is asked for a binary with that one launch's machine code.
 #include "device/cpu/opencl_build.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -50,6 +51,34 @@ std::string replaced(std::string text, std::string_view what, const std::string&
     return text;
 }
 
+// PoCL writes "error: FILE:LINE:COLUMN: TEXT"; editors and people look for the place first.
+std::string place_first(const std::string& line) {
+    for (const std::string_view kind : {"error: ", "warning: "}) {
+        const std::size_t text = line.find(": ", kind.size());
+        if (line.starts_with(kind) && text != std::string::npos && line[text - 1] >= '0' && line[text - 1] <= '9') {
+            return fmt::format("{}: {}{}", line.substr(kind.size(), text - kind.size()), kind, line.substr(text + 2));
+        }
+    }
+    return line;
+}
+
+// A compiler's messages as they stand in a sentence: one behind it, several below it.
+std::string messages_of(const std::string& log) {
+    std::string lines;
+    std::size_t count = 0;
+    for (std::size_t at = 0; at < log.size();) {
+        const std::size_t end = std::min(log.find('\n', at), log.size());
+        const std::string line = log.substr(at, end - at);
+        at = end + 1;
+        // That it has failed is said in front.
+        if (!line.empty() && !(line.starts_with("Device ") && line.ends_with("failed to build the program"))) {
+            lines += "\n  " + place_first(line);
+            ++count;
+        }
+    }
+    return count == 1 ? lines.substr(3) : lines;
+}
+
 Result<OpenclOwned<cl_program>> build(cl_context context, const OpenclTarget& target, const Program& program,
                                       std::string& log) {
     // NVIDIA's compiler passes over the line that says where the text is from, and counts it.
@@ -75,7 +104,9 @@ Result<OpenclOwned<cl_program>> build(cl_context context, const OpenclTarget& ta
     if (log.empty()) {
         log = opencl_error_name(status);
     }
-    return fail(code, "{} does not compile: {}", printable(program.source_name), log);
+    const std::string messages = messages_of(log);
+    return fail(code, "{} does not compile:{}{}", printable(program.source_name), messages.starts_with('\n') ? "" : " ",
+                messages.empty() ? log : messages);
 }
 
 // The work-group size of the launch; checks one that the caller or the source asks for.

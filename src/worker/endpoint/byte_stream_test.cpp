@@ -44,7 +44,7 @@ TEST_F(EndpointTest, MaliciousHeadersEndTheStreamWithAnError) {
     for (const auto& [input, what] : std::vector<std::pair<std::string, std::string>>{
              {"YOKESTREAM 1 u16 1000 fixed\n" + text(2), "port /g/p:in takes u8 1000; push what fits, or raw = true"},
              {"YOKESTREAM 1 u8 1000 variable\n", "make the port variable"},
-             {"YOKESTREAM 1 u8 1000 fixed\n" + text(1) + "x", "1 bytes are left of 1000"},
+             {"YOKESTREAM 1 u8 1000 fixed\n" + text(1) + "x", "1 byte is left of 1000"},
              {"YOKESTREAM 1 u8 1000", "the line is cut off"},
              {"YOKESTREAM 1 " + std::string(20'000, 'x'), "longer than 4096 bytes"},
              {"YOKESTREAM 1 u8 99999999999999999999 fixed\n", "means nothing"}}) {
