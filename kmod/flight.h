@@ -64,6 +64,8 @@ struct yoke_flight {
 	struct yoke_completion completion;
 };
 
+#define YOKE_DEADLINE_SHARE 4u /* part of a deadline that may be spent behind others, and again waiting for room */
+
 int yoke_flights_init(void);
 void yoke_flights_exit(void);
 

@@ -24,6 +24,7 @@
 #include "counters.h"
 #include "flight.h"
 #include "params.h"
+#include "room.h"
 #include "session.h"
 #include "trace.h"
 
@@ -139,6 +140,24 @@ static bool end_calls(void)
 	return true;
 }
 
+/* Calls that waited for room are submitted again, oldest first. */
+static bool resume(void)
+{
+	struct yoke_call *call;
+	bool any = false;
+
+	do {
+		spin_lock_irq(&yoke_core.lock);
+		call = yoke_core.session ? yoke_room_next(yoke_core.session, ktime_get_ns()) : NULL;
+		spin_unlock_irq(&yoke_core.lock);
+		if (!call)
+			return any;
+		any = true;
+		cond_resched();
+	} while (yoke_call_resume(call));
+	return any;
+}
+
 /* The worker had as long as it usually gets. */
 static void trip(struct yoke_session *session, const struct yoke_flight *flight, u64 now_ns)
 {
@@ -194,6 +213,7 @@ static void expire(u64 now_ns)
 		earliest = min3(expire_list(session, &session->issued, now_ns),
 				expire_list(session, &session->waits, now_ns),
 				expire_list(session, &session->gathers, now_ns));
+		earliest = min(earliest, yoke_room_expire(session, now_ns));
 	}
 	next_deadline = earliest;
 	spin_unlock_irq(&yoke_core.lock);
@@ -276,7 +296,7 @@ static int keep(void *unused)
 		unsigned int i;
 
 		expire(now_ns);
-		if (reap(now_ns) | end_calls()) {
+		if (reap(now_ns) | resume() | end_calls()) {
 			last_ns = ktime_get_ns();
 			continue;
 		}

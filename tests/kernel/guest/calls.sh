@@ -12,6 +12,7 @@ eventually 120 served
 eventually 120 tested
 say "with the worker"
 run_test calls
+run_test room
 
 # figures WAY [WORKER]: what yoke_test.ko measures; $entries, and the bells for them: $rung to the worker, $heard to
 # the kernel. Kept for figures.py.

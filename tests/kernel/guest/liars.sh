@@ -32,6 +32,7 @@ for mode in status length place wrong unasked twice late mute deaf scribble refu
     # A lie in the wrong place, say, is found when that place is used next, which the breaker may put off.
     while [ $tests -lt 20 ] && [ "$(traces ${mode% *})" = "$before" ]; do
         run_test lied
+        run_test no_room
         tests=$((tests + 1))
     done
     parameter deadline_ms 5000
