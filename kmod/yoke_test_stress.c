@@ -12,7 +12,7 @@
 
 #include "yoke_test.h"
 
-#define STRESS_SECONDS 10
+#define STRESS_SECONDS 5
 #define THREADS_MAX 16u
 #define CALLS_PER_KEY 16u
 #define UNIT_BYTES 512u
