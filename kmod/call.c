@@ -135,7 +135,7 @@ static struct yoke_flight *join(struct yoke_session *session, struct yoke_call *
 	error = yoke_flights_admit(session, call);
 	if (!error && call->key)
 		error = yoke_key_want(call->key, session);
-	flight = error ? ERR_PTR(error) : yoke_flight_join(session, call, produced, manner == POLLED, now_ns);
+	flight = error ? ERR_PTR(error) : yoke_flight_join(session, call, produced, manner == POLLED);
 	if (flight == ERR_PTR(-ENOBUFS) && manner == PATIENT)
 		flight = ERR_PTR(yoke_room_await(session, call));
 	return flight;

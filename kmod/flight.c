@@ -189,8 +189,7 @@ static bool may_follow(const struct yoke_flight *flight, const struct yoke_call 
 	       yoke_plan_follows(call, flight->flags, flight->params, flight->in_length);
 }
 
-struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_call *call, u32 produced, bool polled,
-				     u64 now_ns)
+struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_call *call, u32 produced, bool polled)
 {
 	struct yoke_flight *flight = polled ? NULL : *gathering_place(call->key);
 

@@ -7,8 +7,8 @@
  * MODEL. The keeper looks, spins for a while after the last thing that happened (not at all with one processor, and
  * never longer than the scheduler likes), then sets want_bell, looks once more and sleeps until the worker's bell, a
  * submission or a deadline. While it spins and the worker polls, a call costs no system call on either side.
- * TRADE-OFF. One thread copies all output. That bounds the kernel's share of the machine; what the CPU has to do itself
- * when a worker fails is spread over all processors by a workqueue.
+ * TRADE-OFF. One thread copies all output, and the input of calls that have waited for room. That bounds the kernel's
+ * share of the machine; what the CPU has to do itself when a worker fails is spread over all processors by a workqueue.
  */
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
@@ -158,7 +158,7 @@ static bool resume(void)
 	return any;
 }
 
-/* The worker had as long as it usually gets. */
+/* Did the worker have what it usually gets, but for what its first call may have waited for room? */
 static void trip(struct yoke_session *session, const struct yoke_flight *flight, u64 now_ns)
 {
 	if (now_ns < flight->usual_deadline_ns || !yoke_breaker_miss(&session->breaker, now_ns))
