@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Calls that wait for room: those that were refused since places or buffers are used up, or the worker has as much as it
- * can finish, of callers who can be made to wait (yoke_call.resumed; the backlog of the crypto API). Who was told to
+ * Calls that wait for room: those that were refused since places or buffers are used up, or the worker has as much as
+ * it can finish, of callers who can be made to wait (yoke_call.resumed; the backlog of the crypto API). Who was told to
  * wait hands over nothing more until his call has left the row, so it is as long as there are callers. It takes no
  * memory, since calls bring their own link. All of this is called under the core's lock.
  */

@@ -82,8 +82,9 @@ struct yoke_stamps {
  *	 NULL: the call ends with an error instead. yoke_cpu() does for every service that this header's calls can name.
  * @context: the caller's
  * @status: result: 0; -EBADMSG (GCM: wrong tag); -EOWNERDEAD: the worker left or died; -ETIME: the deadline;
- *	    -ECANCELED; -ENOBUFS: it has waited for room in vain, a quarter of its time; -ENOKEY: the worker does not take the key; -EPROTO: the worker answered what none may answer; or
- *	    what the worker reported (-EIO, -ENOMEM, ...)
+ *	    -ECANCELED; -ENOBUFS: it has waited for room in vain, a quarter of its time; -ENOKEY: the worker does not
+ *	    take the key; -EPROTO: the worker answered what none may answer; or what the worker reported (-EIO,
+ *	    -ENOMEM, ...)
  * @produced: result: bytes of output
  * @where: result: enum yoke_where; YOKE_WHERE_CALLER: @cpu did it
  * @why: result: enum yoke_why
