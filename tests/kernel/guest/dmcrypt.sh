@@ -53,15 +53,19 @@ eventually 120 tested
 parameter threshold 0
 head -c 16777216 /dev/urandom >/tmp/block
 
-# meanwhile WHAT COUNT: that many requests at least have come since `since`, and the worker has done most of them. The
+# meanwhile WHAT COUNT: that many requests at least have come after `begin`, and the worker has done most of them. The
 # rest was late, or found no room in time, which a busy machine may bring about.
-since() { before=$(counter offloaded) full=$(counter fell_back_full) late=$(counter fell_back_deadline) entries=$(counter entries) waited=$(counter waited); }
+begin() {
+    before=$(counter offloaded) full=$(counter fell_back_full) late=$(counter fell_back_deadline)
+    entries=$(counter entries) waited=$(counter waited)
+}
 meanwhile() {
     local offloaded=$(($(counter offloaded) - before)) rest
     full=$(($(counter fell_back_full) - full)) late=$(($(counter fell_back_deadline) - late))
     entries=$(($(counter entries) - entries)) waited=$(($(counter waited) - waited)) rest=$((full + late))
-    say "$1: by the worker $offloaded, by the CPU since there was no room $full, late $late, share of the worker $((100 * offloaded / (offloaded + rest)))%; entries $entries, requests that waited for room $waited"
     [ $((offloaded + rest)) -ge "$2" ] || die "not every sector went through the driver"
+    say "$1: by the worker $offloaded ($((100 * offloaded / (offloaded + rest)))%), by the CPU since there was no room $full," \
+        "late $late; entries $entries, requests that waited for room $waited"
     [ $offloaded -ge $((3 * rest)) ] || die "less than three quarters went through the worker"
 }
 
@@ -69,7 +73,7 @@ say "written and read through the worker"
 parameter deadline_ms 5000
 large='2 sector_size:4096 iv_large_sectors' # as new disks have them, and numbered so that neighbours share entries
 map capi:xts-aes-yoke-plain64 "$large"
-since
+begin
 make_file_system /dev/mapper/secret
 must mount /dev/mapper/secret /secret
 write /secret/four 4
@@ -89,7 +93,7 @@ unmap
 
 say "in small sectors, which share entries"
 map capi:xts-aes-yoke-plain64 '' $file_system $strip
-since
+begin
 must dd if=/tmp/block of=/dev/mapper/secret bs=1M conv=fsync status=none
 echo 1 >/proc/sys/vm/drop_caches
 must cmp /tmp/block /dev/mapper/secret
