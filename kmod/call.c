@@ -21,8 +21,12 @@
 #include "key.h"
 #include "params.h"
 #include "plan.h"
+#include "room.h"
 #include "session.h"
 #include "trace.h"
+
+/* How a call is submitted: by one who takes its completion himself, or who can (or cannot) be made to wait for room. */
+enum manner { POLLED, PATIENT, IMPATIENT };
 
 static void run_cpu(struct work_struct *work)
 {
@@ -70,8 +74,20 @@ static bool cpu_takes_over(const struct yoke_call *call)
 	return call->status && call->status != -ECANCELED && call->cpu;
 }
 
+/* Its caller, who was told to wait, may go on. Before its callback: both are the keeper's. */
+static void pay_debt(struct yoke_call *call)
+{
+	if (!call->owed)
+		return;
+	call->owed = false;
+	local_bh_disable();
+	call->resumed(call);
+	local_bh_enable();
+}
+
 void yoke_call_end(struct yoke_call *call, u64 now_ns)
 {
+	pay_debt(call);
 	if (cpu_takes_over(call)) {
 		yoke_count_fallback(call->status);
 		trace_yoke_fall_back(call->service, call->in_length, call->status);
@@ -103,30 +119,45 @@ static int check(const struct yoke_call *call, u32 *produced)
 	return 0;
 }
 
-static int submit(struct yoke_call *call, bool polled)
+/* Under the core's lock: a flight for the call. -EBUSY: it waits for room. Who waits already goes first. */
+static struct yoke_flight *join(struct yoke_session *session, struct yoke_call *call, u32 produced, enum manner manner,
+				u64 now_ns)
+{
+	int error = yoke_session_usable(session, now_ns);
+	struct yoke_flight *flight;
+
+	if (error == -EAGAIN)
+		yoke_session_poke(session, now_ns);
+	if (error)
+		return ERR_PTR(error);
+	if (manner == PATIENT && !call->owed && !list_empty(&session->row))
+		return ERR_PTR(yoke_room_await(session, call));
+	error = yoke_flights_admit(session, call);
+	if (!error && call->key)
+		error = yoke_key_want(call->key, session);
+	flight = error ? ERR_PTR(error) : yoke_flight_join(session, call, produced, manner == POLLED);
+	if (flight == ERR_PTR(-ENOBUFS) && manner == PATIENT)
+		flight = ERR_PTR(yoke_room_await(session, call));
+	return flight;
+}
+
+static int submit(struct yoke_call *call, enum manner manner)
 {
 	struct yoke_session *session;
 	struct yoke_flight *flight;
 	unsigned long flags;
+	u64 now_ns = ktime_get_ns();
 	u32 produced;
-	u64 now_ns;
 	int error;
 
-	call->stamps = (struct yoke_stamps){ .submitted = ktime_get_ns() };
-	now_ns = call->stamps.submitted;
+	if (!call->owed)
+		call->stamps = (struct yoke_stamps){ .submitted = now_ns };
 	error = check(call, &produced);
 	if (error)
 		return error;
 	spin_lock_irqsave(&yoke_core.lock, flags);
 	session = yoke_core.session;
-	error = yoke_session_usable(session, now_ns);
-	if (error == -EAGAIN)
-		yoke_session_poke(session, now_ns);
-	if (!error)
-		error = yoke_flights_admit(session, call);
-	if (!error && call->key)
-		error = yoke_key_want(call->key, session);
-	flight = error ? ERR_PTR(error) : yoke_flight_join(session, call, produced, polled, now_ns);
+	flight = join(session, call, produced, manner, now_ns);
 	spin_unlock_irqrestore(&yoke_core.lock, flags);
 	if (IS_ERR(flight))
 		return PTR_ERR(flight);
@@ -134,7 +165,7 @@ static int submit(struct yoke_call *call, bool polled)
 	now_ns = ktime_get_ns();
 	spin_lock_irqsave(&yoke_core.lock, flags);
 	if (yoke_flight_filled(session, flight, call, now_ns)) {
-		if (!polled)
+		if (manner != POLLED)
 			yoke_keeper_kick();
 	} else {
 		error = -EOWNERDEAD;
@@ -147,9 +178,24 @@ int yoke_submit(struct yoke_call *call)
 {
 	if (!call->complete)
 		return -EINVAL;
-	return submit(call, false);
+	return submit(call, call->resumed ? PATIENT : IMPATIENT);
 }
 EXPORT_SYMBOL_GPL(yoke_submit);
+
+bool yoke_call_resume(struct yoke_call *call)
+{
+	int error = submit(call, PATIENT);
+
+	if (error == -EBUSY)
+		return false;
+	if (!error) {
+		pay_debt(call);
+		return true;
+	}
+	call->status = error;
+	yoke_call_end(call, ktime_get_ns());
+	return true;
+}
 
 bool yoke_cancel(struct yoke_call *call)
 {
@@ -161,12 +207,17 @@ bool yoke_cancel(struct yoke_call *call)
 	spin_lock_irqsave(&yoke_core.lock, flags);
 	session = yoke_core.session;
 	flight = call->flight;
-	if (!flight || flight->state == YOKE_FLIGHT_TAKEN || !call->filled || flight->polled) {
+	if (!call->waits &&
+	    (!flight || flight->state == YOKE_FLIGHT_TAKEN || !call->filled || flight->polled)) {
 		spin_unlock_irqrestore(&yoke_core.lock, flags);
 		return false;
 	}
-	last = flight->state == YOKE_FLIGHT_ISSUED && list_is_singular(&flight->calls);
-	yoke_flight_leave(session, call);
+	if (call->waits) {
+		yoke_room_leave(call);
+	} else {
+		last = flight->state == YOKE_FLIGHT_ISSUED && list_is_singular(&flight->calls);
+		yoke_flight_leave(session, call);
+	}
 	if (last) {
 		yoke_ring_cancel(&session->ring[flight->ring], flight->position);
 		yoke_session_ring_bell(session, BIT(flight->ring));
@@ -257,7 +308,7 @@ int yoke_call_spin(struct yoke_call *call, u64 bound_ns)
 
 	if (!call->cpu)
 		return -EINVAL;
-	error = submit(call, true);
+	error = submit(call, POLLED);
 	if (error)
 		return is_wrong(call) ? error : fall_back(call, error);
 	if (!spin(call, bound_ns)) {
@@ -301,7 +352,7 @@ int yoke_call_wait(struct yoke_call *call)
 
 	call->complete = wake_waiter;
 	reinit_completion(&call->ended);
-	error = submit(call, spin_ns != 0);
+	error = submit(call, spin_ns ? POLLED : IMPATIENT);
 	if (!error && spin_ns && (spin(call, min(spin_ns, yoke_choice_expected_ns(call))) || !hand_to_keeper(call))) {
 		error = call->status;
 	} else if (!error) {

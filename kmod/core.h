@@ -34,5 +34,7 @@ void yoke_keeper_expects(u64 deadline_ns);
 
 /* Ends a call that is in nobody's list; its status is set. Not under the lock. @now_ns: its output is in place. */
 void yoke_call_end(struct yoke_call *call, u64 now_ns);
+/* The keeper submits a call again that has waited for room. False: there is still none, it goes on waiting. */
+bool yoke_call_resume(struct yoke_call *call);
 
 #endif /* YOKE_CORE_H */

@@ -25,6 +25,7 @@
 	count(FELL_LOST, fell_back_lost)             /* the worker went while it had the call */    \
 	count(FELL_ERROR, fell_back_error)           /* the worker reported an error */             \
 	count(FELL_PROTOCOL, fell_back_protocol)     /* the worker broke the protocol */            \
+	count(WAITED, waited)                        /* calls that had to wait for room */          \
 	count(CANCELLED, cancelled)                                                                 \
 	count(LATE, late)                            /* completions that nobody waited for */       \
 	count(TRIPS, breaker_trips)                                                                 \

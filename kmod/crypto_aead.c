@@ -69,6 +69,14 @@ static void ended(struct yoke_call *call)
 	request->base.complete(&request->base, call->status);
 }
 
+/* It was in the backlog. */
+static void resumed(struct yoke_call *call)
+{
+	struct aead_request *request = call->context;
+
+	request->base.complete(&request->base, -EINPROGRESS);
+}
+
 static void describe(struct request *ours, struct aead_request *request, struct transformation *transformation)
 {
 	unsigned int tag = crypto_aead_authsize(crypto_aead_reqtfm(request));
@@ -95,6 +103,7 @@ static void describe(struct request *ours, struct aead_request *request, struct 
 	call->out_skip = request->assoclen;
 	call->out_length = request->cryptlen + (ours->decrypt ? 0 : tag);
 	call->complete = ended;
+	call->resumed = request->base.flags & CRYPTO_TFM_REQ_MAY_BACKLOG ? resumed : NULL;
 	call->cpu = on_cpu;
 	call->context = request;
 }
@@ -108,8 +117,9 @@ static int crypt(struct aead_request *request, bool decrypt)
 
 	ours->decrypt = decrypt;
 	describe(ours, request, transformation);
-	if (!yoke_request_offload(&ours->call, YOKE_DRIVER_GCM, transformation->key))
-		return -EINPROGRESS;
+	status = yoke_request_offload(&ours->call, YOKE_DRIVER_GCM, transformation->key);
+	if (status)
+		return status;
 	begin_ns = ktime_get_ns();
 	cpu_prepare(request, request->base.flags, request->base.complete, request->base.data);
 	status = cpu_crypt(ours);

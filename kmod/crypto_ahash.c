@@ -68,6 +68,14 @@ static void ended(struct yoke_call *call)
 	request->base.complete(&request->base, call->status);
 }
 
+/* It was in the backlog. */
+static void resumed(struct yoke_call *call)
+{
+	struct ahash_request *request = call->context;
+
+	request->base.complete(&request->base, -EINPROGRESS);
+}
+
 static void describe(struct request *ours, struct ahash_request *request)
 {
 	struct yoke_call *call = &ours->call;
@@ -82,6 +90,7 @@ static void describe(struct request *ours, struct ahash_request *request)
 	call->out = &ours->digest_sg;
 	call->out_length = sizeof(ours->digest);
 	call->complete = ended;
+	call->resumed = request->base.flags & CRYPTO_TFM_REQ_MAY_BACKLOG ? resumed : NULL;
 	call->cpu = on_cpu;
 	call->context = request;
 }
@@ -90,11 +99,13 @@ static int digest(struct ahash_request *request)
 {
 	struct request *ours = ahash_request_ctx(request);
 	u64 begin_ns;
-	int status;
+	int status = 0;
 
 	describe(ours, request);
-	if (request->nbytes && !yoke_request_offload(&ours->call, YOKE_DRIVER_SHA256, true))
-		return -EINPROGRESS;
+	if (request->nbytes)
+		status = yoke_request_offload(&ours->call, YOKE_DRIVER_SHA256, true);
+	if (status)
+		return status;
 	begin_ns = ktime_get_ns();
 	status = crypto_ahash_digest(cpu_pass_on(request));
 	if (!status)

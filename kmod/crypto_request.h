@@ -13,6 +13,7 @@
 #include "choice.h"
 #include "counters.h"
 #include "crypto.h"
+#include "trace.h"
 
 /* A CPU driver must not need one itself, and must be fit for writeback as we are. */
 #define YOKE_CPU_DRIVER_MASK (CRYPTO_ALG_NEED_FALLBACK | CRYPTO_ALG_ALLOCATES_MEMORY)
@@ -21,7 +22,10 @@
 /* In the self-test: a worker that has just started may have to load its code first. */
 #define YOKE_TEST_TIMEOUT_NS (2 * NSEC_PER_SEC)
 
-/* 0: @call was submitted. Else the CPU is to do it, which has been counted. */
+/*
+ * -EINPROGRESS: @call was submitted. -EBUSY: so it was, and waits for room; whoever lets his requests be put back gets
+ * this. 0: the CPU is to do it, which has been counted.
+ */
 static inline int yoke_request_offload(struct yoke_call *call, enum yoke_driver driver, bool has_key)
 {
 	int error = has_key ? 0 : -ENOKEY;
@@ -34,11 +38,14 @@ static inline int yoke_request_offload(struct yoke_call *call, enum yoke_driver 
 		if (!error)
 			error = yoke_submit(call);
 		if (!error)
-			return 0;
+			return -EINPROGRESS;
+		if (error == -EBUSY)
+			return error;
 		yoke_count_fallback(error);
+		trace_yoke_fall_back(call->service, call->in_length, error);
 	}
 	atomic64_inc(&yoke_driver_figures[driver].fallen_back);
-	return -EAGAIN;
+	return 0;
 }
 
 /* Counts a request that was submitted and has ended. */

@@ -87,6 +87,14 @@ static void ended(struct yoke_call *call)
 	request->base.complete(&request->base, call->status);
 }
 
+/* It was in the backlog. */
+static void resumed(struct yoke_call *call)
+{
+	struct skcipher_request *request = call->context;
+
+	request->base.complete(&request->base, -EINPROGRESS);
+}
+
 static void describe(struct yoke_call *call, struct skcipher_request *request, struct transformation *transformation,
 		     bool decrypt)
 {
@@ -99,6 +107,7 @@ static void describe(struct yoke_call *call, struct skcipher_request *request, s
 	call->in_length = request->cryptlen;
 	call->out_length = request->cryptlen;
 	call->complete = ended;
+	call->resumed = request->base.flags & CRYPTO_TFM_REQ_MAY_BACKLOG ? resumed : NULL;
 	call->cpu = on_cpu;
 	call->context = request;
 	if (call->service == YOKE_SERVICE_AES_CTR) {
@@ -116,12 +125,14 @@ static int crypt(struct skcipher_request *request, bool decrypt)
 	struct transformation *transformation = crypto_skcipher_ctx(crypto_skcipher_reqtfm(request));
 	struct request *ours = skcipher_request_ctx(request);
 	u64 begin_ns;
-	int status;
+	int status = 0;
 
 	ours->decrypt = decrypt;
 	describe(&ours->call, request, transformation, decrypt);
-	if (request->cryptlen && !yoke_request_offload(&ours->call, transformation->driver, transformation->key))
-		return -EINPROGRESS;
+	if (request->cryptlen)
+		status = yoke_request_offload(&ours->call, transformation->driver, transformation->key);
+	if (status)
+		return status;
 	begin_ns = ktime_get_ns();
 	cpu_prepare(request, request->base.flags, request->base.complete, request->base.data);
 	status = cpu_crypt(ours);

@@ -18,6 +18,7 @@
 #include "key.h"
 #include "params.h"
 #include "plan.h"
+#include "room.h"
 #include "session.h"
 #include "trace.h"
 
@@ -26,7 +27,6 @@
 #define FLIGHTS 1024u                      /* both rings full, and as many waiting */
 #define PIPELINE 2u                        /* one executes, one is ready to */
 #define PROBE_FLIGHTS 16u                  /* 1 MiB at most: 12 ms even for a worker that is emulated */
-#define DEADLINE_SHARE 4u                  /* part of a deadline that may be spent behind others */
 #define GATHER_BYTES YOKE_EXPRESS_BYTES_MAX /* of one flight: what the express ring takes */
 #define JOIN_BYTES_MAX (GATHER_BYTES / 4)  /* longer calls are worth an entry of their own */
 
@@ -70,7 +70,7 @@ int yoke_flights_admit(const struct yoke_session *session, const struct yoke_cal
 		return 0;
 	if (session->pace.ns_per_kib <= 1 && session->backlog >= PROBE_FLIGHTS)
 		return -ENOBUFS;
-	return expected > patience / DEADLINE_SHARE ? -ENOBUFS : 0;
+	return expected > patience / YOKE_DEADLINE_SHARE ? -ENOBUFS : 0;
 }
 
 void yoke_flight_drop(struct yoke_flight *flight)
@@ -86,6 +86,8 @@ void yoke_flight_drop(struct yoke_flight *flight)
 	flight->out_buffer = NULL;
 	flight->state = YOKE_FLIGHT_FREE;
 	list_move_tail(&flight->link, &free_flights);
+	if (yoke_core.session && yoke_room_made(yoke_core.session))
+		yoke_keeper_kick();
 }
 
 static bool buffer_holds(const struct yoke_buffer *buffer, u32 skip, u32 bytes)
@@ -183,11 +185,11 @@ static bool may_follow(const struct yoke_flight *flight, const struct yoke_call 
 	return call->service == flight->service && !call->in_buffer && !call->out_buffer &&
 	       call->in_length <= flight->in_room - flight->in_length &&
 	       produced <= flight->out_room - flight->produced && flight->deadline_ns == flight->usual_deadline_ns &&
-	       !call->timeout_ns && yoke_plan_follows(call, flight->flags, flight->params, flight->in_length);
+	       !call->timeout_ns && call->stamps.submitted + yoke_deadline_ns() >= flight->deadline_ns &&
+	       yoke_plan_follows(call, flight->flags, flight->params, flight->in_length);
 }
 
-struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_call *call, u32 produced, bool polled,
-				     u64 now_ns)
+struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_call *call, u32 produced, bool polled)
 {
 	struct yoke_flight *flight = polled ? NULL : *gathering_place(call->key);
 
@@ -206,8 +208,9 @@ struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_c
 		flight = begin(session, call, produced, polled);
 		if (IS_ERR(flight))
 			return flight;
-		flight->usual_deadline_ns = now_ns + yoke_deadline_ns();
-		flight->deadline_ns = call->timeout_ns ? now_ns + call->timeout_ns : flight->usual_deadline_ns;
+		flight->usual_deadline_ns = call->stamps.submitted + yoke_deadline_ns();
+		flight->deadline_ns = call->timeout_ns ? call->stamps.submitted + call->timeout_ns :
+							 flight->usual_deadline_ns;
 		if (!polled)
 			yoke_keeper_expects(flight->deadline_ns);
 	}

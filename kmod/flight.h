@@ -57,12 +57,14 @@ struct yoke_flight {
 	u32 out_room;
 	u32 produced;   /* expected bytes of output */
 	u64 deadline_ns;
-	u64 usual_deadline_ns; /* missing this one says something about the worker */
+	u64 usual_deadline_ns; /* missing this one says something about the worker: it had most of the usual time */
 	u64 position;
 	u64 issued_ns;
 	int status;     /* after the completion */
 	struct yoke_completion completion;
 };
+
+#define YOKE_DEADLINE_SHARE 4u /* part of a deadline that may be spent behind others, and again waiting for room */
 
 int yoke_flights_init(void);
 void yoke_flights_exit(void);
@@ -75,8 +77,7 @@ int yoke_flights_admit(const struct yoke_session *session, const struct yoke_cal
  * A flight for @call, new or shared; the call is in it, its input is not. -ENOBUFS, -ESTALE, -EINVAL. @polled: a flight
  * of its own whose completion the caller takes.
  */
-struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_call *call, u32 produced, bool polled,
-				     u64 now_ns);
+struct yoke_flight *yoke_flight_join(struct yoke_session *session, struct yoke_call *call, u32 produced, bool polled);
 /* The input of @call is in place, or could not be. False: the session is gone, the call is out of the flight. */
 bool yoke_flight_filled(struct yoke_session *session, struct yoke_flight *flight, struct yoke_call *call, u64 now_ns);
 /* Issues what waited for its turn, a key or a slot. May find that the session must end. */

@@ -7,8 +7,8 @@
  * MODEL. The keeper looks, spins for a while after the last thing that happened (not at all with one processor, and
  * never longer than the scheduler likes), then sets want_bell, looks once more and sleeps until the worker's bell, a
  * submission or a deadline. While it spins and the worker polls, a call costs no system call on either side.
- * TRADE-OFF. One thread copies all output. That bounds the kernel's share of the machine; what the CPU has to do itself
- * when a worker fails is spread over all processors by a workqueue.
+ * TRADE-OFF. One thread copies all output, and the input of calls that have waited for room. That bounds the kernel's
+ * share of the machine; what the CPU has to do itself when a worker fails is spread over all processors by a workqueue.
  */
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
@@ -24,6 +24,7 @@
 #include "counters.h"
 #include "flight.h"
 #include "params.h"
+#include "room.h"
 #include "session.h"
 #include "trace.h"
 
@@ -139,7 +140,25 @@ static bool end_calls(void)
 	return true;
 }
 
-/* The worker had as long as it usually gets. */
+/* Calls that waited for room are submitted again, oldest first. */
+static bool resume(void)
+{
+	struct yoke_call *call;
+	bool any = false;
+
+	do {
+		spin_lock_irq(&yoke_core.lock);
+		call = yoke_core.session ? yoke_room_next(yoke_core.session, ktime_get_ns()) : NULL;
+		spin_unlock_irq(&yoke_core.lock);
+		if (!call)
+			return any;
+		any = true;
+		cond_resched();
+	} while (yoke_call_resume(call));
+	return any;
+}
+
+/* Did the worker have what it usually gets, but for what its first call may have waited for room? */
 static void trip(struct yoke_session *session, const struct yoke_flight *flight, u64 now_ns)
 {
 	if (now_ns < flight->usual_deadline_ns || !yoke_breaker_miss(&session->breaker, now_ns))
@@ -194,6 +213,7 @@ static void expire(u64 now_ns)
 		earliest = min3(expire_list(session, &session->issued, now_ns),
 				expire_list(session, &session->waits, now_ns),
 				expire_list(session, &session->gathers, now_ns));
+		earliest = min(earliest, yoke_room_expire(session, now_ns));
 	}
 	next_deadline = earliest;
 	spin_unlock_irq(&yoke_core.lock);
@@ -276,7 +296,7 @@ static int keep(void *unused)
 		unsigned int i;
 
 		expire(now_ns);
-		if (reap(now_ns) | end_calls()) {
+		if (reap(now_ns) | resume() | end_calls()) {
 			last_ns = ktime_get_ns();
 			continue;
 		}

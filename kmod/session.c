@@ -21,6 +21,7 @@
 #include "crypto.h"
 #include "flight.h"
 #include "key.h"
+#include "room.h"
 
 #define HOP_NS (10 * NSEC_PER_USEC)  /* until it was measured: two cache lines and a wake-up */
 #define POKE_NS (20 * NSEC_PER_MSEC) /* the first hold of the breaker */
@@ -44,6 +45,7 @@ struct yoke_session *yoke_session_create(void)
 	INIT_LIST_HEAD(&session->gathers);
 	INIT_LIST_HEAD(&session->waits);
 	INIT_LIST_HEAD(&session->issued);
+	INIT_LIST_HEAD(&session->row);
 	return session;
 }
 
@@ -98,11 +100,13 @@ int yoke_session_serve(struct yoke_session *session)
 	const struct yoke_status_page *status_untrusted = yoke_arena_status(session->arena);
 	int error = 0;
 
-	if (READ_ONCE(status_untrusted->magic) != YOKE_ABI_MAGIC ||
-	    READ_ONCE(status_untrusted->version) != YOKE_ABI_VERSION)
-		return -EPROTO;
 	spin_lock_irq(&yoke_core.lock);
-	if (session->state == YOKE_SESSION_ATTACHED) {
+	if (session->state != YOKE_SESSION_ATTACHED) {
+		error = -ENOTCONN;
+	} else if (READ_ONCE(status_untrusted->magic) != YOKE_ABI_MAGIC ||
+		   READ_ONCE(status_untrusted->version) != YOKE_ABI_VERSION) {
+		error = -EPROTO;
+	} else {
 		unsigned int r;
 
 		for (r = 0; r < YOKE_RINGS; r++)
@@ -111,8 +115,6 @@ int yoke_session_serve(struct yoke_session *session)
 		yoke_core.session = session;
 		yoke_keys_order(session);
 		yoke_keeper_kick();
-	} else {
-		error = -ENOTCONN;
 	}
 	spin_unlock_irq(&yoke_core.lock);
 	if (!error)
@@ -136,6 +138,7 @@ static void end(struct yoke_session *session, enum yoke_session_state state, int
 	fail_list(&session->gathers, status);
 	fail_list(&session->waits, status);
 	fail_list(&session->issued, status);
+	yoke_room_fail(session, status);
 	session->issued_count = 0;
 	yoke_keys_forget();
 	yoke_count(YOKE_COUNT_RETIRED);

@@ -40,6 +40,8 @@ struct yoke_session {
 	u32 issued_count;         /* of those that are not abandoned */
 	u32 backlog;              /* flights of all three lists */
 	u64 backlog_bytes;
+	struct list_head row;     /* calls that wait for room (room.h) */
+	u32 row_below;            /* they go on when the backlog is not above this */
 	struct yoke_cost pace;    /* how fast the worker was seen to complete, whatever it says */
 	u64 completed_ns;         /* when it last did */
 	u32 hop_ns;               /* what a call that nobody is in front of takes besides its execution */

@@ -429,6 +429,8 @@ int main(int count, char **arguments)
 		complete_unasked();
 	if (ioctl(w.device, YOKE_KERNEL_SERVE))
 		die("cannot serve");
+	if (ioctl(w.device, YOKE_KERNEL_SERVE) == 0 || errno != ENOTCONN)
+		die("a session that serves could begin to serve");
 	printf("serving %llu\n", (unsigned long long)w.generation);
 	fflush(stdout);
 	worked_ns = now_ns();

@@ -61,6 +61,8 @@ extern const struct test_case test_alone[];   /* without any */
 extern const struct test_case test_lied[];    /* with one that lies or stops: results are right all the same */
 extern const struct test_case test_stress[];  /* with honest workers that are killed and replaced */
 extern const struct test_case test_together[]; /* with a worker whose deadline is long: who comes late does not join */
+extern const struct test_case test_room[];    /* with a worker that serves and a long deadline */
+extern const struct test_case test_no_room[]; /* any worker: calls that wait for room end all the same */
 /* These measure, each one way of calling: what system calls it took is the difference of the module's counters. */
 extern const struct test_case test_spinning[];
 extern const struct test_case test_waiting[];

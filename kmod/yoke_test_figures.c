@@ -11,12 +11,16 @@
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/ktime.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 
 #include "yoke_test.h"
 
-#define ROUNDS 2000u
+static unsigned int rounds = 500;
+module_param(rounds, uint, 0444);
+MODULE_PARM_DESC(rounds, "how many calls of each kind are measured, 100 to 100000 (default 500)");
+
 #define CALL_BYTES 4096u
 /* An emulated worker may not run for a while; with one processor it does not run while somebody spins. */
 #define SPIN_NS (1000 * NSEC_PER_MSEC)
@@ -98,7 +102,7 @@ static bool measure(struct test_memory *memory, const char *way, u16 service, st
 	struct yoke_call *call = kzalloc(sizeof(*call), GFP_KERNEL);
 
 	EXPECT(call);
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < rounds; i++) {
 		int status;
 
 		test_describe(call, memory, service, key, CALL_BYTES, false);
@@ -125,7 +129,7 @@ static bool measure_cpu(struct test_memory *memory, const char *way, u16 service
 {
 	unsigned int i;
 
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < rounds; i++) {
 		struct yoke_call call;
 		u64 begin = ktime_get_ns();
 
@@ -133,8 +137,8 @@ static bool measure_cpu(struct test_memory *memory, const char *way, u16 service
 		EXPECT_IS(yoke_cpu(&call), 0);
 		samples[WHOLE][i] = ktime_get_ns() - begin;
 	}
-	sort(samples[WHOLE], ROUNDS, sizeof(u32), compare, NULL);
-	test_report("figure %s: whole %u p99 %u ns\n", way, part(WHOLE, ROUNDS, 50), part(WHOLE, ROUNDS, 99));
+	sort(samples[WHOLE], rounds, sizeof(u32), compare, NULL);
+	test_report("figure %s: whole %u p99 %u ns\n", way, part(WHOLE, rounds, 50), part(WHOLE, rounds, 99));
 	return true;
 }
 
@@ -143,7 +147,7 @@ static bool make_samples(void)
 	unsigned int hop;
 
 	for (hop = 0; hop < HOPS; hop++) {
-		samples[hop] = kcalloc(ROUNDS, sizeof(u32), GFP_KERNEL);
+		samples[hop] = kvcalloc(rounds, sizeof(u32), GFP_KERNEL);
 		if (!samples[hop])
 			return false;
 	}
@@ -155,7 +159,7 @@ static void free_samples(void)
 	unsigned int hop;
 
 	for (hop = 0; hop < HOPS; hop++) {
-		kfree(samples[hop]);
+		kvfree(samples[hop]);
 		samples[hop] = NULL;
 	}
 }
@@ -169,6 +173,7 @@ static bool figures(struct test_memory *memory, const char *way, int (*make)(str
 	unsigned int i;
 	bool good;
 
+	rounds = clamp(rounds, 100u, 100000u);
 	for (i = 0; i < sizeof(bytes); i++)
 		bytes[i] = i;
 	key = yoke_key_create(YOKE_SERVICE_AES_XTS, bytes, sizeof(bytes));

@@ -4,7 +4,9 @@
  *
  * /sys/kernel/debug/yoke_test/run      write `calls` (a worker serves), `alone` (none does), `lied` (one that lies or
  *                                      stops), `stress` (honest ones that may be killed and replaced),
- *                                      `together` (calls of many keys share entries), or what to measure: `spinning`, `waiting`, `callback`, `cpu`.
+ *                                      `together` (calls of many keys share entries), `room` (more calls at once than
+ *                                      fit; a worker serves), `no_room` (the same with any worker), or what to
+ *                                      measure: `spinning`, `waiting`, `callback`, `cpu`.
  *                                      EIO: a test failed; EINVAL: none of these
  * /sys/kernel/debug/yoke_test/report   what the last run said, a line for each test: ok NAME, FAILED NAME ..., figures
  */
@@ -107,6 +109,7 @@ static const struct test_case *cases_of(const char *name)
 		{ "calls", test_calls },       { "alone", test_alone },     { "lied", test_lied },
 		{ "spinning", test_spinning }, { "waiting", test_waiting }, { "callback", test_callback },
 		{ "cpu", test_cpu },           { "stress", test_stress },   { "together", test_together },
+		{ "room", test_room },         { "no_room", test_no_room },
 	};
 	unsigned int i;
 

@@ -12,7 +12,7 @@
 
 #include "yoke_test.h"
 
-#define STRESS_SECONDS 10
+#define STRESS_SECONDS 5
 #define THREADS_MAX 16u
 #define CALLS_PER_KEY 16u
 #define UNIT_BYTES 512u
@@ -35,26 +35,42 @@ struct stress_thread {
 	bool bad;
 };
 
+struct callback {
+	struct completion ended;
+	bool owed; /* that the call goes on */
+};
+
 static void wake(struct yoke_call *call)
 {
-	complete(call->context);
+	struct callback *callback = call->context;
+
+	complete(&callback->ended);
 }
 
-/* Submits, perhaps cancels, waits. */
+static void resumed(struct yoke_call *call)
+{
+	struct callback *callback = call->context;
+
+	callback->owed = !callback->owed;
+}
+
+/* Submits, perhaps waits for room, perhaps cancels, waits. */
 static int by_callback(struct yoke_call *call)
 {
-	DECLARE_COMPLETION_ONSTACK(ended);
+	struct callback callback = {};
 	int error;
 
+	init_completion(&callback.ended);
 	call->complete = wake;
-	call->context = &ended;
+	call->resumed = prandom_u32_max(2) ? resumed : NULL;
+	call->context = &callback;
 	error = yoke_submit(call);
-	if (error)
+	if (error && error != -EBUSY)
 		return error;
 	if (prandom_u32_max(4) == 0)
 		yoke_cancel(call);
-	wait_for_completion(&ended);
-	return call->status;
+	wait_for_completion(&callback.ended);
+	return callback.owed == (error == -EBUSY) ? call->status : -EDOM;
 }
 
 static int call_somehow(struct yoke_call *call)

@@ -145,7 +145,8 @@ struct yoke_kernel_key_answer {
 
 #define YOKE_KERNEL_IOCTL 'Y'
 #define YOKE_KERNEL_ATTACH _IOWR(YOKE_KERNEL_IOCTL, 0x60, struct yoke_kernel_attach)
-#define YOKE_KERNEL_SERVE _IO(YOKE_KERNEL_IOCTL, 0x61) /* ENOTCONN: not attached; EPROTO: no magic in the status page */
+/* ENOTCONN: not attached, serves already, or left; EPROTO: no magic in the status page, or another version there. */
+#define YOKE_KERNEL_SERVE _IO(YOKE_KERNEL_IOCTL, 0x61)
 #define YOKE_KERNEL_LEAVE _IO(YOKE_KERNEL_IOCTL, 0x62) /* ENOTCONN: not attached, or left before */
 #define YOKE_KERNEL_BELL _IO(YOKE_KERNEL_IOCTL, 0x63)  /* ENOTCONN: not serving */
 #define YOKE_KERNEL_KEY_ORDER _IOR(YOKE_KERNEL_IOCTL, 0x64, struct yoke_kernel_key_order)

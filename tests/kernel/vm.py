@@ -163,7 +163,7 @@ def main():
     options = arguments()
     reason = missing()
     if reason:
-        say(f"skipped: {reason}; scripts/check --kernel installs it")
+        say(f"skipped: {reason}; scripts/check installs it")
         return 77
     with tempfile.TemporaryDirectory(prefix="yoke-vm.") as folder:
         machine = Machine(options, Path(folder))

@@ -14,7 +14,7 @@
  * PROMISES
  *   - Every submitted call ends: with its result, a typed error, or at its deadline (50 ms unless it says otherwise).
  *   - Nothing here allocates memory, except where a function says that it may sleep. When places or buffers are used
- *     up, yoke_submit() refuses at once.
+ *     up, yoke_submit() refuses at once, or lets the call wait in a row that takes no memory, as the caller chose.
  *   - Nothing that a worker writes is used as an address, a length or the name of a call. What is believed is the
  *     content of the output: who cannot have that must not use a worker.
  *   - After a call has ended, its memory and struct are the caller's again. A worker that still writes does so into the
@@ -75,13 +75,16 @@ struct yoke_stamps {
  * @aux_length: bytes
  * @timeout_ns: from yoke_submit() to the end at the latest; 0: the module's default
  * @complete: called once when the call has ended; NULL only for yoke_call_wait() and yoke_call_spin()
+ * @resumed: called once before @complete if yoke_submit() has answered -EBUSY: the call does not wait for room any more,
+ *	     and the caller may submit others. NULL: the call is refused with -ENOBUFS instead
  * @cpu: computes the same on the CPU and returns 0 or -errno, or -EINPROGRESS when it will call yoke_call_done()
  *	 itself;
  *	 NULL: the call ends with an error instead. yoke_cpu() does for every service that this header's calls can name.
  * @context: the caller's
  * @status: result: 0; -EBADMSG (GCM: wrong tag); -EOWNERDEAD: the worker left or died; -ETIME: the deadline;
- *	    -ECANCELED; -ENOKEY: the worker does not take the key; -EPROTO: the worker answered what none may answer; or
- *	    what the worker reported (-EIO, -ENOMEM, ...)
+ *	    -ECANCELED; -ENOBUFS: it has waited for room in vain, a quarter of its time; -ENOKEY: the worker does not
+ *	    take the key; -EPROTO: the worker answered what none may answer; or what the worker reported (-EIO,
+ *	    -ENOMEM, ...)
  * @produced: result: bytes of output
  * @where: result: enum yoke_where; YOKE_WHERE_CALLER: @cpu did it
  * @why: result: enum yoke_why
@@ -112,6 +115,7 @@ struct yoke_call {
 	u32 aux_length;
 	u64 timeout_ns;
 	void (*complete)(struct yoke_call *call);
+	void (*resumed)(struct yoke_call *call);
 	int (*cpu)(struct yoke_call *call);
 	void *context;
 
@@ -123,7 +127,9 @@ struct yoke_call {
 
 	/* private: */
 	struct yoke_flight *flight;  /* guarded by the module's lock; NULL: with the caller, or about to end */
-	struct list_head link;       /* of the flight's calls, or of calls that end */
+	struct list_head link;       /* of the flight's calls, of calls that wait for room, or of calls that end */
+	bool waits;                  /* for room: it is in that list */
+	bool owed;                   /* @resumed is still to be called */
 	u32 at_in;                   /* where in the flight's input and output */
 	u32 at_out;
 	bool filled;                 /* its input is in the flight */
@@ -161,7 +167,9 @@ bool yoke_worthwhile(u16 service, u32 bytes);
  * yoke_submit() - start a call
  * @call: filled in; @complete must be set
  *
- * Return: 0: the callback will be called, once. Otherwise it will not, and nothing has happened: -EINVAL: a member has
+ * Return: 0: the callback will be called, once. -EBUSY (with @resumed only): so will it, but the call has to wait for
+ * room, for a quarter of its time at most; whoever gets this submits nothing more before @resumed was called.
+ * Otherwise no callback will be called, and nothing has happened: -EINVAL: a member has
  * a value that is never valid; -EMSGSIZE: too long, or too little room for the output; -ENODEV: no worker; -EAGAIN: the
  * worker missed a deadline and has shown no heartbeat since; -ENOBUFS: places or buffers are used up; -ENOKEY: the
  * worker does not take the key; -ESTALE: a buffer is of an arena that has been retired; -EOWNERDEAD: the worker went

@@ -8,7 +8,7 @@
 module=/run/yoke.ko # in memory: it is read a hundred times
 cp "$modules/yoke.ko" $module
 with_worker() {
-    must insmod $module
+    must insmod $module arena_mib=4
     eventually 120 tested
     parameter threshold 0
     parameter deadline_ms 5000
@@ -27,6 +27,7 @@ must python3 "$guest/loads.py" compare /tmp/alone 80
 say "with a worker"
 start_yoked '[supervision]' 'backoff_first_ms = 1'
 with_worker
+skip_self_tests
 with_worker
 must python3 "$guest/loads.py" count /tmp/served
 for _ in $(seq 8); do with_worker; done

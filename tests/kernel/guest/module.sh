@@ -56,8 +56,19 @@ ask_worker
 echo 0 >$tracing/events/yoke/enable
 must python3 "$guest/trace.py" "$(<$device/generation)" 2 "$(stat -c %s /tmp/asked)" # YOKE_SERVICE_AES_ECB
 
+say "what is traced when the CPU has to do it"
+generation=$(<$device/generation)
+parameter deadline_ms 2000 # what is late on a busy machine must not be what this is about
+echo >$tracing/trace
+echo 1 >$tracing/events/yoke/enable
+must python3 "$guest/falls.py" "$pid"
+echo 0 >$tracing/events/yoke/enable
+parameter deadline_ms 5000
+must python3 "$guest/trace.py" "$generation" 2 4096 ETIME EAGAIN ENOKEY
+eventually 120 served
+
 say "keys are wiped"
-must python3 "$guest/keys.py" "$pid"
+must python3 "$guest/keys.py" "$pid" "$modules/test_search"
 
 say "from programs through AF_ALG, against OpenSSL"
 before=$(counter offloaded)

@@ -2,7 +2,8 @@
 """opener.py busy|refused: openers of /dev/yoke that the module turns away, with the errno that uapi/yoke_kernel.h says.
 
 busy     somebody serves: nobody else can open it
-refused  nobody does: attachments that the module does not speak, and what an opener may not do before it is attached
+refused  nobody does: attachments that the module does not speak, what an opener may not do before it is attached, and a
+         session that cannot be served
 """
 import errno
 import fcntl
@@ -25,7 +26,7 @@ def command(number, size=0):
     return (3 << 30 if size else 0) | size << 16 | ord("Y") << 8 | number
 
 
-ATTACH, LEAVE, BELL = command(0x60, ATTACHMENT.size), command(0x62), command(0x63)
+ATTACH, SERVE, LEAVE, BELL = command(0x60, ATTACHMENT.size), command(0x61), command(0x62), command(0x63)
 MAGIC, ABI, VERSION = constant("YOKE_ABI_MAGIC"), constant("YOKE_ABI_VERSION"), constant("YOKE_KERNEL_VERSION")
 EXPRESS_AND_BULK = 3
 
@@ -54,6 +55,7 @@ def refused():
     expect("opened for reading only", errno.EPERM, lambda: os.open("/dev/yoke", os.O_RDONLY))
     device, bell = os.open("/dev/yoke", os.O_RDWR), os.eventfd(0)
     expect("a second opener", errno.EBUSY, lambda: os.open("/dev/yoke", os.O_RDWR))
+    expect("served before it is attached", errno.ENOTCONN, lambda: fcntl.ioctl(device, SERVE))
     expect("left before it is attached", errno.ENOTCONN, lambda: fcntl.ioctl(device, LEAVE))
     expect("rung before it is attached", errno.ENOTCONN, lambda: fcntl.ioctl(device, BELL))
     expect("mapped before it is attached", errno.ENOTCONN, lambda: mmap.mmap(device, 1 << 20))
@@ -67,6 +69,7 @@ def refused():
     expect("a bell that is not open", errno.EBADF, lambda: attach(device, -1))
     expect("what the module speaks", 0, lambda: attach(device, bell))
     expect("attached twice", errno.EALREADY, lambda: attach(device, bell))
+    expect("served with an empty status page", errno.EPROTO, lambda: fcntl.ioctl(device, SERVE))
     os.close(device)
 
 
