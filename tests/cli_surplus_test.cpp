@@ -175,9 +175,8 @@ TEST_F(CliSurplus, ADatablockTooShortIsToldWithTheExtentThatItWouldHave) {
     const Finished finished =
         yoke({"graph", "start", write("sum.toml", sum_graph()), "--push", "a=-"}, std::string(8, '\1'));
     EXPECT_EQ(finished.exit, 1);
-    EXPECT_THAT(finished.err,
-                HasSubstr("8 bytes are left of 16 that /sum/add:a takes (u32 4); give it as many, or the "
-                          "ports of its ptask an extent of 2"));
+    EXPECT_THAT(finished.err, HasSubstr("8 bytes are left of 16 that /sum/add:a takes (u32 4); give it as many, or the "
+                                        "ports of its ptask an extent of 2"));
     const Finished odd = yoke({"graph", "start", path("sum.toml"), "--push", "a=-"}, "x");
     EXPECT_THAT(odd.err, AllOf(HasSubstr("1 byte is left of 16"), Not(HasSubstr("extent"))));
 }
