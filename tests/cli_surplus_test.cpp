@@ -198,9 +198,15 @@ class CliHold : public CliTest {
     }
     // Twice: the first is followed at once.
     void kill_worker() {
+        pid_t killed = 0;
         for (int death = 0; death < 2; ++death) {
-            ASSERT_TRUE(eventually([&] { return !instance->worker_pids().empty(); }));
-            instance->kill_worker(instance->worker_pids().front());
+            std::vector<pid_t> workers;
+            ASSERT_TRUE(eventually([&] {
+                workers = instance->worker_pids();
+                return !workers.empty() && workers.front() != killed;
+            }));
+            killed = workers.front();
+            instance->kill_worker(killed);
         }
     }
 

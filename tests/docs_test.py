@@ -28,7 +28,8 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 COMMANDS = ("yoke call", "yoke graph check", "yoke graph start", "yoke graph stop", "yoke graph rm", "yoke graph ls",
             "yoke graph show", "yoke graph dot", "yoke graph why", "yoke push", "yoke pull", "yoke stage", "yoke ls",
             "yoke status", "yoke shutdown", "yoke doctor", "yoke version", "yoked", "yoke-tour", "catdepth", "xform",
-            "detect", "hidinput", "gesture-graph", "gesture-run", "gesture-draw", "scripts/run", "scripts/check")
+            "detect", "hidinput", "gesture-graph", "gesture-run", "gesture-draw", "scripts/run", "scripts/check",
+            "bench/gesture_table", "bench/gesture_accuracy", "scripts/bench")
 # Options of other people's programs, with what they are given to.
 FOREIGN = re.compile(r"(pkg-config|cmake|systemctl|dmsetup|blockdev)\b[^`;|&#]*")
 
