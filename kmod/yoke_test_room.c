@@ -82,7 +82,8 @@ static bool is_right(struct patient *patient, struct test_memory *memory)
 	return true;
 }
 
-static bool one_round(struct patient *patients, struct test_memory *memory, unsigned int *told, unsigned int *by_worker)
+static bool one_round(struct patient *patients, struct test_memory *memory, bool is_served, unsigned int *told,
+		      unsigned int *by_worker)
 {
 	unsigned int i, count = 0;
 	bool any = false;
@@ -109,7 +110,8 @@ static bool one_round(struct patient *patients, struct test_memory *memory, unsi
 	}
 	/* Without a worker (lost, barred) they are refused as others are. */
 	EXPECT(!error || error == -EAGAIN || error == -ENODEV || error == -EOWNERDEAD || error == -ENOBUFS);
-	EXPECT(!any || !memcmp(memory->in.bytes, memory->out.bytes, CALL_BYTES));
+	/* A worker that lies about ids may leave one of several the content of another. */
+	EXPECT(!is_served || !any || !memcmp(memory->in.bytes, memory->out.bytes, CALL_BYTES));
 	return true;
 }
 
@@ -154,7 +156,7 @@ static bool rounds(struct test_memory *memory, bool is_served)
 	EXPECT(patients);
 	memset(memory->out.bytes, 0, CALL_BYTES);
 	do {
-		good = one_round(patients, memory, &told, &by_worker);
+		good = one_round(patients, memory, is_served, &told, &by_worker);
 	} while (good && is_served && (told < 4 || !by_worker) && ++round < ROUNDS_MAX);
 	kvfree(patients);
 	test_report("  %u calls were told to wait\n", told);

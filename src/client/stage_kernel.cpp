@@ -68,7 +68,11 @@ Status Stage::open_source_session(std::uint64_t bytes) {
     if (auto done = open_session(bytes + record); !done) {
         return done;
     }
-    return outlet_.change_session(session_.get());
+    auto changed = outlet_.change_session(session_.get());
+    if (!changed) {
+        session_.reset();
+    }
+    return changed;
 }
 
 Status Stage::open_graph_session(std::uint64_t bytes) {

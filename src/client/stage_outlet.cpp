@@ -275,7 +275,7 @@ Result<std::span<std::byte>> StageOutlet::room_for(std::size_t bytes) {
     if (auto done = settle(); !done) {
         return tl::unexpected(done.error());
     }
-    if (const auto place = joined() ? spare() : std::span<std::byte>(); bytes <= place.size()) {
+    if (const auto place = joined() ? spare() : std::span<std::byte>(); !place.empty() && bytes <= place.size()) {
         return place.first(bytes);
     }
     outside_.resize(std::max<std::size_t>(bytes, 1));

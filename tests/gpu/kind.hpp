@@ -58,6 +58,16 @@ inline std::string text_of(const KindCounts& counts) {
     return text;
 }
 
+// Of all calls.
+inline double share_on_device(const KindCounts& counts) {
+    KindCount all;
+    for (const auto& [kind, count] : counts) {
+        all.calls += count.calls;
+        all.on_device += count.on_device;
+    }
+    return static_cast<double>(all.on_device) / static_cast<double>(all.calls);
+}
+
 // Whether each of the kinds came up, and at least `part` of its calls ran on the device. A ring that the NSK gives back
 // for a moment leaves a few calls to the host.
 inline testing::AssertionResult all_ran_on_device(const KindCounts& counts, double part,

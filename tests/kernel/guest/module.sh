@@ -58,7 +58,6 @@ must python3 "$guest/trace.py" "$(<$device/generation)" 2 "$(stat -c %s /tmp/ask
 
 say "what is traced when the CPU has to do it"
 generation=$(<$device/generation)
-parameter deadline_ms 2000 # what is late on a busy machine must not be what this is about
 echo >$tracing/trace
 echo 1 >$tracing/events/yoke/enable
 must python3 "$guest/falls.py" "$pid"

@@ -64,11 +64,12 @@ TEST_F(EmulatedDevice, AllKindsWithManyKeysInFlightOnBothLanes) {
     large.most_bytes = 8000;
     std::map<unsigned, KindCounts> counts;
     run_mixers(*executive_, 2, small, 1, large, counts);
-    EXPECT_TRUE(all_ran_on_device(counts[YOKE_RING_EXPRESS], 0.5));
+    // Of a few calls of a kind the host may do all while the keeper waits for a processor, but not of all kinds.
+    EXPECT_GT(share_on_device(counts[YOKE_RING_EXPRESS]), 0.5) << text_of(counts[YOKE_RING_EXPRESS]);
     EXPECT_TRUE(all_ran_on_device(counts[YOKE_RING_BULK], 1.0));
 }
 
-// Without a device nothing overlaps: what is told is in order.
+// Stage after stage, piece after piece.
 TEST_F(EmulatedDevice, TellsTheTimesOfPieces) {
     PieceTrace trace;
     Limits limits = device_limits();
@@ -89,7 +90,6 @@ TEST_F(EmulatedDevice, TellsTheTimesOfPieces) {
         in += stages[PieceTrace::copy_in][i].bytes;
     }
     EXPECT_EQ(in, bytes);
-    EXPECT_EQ(PieceTrace::overlap_us(stages), 0.0);
 }
 
 // Three calls whose stages follow one another at an interval of half a stage.
