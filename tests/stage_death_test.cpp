@@ -197,13 +197,16 @@ class StageDeath : public CliTest {
     void repeat(Strike&& strike, Judge&& judge) {
         const unsigned number = seed();
         std::mt19937 random(number);
-        for (int round = 0; round < rounds(); ++round) {
+        const int count = joins_nothing ? (rounds() + 1) / 2 : rounds();
+        for (int round = 0; round < count; ++round) {
             const Plan& plan = plans[static_cast<std::size_t>(round) % plans.size()];
             std::filesystem::remove(path("err"));
             if (kills_workers && round != 0) {
                 renew();
             }
-            const auto moment = round == 0 ? Moment::joined : static_cast<Moment>(random() % 3);
+            const auto moment = joins_nothing ? Moment::any
+                                : round == 0  ? Moment::joined
+                                              : static_cast<Moment>(random() % 3);
             environment.erase("YOKE_PROBE_HOLD");
             if (moment != Moment::any) {
                 std::filesystem::remove(path("go"));
@@ -230,6 +233,7 @@ class StageDeath : public CliTest {
     const std::string probe = std::string(YOKE_BIN_DIR) + "/stage-probe";
     std::string tool;
     bool kills_workers = false;
+    bool joins_nothing = false;
     std::string kernel;
     std::vector<Plan> plans;
     std::optional<Instance> instance;
@@ -318,6 +322,22 @@ TEST_F(StageDeath, NothingIsLostSilentlyWithTheWorker) {
         [](const Pipeline& pipeline, bool whole, const std::string& where) {
             ASSERT_TRUE(whole || !pipeline.all_well()) << where;
         });
+}
+
+// Records that go through plain pipes are kept by their stage until they have come out.
+TEST_F(StageDeath, PlainPipesLoseNothingWithTheWorker) {
+    kills_workers = joins_nothing = true;
+    environment["YOKE_STAGE"] = "pipe";
+    plans.clear();
+    plan({{probe, "source", "400", "9000", "900"}, {tool, "stage", kernel}, {probe, "sink"}});
+    plan({{probe, "source", "400", "9000", "900"}, {tool, "stage", kernel}, {tool, "stage", kernel}, {probe, "sink"}});
+    repeat(
+        [&](Pipeline& /*pipeline*/, std::mt19937& /*random*/) {
+            for (const pid_t worker : instance->worker_pids()) {
+                instance->kill_worker(worker);
+            }
+        },
+        all_is_there);
 }
 
 }  // namespace

@@ -56,10 +56,10 @@ void StageFlow::start(Transfer& transfer, bool moved, Submit&& submit) {
         transfer.ended = true;
         transfer.status = status;
     }
+    transfer.worker = deaths();  // asked for now: whoever submits to a worker that has died submits to the next one
 }
 
 void StageFlow::start_push(Slot& slot) {
-    slot.worker = deaths();
     start(slot.enter, false, [&](yoke_callback call, void* user, yoke_ticket* ticket) {
         return yoke_submit_push(session_, channels_.in, slot.in, in_bytes_, 0, 0, call, user, ticket);
     });
@@ -364,11 +364,9 @@ Result<bool> StageFlow::withdraw() {
     trouble_ = 0;
     std::int64_t inside = 0;
     for (std::uint64_t record = finished_; record < submitted_; ++record) {
-        const Slot& there = slot(record);
-        if (there.worker == worker) {
-            const bool out = record < outgoing_ && there.come.came_through();
-            inside += (there.enter.came_through() ? 1 : 0) - (out ? 1 : 0);
-        }
+        // What comes out first is what went in first, whichever record it was asked for: only the numbers count.
+        inside += slot(record).enter.came_through(worker) ? 1 : 0;
+        inside -= record < outgoing_ && slot(record).come.came_through(worker) ? 1 : 0;
     }
     for (; inside > 0; --inside) {
         const int status = yoke_pull(session_, channels_.out, slot(finished_).out, out_bytes_, 0, nullptr);

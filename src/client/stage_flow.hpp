@@ -44,15 +44,16 @@ class StageFlow {
         bool moved = false;      // by the worker
         bool ended = false;
         int status = 0;
+        std::uint64_t worker = 0;  // deaths before the worker that got it
         [[nodiscard]] bool in_flight() const { return ticket != 0 && !ended; }
         [[nodiscard]] bool came_through() const { return ended && status == 0; }
+        [[nodiscard]] bool came_through(std::uint64_t which) const { return came_through() && worker == which; }
     };
     struct Slot {
         void* in = nullptr;
         void* out = nullptr;
         Transfer enter;
         Transfer come;
-        std::uint64_t worker = 0;  // deaths before it was pushed
     };
 
     Status run_to_end();
