@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -53,12 +54,70 @@ std::string read_all(const std::string& file) {
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
+// The same numbers twice: into `kept`, and into a channel of 8 datablocks that a program may pull from.
+std::string twice_text(const std::string& source, const std::string& kept, std::size_t extent = items) {
+    std::string text = R"(name = "/sums"
+[ptask.add]
+function = "plus"
+source = """kernel void plus(global const uint *a, global uint *b, global uint *c) {
+    b[get_global_id(0)] = c[get_global_id(0)] = a[get_global_id(0)] + 1;
+}"""
+arguments = ["in", "kept", "seen"]
+)";
+    for (const char* const port : {"in", "kept", "seen"}) {
+        text += std::string("[ptask.add.port.") + port + "]\ndirection = \"" + (port[0] == 'i' ? "in" : "out") +
+                "\"\ntype = \"u32\"\nextent = [" + std::to_string(extent) + "]\n";
+    }
+    text += "[channel.numbers]\ndestination = \"add:in\"\n" + (source.empty() ? "" : "source = " + source + "\n");
+    text += "[channel.results]\nsource = \"add:kept\"\ndestination = " + kept + "\n";
+    return text + "[channel.seen]\nsource = \"add:seen\"\ncapacity = 8\n";
+}
+
+// a + b, datablocks of 4 MiB.
+std::string large_sum_text(const std::string& destination) {
+    std::string text = R"(name = "/sums"
+[ptask.add]
+function = "plus"
+source = """kernel void plus(global const uint *a, global const uint *b, global uint *c) {
+    c[get_global_id(0)] = a[get_global_id(0)] + b[get_global_id(0)];
+}"""
+arguments = ["a", "b", "c"]
+)";
+    for (const char* const port : {"a", "b", "c"}) {
+        text += std::string("[ptask.add.port.") + port + "]\ndirection = \"" + (port[0] == 'c' ? "out" : "in") +
+                "\"\ntype = \"u32\"\nextent = [1048576]\n";
+    }
+    return text +
+           "[channel.a]\ndestination = \"add:a\"\n[channel.b]\ndestination = \"add:b\"\n[channel.c]\nsource = "
+           "\"add:c\"\ndestination = " +
+           destination + "\n";
+}
+
+// From when there is something to when the last writer has gone.
+std::string read_to_end(int fd) {
+    pollfd look{fd, POLLIN, 0};
+    EXPECT_EQ(::poll(&look, 1, 60'000), 1);
+    ::fcntl(fd, F_SETFL, 0);
+    std::string out;
+    std::string bytes(65536, '\0');
+    for (ssize_t count = 0; (count = ::read(fd, bytes.data(), bytes.size())) > 0;) {
+        out.append(bytes, 0, static_cast<std::size_t>(count));
+    }
+    return out;
+}
+
 class CliEndpoint : public CliInstanceTest {
    protected:
     [[nodiscard]] std::string file(const std::string& name) const { return "{ file = \"" + path(name) + "\" }"; }
     [[nodiscard]] std::string fifo(const std::string& name) const {
         EXPECT_EQ(::mkfifo(path(name).c_str(), 0600), 0);
         return "{ fifo = \"" + path(name) + "\" }";
+    }
+    // Of a FIFO, before it has a writer.
+    [[nodiscard]] int idle_reader(const std::string& name) const {
+        const int fd = ::open(path(name).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        EXPECT_GE(fd, 0);
+        return fd;
     }
     [[nodiscard]] std::vector<std::string> start(const std::string& text,
                                                  const std::vector<std::string>& more = {}) const {
@@ -146,6 +205,91 @@ TEST_F(CliEndpoint, WhatIsPushedIsWrittenBeforeTheCommandEnds) {
     const Finished finished = yoke(start(graph_text("", file("out")), {"--push", "numbers=" + input}));
     EXPECT_EQ(finished.exit, 0) << finished.err;
     EXPECT_TRUE(read("out") == numbers(60, 1));
+}
+
+// Also where nobody pulls what else comes out: the command stays until the reader of a FIFO has all.
+TEST_F(CliEndpoint, WhatIsPushedIsWrittenWhereNobodyPullsTheRest) {
+    constexpr std::size_t large = 1024;  // times as long as elsewhere
+    const std::string input = write("in", numbers(3 * large, 0));
+    const std::string sink = fifo("out");
+    const int reader = idle_reader("out");
+    Invocation starting = command(start(twice_text("", sink, large * items), {"--push", "numbers=" + input}));
+    starting.hold_input = true;
+    std::string out;
+    starting.while_running = [&](pid_t pid) {
+        EXPECT_TRUE(eventually([&] {
+            return has_ended(pid) || yoke({"graph", "why", "sums"}).out.find("is written") != std::string::npos;
+        }));
+        for (int look = 0; look < 50; ++look) {
+            ASSERT_FALSE(has_ended(pid)) << "a datablock of 4 MiB does not fit into the FIFO";
+            EXPECT_EQ(yoke({"graph", "why", "sums"}).exit, 0);
+        }
+        out = read_to_end(reader);
+    };
+    const Finished finished = run(starting);
+    ::close(reader);
+    EXPECT_EQ(finished.exit, 0) << finished.err;
+    EXPECT_THAT(finished.err, AllOf(HasSubstr("3 datablocks pushed"),
+                                    HasSubstr("nobody has pulled the 3 datablocks in /sums/seen, which are gone")));
+    EXPECT_TRUE(out == numbers(3 * large, 1)) << out.size();
+}
+
+// One that cannot come to its end does not keep the command for ever, and is no success.
+TEST_F(CliEndpoint, AGraphThatStandsStillBehindThePushIsTold) {
+    write("in", numbers(20, 0));
+    std::string text = twice_text(file("in"), file("out"));
+    text += R"([ptask.other]
+function = "same"
+source = "kernel void same(global const uint *a, global uint *b) { b[get_global_id(0)] = a[get_global_id(0)]; }"
+arguments = ["in", "out"]
+port.in = { direction = "in", type = "u32", extent = [4] }
+port.out = { direction = "out", type = "u32", extent = [4] }
+[channel.others]
+destination = "other:in"
+[channel.copies]
+source = "other:out"
+)";
+    const Finished finished = yoke(start(
+        text, {"--push", "others=" + write("others", std::string(64, 'x')), "--pull", "copies=" + path("copies")}));
+    EXPECT_EQ(finished.exit, 1) << finished.err;
+    EXPECT_THAT(finished.err, AllOf(HasSubstr("graph /sums does not come to its end: ptask /sums/add waits: channel "
+                                              "/sums/seen is full (8 datablocks); pull from it"),
+                                    HasSubstr("start the graph with --pull seen=FILE")));
+    EXPECT_TRUE(read("out") == numbers(8, 1)) << "what could be made is written";
+    EXPECT_EQ(read("copies").size(), 64U);
+}
+
+TEST_F(CliEndpoint, WhatCameBeforeASurplusIsWritten) {
+    constexpr std::size_t large_bytes = std::size_t{4} << 20U;
+    const std::string ones(8 * large_bytes, '\1');
+    const std::string sink = fifo("out");
+    const int reader = idle_reader("out");
+    Invocation starting = command(start(large_sum_text(sink), {"--push", "a=" + write("as", ones), "--push",
+                                                               "b=" + write("bs", ones.substr(0, 5 * large_bytes))}));
+    starting.hold_input = true;
+    std::string out;
+    starting.while_running = [&](pid_t) { out = read_to_end(reader); };
+    const Finished finished = run(starting);
+    ::close(reader);
+    EXPECT_EQ(finished.exit, 1) << finished.err;
+    EXPECT_THAT(finished.err, HasSubstr("channel /sums/a left 3 datablocks"));
+    EXPECT_TRUE(out == std::string(5 * large_bytes, '\2')) << out.size();
+}
+
+TEST_F(CliEndpoint, APushedFileThatIsCutOffIsWorkedOffUpToTheCut) {
+    const std::string input = write("in", numbers(30, 0) + "tail");
+    const Finished finished = yoke(start(graph_text("", file("out")), {"--push", "numbers=" + input}));
+    EXPECT_EQ(finished.exit, 1) << finished.err;
+    EXPECT_THAT(finished.err, HasSubstr("4 bytes are left of 4096"));
+    EXPECT_TRUE(read("out") == numbers(30, 1)) << read("out").size();
+
+    const Finished pulled = yoke(start(graph_text("", ""), {"--push", "numbers=" + input, "--pull", "results=-"}));
+    EXPECT_EQ(pulled.exit, 1) << pulled.err;
+    EXPECT_TRUE(pulled.out == numbers(30, 1)) << pulled.out.size();
+    const Finished kept =
+        yoke(start(graph_text("", ""), {"--push", "numbers=" + input, "--pull", "results=" + path("results")}));
+    EXPECT_EQ(kept.exit, 1) << kept.err;
+    EXPECT_EQ(files().count("results"), 0U) << "only what is whole is put in its place";
 }
 
 TEST_F(CliEndpoint, AFileThatIsCutOffIsWorkedOffUpToTheCut) {

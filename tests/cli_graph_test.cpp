@@ -265,6 +265,31 @@ TEST_F(CliDaemon, CheckBuildsKernelsWhereItIsToldTo) {
     EXPECT_EQ(list("graphs")["graphs"].size(), 1U);
 }
 
+// One that is told to end at once cannot tidy up; what it had made ends with its session, also of a graph that
+// persists.
+TEST_F(CliDaemon, ACheckThatIsKilledLeavesNothing) {
+    std::string kernel;
+    for (int i = 0; i < 60; ++i) {  // seconds of compiling
+        kernel += fmt::format(
+            "uint f{}(uint a) {{ uint b = {}; for (uint i = 0; i < a % 64; ++i) {{ b = b * (a ^ i) + "
+            "(b >> (i % 7)); }} return b; }}\n",
+            i, i);
+    }
+    kernel += "kernel void add(global const uint *a, global uint *b) { uint c = a[get_global_id(0)];\n";
+    for (int i = 0; i < 60; ++i) {
+        kernel += fmt::format("c += f{}(c);\n", i);
+    }
+    std::string text = graph_text(kernel + "b[get_global_id(0)] = c; }");
+    text.insert(0, "persist = true\n");
+    Invocation check = command({"graph", "check", "--build", write("slow.toml", text)});
+    check.while_running = [&](pid_t pid) {
+        EXPECT_TRUE(eventually([&] { return !list("graphs")["graphs"].empty() || has_ended(pid); }));
+        ::kill(pid, SIGKILL);
+    };
+    EXPECT_EQ(run(check).signal, SIGKILL) << "it was over before it was killed, so nothing was tested";
+    EXPECT_TRUE(eventually([&] { return list("graphs")["graphs"].empty(); })) << list("graphs").dump();
+}
+
 TEST_F(CliDaemon, StopEndsAGraphAndSaysWhenThereIsNone) {
     const std::string file = write("sums.toml", graph_text(good_kernel));
     Invocation pulling = command({"graph", "start", file, "--pull", "results=" + path("out")});

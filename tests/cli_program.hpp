@@ -151,6 +151,12 @@ inline void converse(const Invocation& invocation, pid_t pid, Pipe& in, Pipe& ou
 
 }  // namespace detail
 
+// Whether a program that run() has started has ended; it stays to be waited for.
+inline bool has_ended(pid_t pid) {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
 inline Finished run(const Invocation& invocation) {
     ::signal(SIGPIPE, SIG_IGN);
     std::vector<std::string> arguments = invocation.arguments;

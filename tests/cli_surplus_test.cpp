@@ -3,7 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <yoke/yoke.h>
+
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli_instance.hpp"
@@ -13,6 +18,7 @@ namespace yoke::test {
 namespace {
 
 using testing::AllOf;
+using testing::AnyOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -162,9 +168,9 @@ TEST_F(CliSurplus, ATransferGivesUpInTime) {
     const Finished pulled = yoke({"pull", "/sum/sum", "--timeout", "0.1"});
     EXPECT_EQ(pulled.exit, 1);
     EXPECT_THAT(pulled.err, HasSubstr("channel /sum/sum has given nothing for 0.1 s, behind 0 datablocks"));
-    const Finished pushed = yoke({"push", "/sum/a", "--timeout", "0.1"}, datablocks(9));
+    const Finished pushed = yoke({"push", "/sum/a", "--timeout", "3"}, datablocks(9));
     EXPECT_EQ(pushed.exit, 1);
-    EXPECT_THAT(pushed.err, HasSubstr("channel /sum/a has taken nothing for 0.1 s, behind 8 datablocks"));
+    EXPECT_THAT(pushed.err, HasSubstr("channel /sum/a has taken nothing for 3 s, behind 8 datablocks"));
     // An input that has nothing is no fault of the graph's.
     ASSERT_EQ(yoke({"push", "/sum/b"}, datablocks(8)).exit, 0);
     EXPECT_EQ(yoke({"pull", "/sum/sum", "--timeout", "60", "-n", "8"}).out.size(), 8 * 16U);
@@ -181,13 +187,46 @@ TEST_F(CliSurplus, ADatablockTooShortIsToldWithTheExtentThatItWouldHave) {
     EXPECT_THAT(odd.err, AllOf(HasSubstr("1 byte is left of 16"), Not(HasSubstr("extent"))));
 }
 
-// With a pause behind the first death of a worker, which is told to sessions.
+// What yoked says while a worker is late with its report is old.
+TEST_F(CliSurplus, WhatAWorkerIsYetToReportIsAwaited) {
+    instance.reset();
+    Instance::Options options;
+    options.config = "[supervision]\nreport_timeout_ms = 50\n";
+    instance.emplace(options);
+    ASSERT_TRUE(instance->ready()) << instance->error();
+    environment["YOKE_SOCKET"] = instance->socket();
+    ASSERT_EQ(yoke({"graph", "start", write("sum.toml", sum_graph()), "--persist"}).exit, 0);
+    ASSERT_EQ(yoke({"push", "/sum/a"}, datablocks(2)).exit, 0);
+    ASSERT_EQ(yoke({"push", "/sum/b"}, datablocks(2)).exit, 0);
+    ASSERT_TRUE(eventually([&] {
+        const auto list = instance->ask({{"op", "list"}});
+        return list && list->body["stale"].empty();
+    }));
+    ASSERT_EQ(yoke({"pull", "/sum/sum", "-n", "2", "--timeout", "60"}).out.size(), 32U);
+    const auto workers = instance->worker_pids();
+    ASSERT_EQ(workers.size(), 1U);
+    ASSERT_TRUE(stop(workers.front()));
+    Invocation show = command({"graph", "show", "sum", "--json"});
+    show.while_running = [&](pid_t) {
+        for (int look = 0; look < 8; ++look) {
+            const auto list = instance->ask({{"op", "list"}});
+            EXPECT_TRUE(list && list->body["stale"] == nlohmann::json::array({::getuid()}));
+        }
+        ::kill(workers.front(), SIGCONT);
+    };
+    const auto shown = nlohmann::json::parse(run(show).out, nullptr, false);
+    const auto channels = shown.value("channels", nlohmann::json::array());
+    EXPECT_TRUE(std::ranges::any_of(channels, [](const auto& channel) {
+        return channel["name"] == "/sum/sum" && channel["pulled"] == 2;
+    })) << shown.dump();
+}
+
+// With a pause behind the second death of a worker, in which nothing runs.
 class CliHold : public CliTest {
    protected:
-    void SetUp() override {
-        CliTest::SetUp();
+    void begin(int pause_ms) {
         Instance::Options options;
-        options.config = "[supervision]\nbackoff_first_ms = 4000\nbackoff_max_ms = 4000\n";
+        options.config = fmt::format("[supervision]\nbackoff_first_ms = {}\nbackoff_max_ms = {}\n", pause_ms, pause_ms);
         instance.emplace(options);
         ASSERT_TRUE(instance->ready()) << instance->error();
         environment["YOKE_SOCKET"] = instance->socket();
@@ -214,16 +253,51 @@ class CliHold : public CliTest {
 };
 
 TEST_F(CliHold, PushAndPullWaitForAGraphThatComesBack) {
+    begin(3000);
     ASSERT_EQ(yoke({"graph", "start", write("sum.toml", sum_graph()), "--persist"}).exit, 0);
     kill_worker();
     const Finished pushed = yoke({"push", "/sum/a"}, datablocks(2));
     EXPECT_EQ(pushed.exit, 0) << pushed.err;
-    EXPECT_THAT(pushed.err, HasSubstr("waiting for"));
     EXPECT_EQ(yoke({"push", "/sum/b"}, datablocks(2)).exit, 0);
     EXPECT_EQ(yoke({"pull", "/sum/sum", "-n", "2", "--timeout", "60"}).out.size(), 32U);
     const Finished none = yoke({"push", "/none/a"});
     EXPECT_EQ(none.exit, 5) << none.err;
     EXPECT_THAT(none.err, HasSubstr("there is no graph /none"));
+}
+
+// Its program is there again and has opened the graph, but never runs it.
+TEST_F(CliHold, AGraphThatNobodyRunsIsNotAwaitedForEver) {
+    begin(100);
+    const std::string file = write("sum.toml", sum_graph());
+    yoke_options options{};
+    options.socket = instance->socket().c_str();
+    yoke_session* session = nullptr;
+    ASSERT_EQ(yoke_open(&session, &options), 0);
+    const std::unique_ptr<yoke_session, decltype(&yoke_close)> owner(session, yoke_close);
+    ASSERT_EQ(yoke_load_graph(session, file.c_str(), nullptr, 0), 0) << yoke_error(session);
+    const auto first = instance->worker_pids();
+    ASSERT_EQ(first.size(), 1U);
+    instance->kill_worker(first.front());
+    Invocation push = command({"push", "/sum/a", write("as", datablocks(9)), "--timeout", "0.1"});
+    push.while_running = [&](pid_t pid) {
+        // The program comes back when the push has a session with the next worker.
+        EXPECT_TRUE(eventually([&] {
+            const auto list = instance->ask({{"op", "list"}});
+            return has_ended(pid) || (list && !list->body["sessions"].empty());
+        }));
+        EXPECT_TRUE(eventually([&] {
+            char* why = nullptr;
+            yoke_graph_why(session, "/sum", &why);  // opens it again
+            ::free(why);
+            return has_ended(pid);
+        })) << "it waits for ever";
+        ::kill(pid, SIGKILL);
+    };
+    const Finished pushed = run(push);
+    // The program had 3 s to come back.
+    EXPECT_THAT(pushed.err,
+                AnyOf(HasSubstr("channel /sum/a has taken nothing for 0.1 s"), HasSubstr("there is no graph /sum")));
+    EXPECT_EQ(pushed.exit, pushed.err.find("there is no graph") == std::string::npos ? 1 : 5) << pushed.err;
 }
 
 }  // namespace

@@ -2,11 +2,22 @@
 #include "cli/daemon.hpp"
 
 #include <stdlib.h>
+#include <unistd.h>
 #include <yoke/yoke.h>
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 
+#include "cli/interrupt.hpp"
+
 namespace yoke::cli {
+namespace {
+
+constexpr std::chrono::seconds patience_with_worker{5};
+constexpr int ask_again_ms = 10;
+
+}  // namespace
 
 Outcome<nlohmann::json> ask_daemon(const std::string& socket, const nlohmann::json& request) {
     char* text = nullptr;
@@ -33,6 +44,26 @@ Outcome<nlohmann::json> ask_daemon(const std::string& socket, const nlohmann::js
                     answer.value("error", std::string("yoked refused the request")));
     }
     return answer;
+}
+
+bool is_stale(const nlohmann::json& answer) {
+    const auto accounts = answer.value("stale", nlohmann::json::array());
+    return std::ranges::find(accounts, nlohmann::json(::getuid())) != accounts.end();
+}
+
+Outcome<nlohmann::json> ask_list(const std::string& socket, const std::string& kind) {
+    nlohmann::json request{{"op", "list"}};
+    if (!kind.empty()) {
+        request["kind"] = kind;
+    }
+    const auto until = std::chrono::steady_clock::now() + patience_with_worker;
+    for (;;) {
+        auto answer = ask_daemon(socket, request);
+        if (!answer || !is_stale(*answer) || interrupted() || std::chrono::steady_clock::now() > until) {
+            return answer;
+        }
+        static_cast<void>(wait_readable(-1, ask_again_ms));
+    }
 }
 
 }  // namespace yoke::cli

@@ -2,7 +2,6 @@
 // input that has nothing to say at the moment is only looked at, so that it does not hold up the other channels.
 #include "cli/flow.hpp"
 
-#include <stdlib.h>
 #include <time.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cli/graph_end.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/number.hpp"
 #include "cli/standstill.hpp"
@@ -30,19 +30,8 @@ std::uint64_t now_ns() {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// Why the graph of a channel has failed; "": it has not, or nobody knows.
-std::string failure_of_graph(yoke_session* session, const std::string& channel) {
-    const std::string graph = channel.substr(0, channel.find('/', 1));
-    char* text = nullptr;
-    const int error = yoke_graph_why(session, graph.c_str(), &text);
-    const std::unique_ptr<char, decltype(&::free)> owner(text, &::free);
-    const auto reasons = error == 0 ? nlohmann::json::parse(text, nullptr, false) : nlohmann::json();
-    for (const auto& reason : reasons.is_array() ? reasons : nlohmann::json::array()) {
-        if (reason.is_object() && reason.value("reason", "") == "failed") {
-            return reason.value("sentence", "");
-        }
-    }
-    return {};
+std::string graph_of(const std::string& channel) {
+    return channel.substr(0, channel.find('/', 1));
 }
 
 // @count: datablocks that had been transferred before.
@@ -51,7 +40,7 @@ tl::unexpected<Failure> fail_transfer(yoke_session* session, const Lane& lane, c
     const std::string why = yoke_error(session);
     switch (-result.status) {
         case YOKE_EIO:
-            if (const std::string failure = failure_of_graph(session, lane.name); !failure.empty()) {
+            if (const std::string failure = failure_of_graph(session, graph_of(lane.name)); !failure.empty()) {
                 return fail(exit_failed, "{}", failure);
             }
             return fail(exit_failed, "channel {}: {}", lane.name, why);
@@ -196,7 +185,7 @@ tl::unexpected<Failure> Flow::fail_standstill() const {
     const std::uint64_t count = lane.input ? state.taken : state.finished;
     return fail(exit_failed, "channel {} has {} nothing for {} s, behind {}; yoke graph why {} says what it waits for",
                 lane.name, lane.input ? "taken" : "given", static_cast<double>(give_up_ns_) / 1e9,
-                counted(count, "datablock"), lane.name.substr(0, lane.name.find('/', 1)));
+                counted(count, "datablock"), graph_of(lane.name));
 }
 
 Done Flow::watch(std::uint64_t finished_before) {
@@ -209,9 +198,13 @@ Done Flow::watch(std::uint64_t finished_before) {
     return now - std::min(now, moved_ns_) > give_up_ns_ ? Done(fail_standstill()) : Done();
 }
 
-Done Flow::transfer_all() {
+bool Flow::waited_enough() const {
+    return cut_ && std::chrono::steady_clock::now() - cut_at_ > patience_with_sinks;
+}
+
+Done Flow::advance_all() {
     moved_ns_ = now_ns();
-    while (!ended()) {
+    while (!ended() && !waited_enough()) {
         if (interrupted()) {
             return interrupted_failure();
         }
@@ -234,6 +227,17 @@ Done Flow::transfer_all() {
                 return done;
             }
         }
+    }
+    return {};
+}
+
+Done Flow::transfer_all() {
+    Done advanced = advance_all();
+    if (cut_ && !interrupted()) {
+        return tl::unexpected<Failure>(*cut_);
+    }
+    if (!advanced) {
+        return advanced;
     }
     for (const auto& state : states_) {
         if (state->lane.output) {
@@ -259,10 +263,9 @@ Done Flow::check_all_taken(const std::string& socket) {
 // Waits until the graph has taken what it is the last to have, or cannot; gives the reason why it cannot.
 Outcome<std::string> Flow::await_taken(const std::string& socket, const std::vector<Pushed>& pushed,
                                        GraphPicture& graph) {
-    const std::string& first = pushed.front().channel;
-    const std::string name = first.substr(0, first.find('/', 1));
-    nlohmann::json last;
-    for (moved_ns_ = now_ns(); !interrupted(); static_cast<void>(wait_readable(-1, look_at_graph_ms))) {
+    const std::string name = graph_of(pushed.front().channel);
+    Stillness stillness(session_, name);
+    for (; !interrupted(); static_cast<void>(wait_readable(-1, look_at_graph_ms))) {
         auto there = picture_of_running(socket, name);
         if (!there && there.error().exit == exit_no_daemon) {  // sessions go on without one
             say("yoke: yoked is gone, so that nobody can say whether {} has taken all", name);
@@ -277,6 +280,11 @@ Outcome<std::string> Flow::await_taken(const std::string& socket, const std::vec
                                                         : tl::unexpected<Failure>(there.error());
         }
         graph = std::move(*there);
+        if (graph.stale && !interrupted()) {  // its counts may be those of before the push
+            return fail(exit_failed,
+                        "the worker does not answer, so that nobody can say whether {} has taken all; see yoke status",
+                        name);
+        }
         if (graph.graph.value("state", "") == "failed") {
             const auto error = graph.graph.value("error", nlohmann::json());
             return fail(exit_failed, "graph {} has failed{}", name,
@@ -285,13 +293,8 @@ Outcome<std::string> Flow::await_taken(const std::string& socket, const std::vec
         if (!ends_graph_ || !waits_to_be_taken(graph, pushed)) {
             return std::string();
         }
-        if (graph.channels != last) {
-            last = graph.channels;
-            moved_ns_ = now_ns();
-        } else if (now_ns() - moved_ns_ > patience_ns) {
-            if (std::string cause = cause_of_standstill(session_, name); !cause.empty()) {
-                return cause;
-            }
+        if (std::string cause = stillness.look(graph); !cause.empty()) {
+            return cause;
         }
     }
     return tl::unexpected<Failure>(interrupted_failure().value());
@@ -345,6 +348,23 @@ std::vector<Pushed> Flow::all_pushed() const {
     return all;
 }
 
+// An input that cannot be read any further. Of a graph that ends with this command its stream ends there, so that what
+// came before goes through.
+Done Flow::cut_off(State& state, const Failure& failure) {
+    if (!ends_graph_) {
+        return tl::unexpected<Failure>(failure);
+    }
+    if (cut_) {
+        say("yoke: {}", failure.message);
+    } else {
+        cut_ = failure;
+        cut_at_ = std::chrono::steady_clock::now();
+    }
+    state.input_ended = true;
+    state.next().filled = 0;
+    return submit(state, state.next(), true);
+}
+
 Done Flow::advance_push(State& state) {
     while (state.finished < state.submitted && state.oldest().ended) {
         const yoke_result& result = state.oldest().result;
@@ -366,7 +386,10 @@ Done Flow::advance_push(State& state) {
         Transfer& transfer = state.next();
         const auto step = state.reader->fill(transfer.room, transfer.filled);
         if (!step) {
-            return tl::unexpected<Failure>(step.error());
+            if (auto done = cut_off(state, step.error()); !done) {
+                return done;
+            }
+            break;
         }
         if (*step == DatablockReader::Step::quiet) {
             state.quiet = true;

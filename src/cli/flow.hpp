@@ -2,6 +2,7 @@
 // channels at once, so that a graph whose output must be drained before its input moves on does not stand still.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -54,6 +55,11 @@ class Flow {
     Done run(const std::string& socket);
     [[nodiscard]] std::uint64_t pushed() const { return pushed_; }  // datablocks
     [[nodiscard]] std::uint64_t pulled() const { return pulled_; }
+    // When an input could not be read any further, if it could not and the graph ends with this command. What came
+    // before has been given up to 5 s to go through the graph.
+    [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> cut_at() const {
+        return cut_ ? std::optional(cut_at_) : std::nullopt;
+    }
 
    private:
     struct Transfer;
@@ -62,6 +68,9 @@ class Flow {
     [[nodiscard]] std::uint64_t data_bytes() const;
     Done open_channels();
     Done transfer_all();
+    Done advance_all();
+    Done cut_off(State& state, const Failure& failure);
+    [[nodiscard]] bool waited_enough() const;
     Done allocate_all();
     [[nodiscard]] std::vector<Pushed> all_pushed() const;
     Done check_all_taken(const std::string& socket);
@@ -80,6 +89,8 @@ class Flow {
     Standstill say_standstill_;
     std::uint64_t give_up_ns_ = UINT64_MAX;
     bool ends_graph_ = false;
+    std::optional<Failure> cut_;  // why an input could not be read any further
+    std::chrono::steady_clock::time_point cut_at_;
     std::uint64_t moved_ns_ = 0;  // when something moved last
     std::vector<std::unique_ptr<State>> states_;
     std::uint64_t pushed_ = 0;

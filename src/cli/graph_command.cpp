@@ -1,6 +1,7 @@
 // `yoke graph`: graphs from files, run in the foreground with files at their outer channels.
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <optional>
 #include <set>
@@ -180,18 +181,19 @@ void say_summary(const GraphStartOptions& options, const std::string& graph, con
 }
 
 Done run_alone(const GraphStartOptions& options, const std::string& graph) {
-    const bool by_itself = ends_by_itself(options.socket, graph, {});
+    const bool by_itself = ends_by_itself(options.socket, graph);
     if (!options.json) {
         say("yoke: {} runs; {}Ctrl-C ends it", graph, by_itself ? "the end of its streams or " : "");
     }
-    if (auto done = wait_for_end(options.socket, graph, {}); !done) {
+    if (auto done = wait_for_end(options.socket, graph); !done) {
         return done;
     }
     say_summary(options, graph, nullptr);
     return {};
 }
 
-Done run_flow(const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes, bool persists) {
+Done run_flow(yoke_session* asking, const GraphStartOptions& options, const std::string& graph, std::vector<Lane> lanes,
+              bool persists) {
     std::set<std::string> served;
     for (const Lane& lane : lanes) {
         served.insert(lane.name);
@@ -205,13 +207,16 @@ Done run_flow(const GraphStartOptions& options, const std::string& graph, std::v
     }
     if (auto done = flow.run(options.socket); !done) {
         if (!persists && !interrupted()) {
-            wait_for_sinks(options.socket, graph);
+            wait_for_sinks(options.socket, graph, flow.cut_at().value_or(std::chrono::steady_clock::now()));
         }
         return done;
     }
     // What was pushed may still be on its way into the graph's own files.
-    if (!persists && has_unfinished_sinks(options.socket, graph) && ends_by_itself(options.socket, graph, served)) {
-        if (auto done = wait_for_end(options.socket, graph, served); !done) {
+    if (!persists && has_unfinished_sinks(options.socket, graph)) {
+        if (auto done = wait_for_streams(asking, options.socket, graph, served); !done) {
+            if (!options.json && !interrupted()) {
+                say_unpulled(options.socket, graph, served);
+            }
             return done;
         }
     }
@@ -381,7 +386,7 @@ Done start_graph(const GraphStartOptions& options) {
         graph.leave();
     }
     if (!lanes->empty()) {
-        return run_flow(options, graph.name(), std::move(*lanes), *persists);
+        return run_flow(session->get(), options, graph.name(), std::move(*lanes), *persists);
     }
     if (*persists) {
         say_started(options, graph.name());

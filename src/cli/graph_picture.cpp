@@ -11,17 +11,13 @@
 #include <memory>
 
 #include "cli/daemon.hpp"
+#include "cli/record.hpp"
 
 namespace yoke::cli {
 
 using nlohmann::json;
 
 namespace {
-
-std::string text_in(const json& object, const char* member) {
-    const auto found = object.find(member);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 std::uint64_t natural(const json& value) {
     return value.is_number_unsigned() || (value.is_number_integer() && value.get<std::int64_t>() >= 0)
@@ -234,13 +230,14 @@ std::string template_text(const json& form) {
 }
 
 Outcome<GraphPicture> picture_of_running(const std::string& socket, const std::string& name) {
-    const auto answer = ask_daemon(socket, {{"op", "list"}});
+    const auto answer = ask_list(socket);
     if (!answer) {
         return tl::unexpected<Failure>(answer.error());
     }
     GraphPicture picture;
     picture.name = name;
     picture.live = true;
+    picture.stale = is_stale(*answer);
     bool found = false;
     for (const json& graph : answer->value("graphs", json::array())) {
         if (graph.value("account", 0U) == ::getuid() && text_in(graph, "name") == name) {

@@ -21,7 +21,8 @@ struct GraphPicture {
     nlohmann::json ptasks = nlohmann::json::array();
     nlohmann::json ports = nlohmann::json::array();
     nlohmann::json channels = nlohmann::json::array();
-    bool live = false;  // the records have counts
+    bool live = false;   // the records have counts
+    bool stale = false;  // old ones: the worker does not answer
 };
 
 // What yoked lists of graph @name of this user. Exit 5: there is none.

@@ -10,6 +10,7 @@
 
 #include "cli/daemon.hpp"
 #include "cli/interrupt.hpp"
+#include "cli/record.hpp"
 #include "cli/session.hpp"
 
 namespace yoke::cli {
@@ -18,12 +19,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int look_ms = 50;
-constexpr std::uint64_t looks_max = 60;  // 3 s for the program that has made the graph to open it again
-
-std::string text_in(const json& object, const char* member) {
-    const auto found = object.find(member);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
+constexpr std::uint64_t looks_max = 60;  // 3 s for the program that has made the graph to open it again, and to run it
 
 OuterChannel channel_of(const json& record, bool persists) {
     OuterChannel channel;
@@ -106,7 +102,7 @@ bool has_lost_worker(const json& answer) {
 }  // namespace
 
 Outcome<OuterChannels> outer_channels(const std::string& socket, const std::string& graph) {
-    const auto answer = ask_daemon(socket, {{"op", "list"}});
+    const auto answer = ask_list(socket);
     if (!answer) {
         return tl::unexpected<Failure>(answer.error());
     }
@@ -118,9 +114,10 @@ Outcome<OuterChannels> outer_channels(const std::string& socket, const std::stri
 }
 
 Outcome<OuterChannels> await_outer_channels(const std::string& socket, const std::string& graph) {
-    Session session;  // has yoked start the next worker, and keeps it there
+    Session session;                // has yoked start the next worker, and keeps it there
+    std::uint64_t built_looks = 0;  // at a graph that is opened and does not run
     for (std::uint64_t looks = 0; !interrupted(); static_cast<void>(wait_readable(-1, look_ms)), ++looks) {
-        const auto answer = ask_daemon(socket, {{"op", "list"}});
+        const auto answer = ask_list(socket);
         if (!answer) {
             return tl::unexpected<Failure>(answer.error());
         }
@@ -133,8 +130,10 @@ Outcome<OuterChannels> await_outer_channels(const std::string& socket, const std
         if (!error.empty() && state == "waiting") {
             return fail(exit_failed, "graph {} waits until it can be brought back: {}", graph, error);
         }
-        // One that is opened again is complete when it runs.
-        const bool comes = record != nullptr && (comes_back(*record) || (session && state == "built"));
+        // One that is opened again is complete when it runs; but its program may never run it.
+        built_looks = state == "built" ? built_looks + 1 : 0;
+        const bool completes = session && state == "built" && built_looks < looks_max;
+        const bool comes = record != nullptr && (comes_back(*record) || completes);
         if (record != nullptr && !comes) {
             return channels_in(*answer, graph, record->value("persist", false));
         }

@@ -6,16 +6,12 @@
 #include <set>
 
 #include "cli/number.hpp"
+#include "cli/record.hpp"
 
 namespace yoke::cli {
 namespace {
 
 using nlohmann::json;
-
-std::string text_in(const json& object, const char* member) {
-    const auto found = object.find(member);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 std::uint64_t number_in(const json& object, const char* member) {
     return object.value(member, std::uint64_t{0});

@@ -324,6 +324,8 @@ int yoke_build_graph(yoke_session* handle, const char* path) {
             return status;
         }
         const std::string name = graph->name;
+        // What persisting forbids was looked for when the file was read; what is made here must end with its session.
+        graph->persist = false;
         yoke::control::rename_graph(*graph, fmt::format("/check-{}-{}", ::getpid(), info.session));
         const int status = open_all(session, *graph);
         std::string error = session.error();
