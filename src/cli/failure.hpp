@@ -72,4 +72,9 @@ void say(fmt::format_string<Args...> format, Args&&... args) {
     return tl::unexpected<Failure>(Failure{exit_interrupted, "interrupted; nothing was left behind"});
 }
 
+// Where others have what was done until then: a graph that goes on, the files that its endpoints have written.
+[[nodiscard]] inline tl::unexpected<Failure> interrupted_midway() {
+    return tl::unexpected<Failure>(Failure{exit_interrupted, "interrupted"});
+}
+
 }  // namespace yoke::cli

@@ -206,7 +206,7 @@ Done Flow::advance_all() {
     moved_ns_ = now_ns();
     while (!ended() && !waited_enough()) {
         if (interrupted()) {
-            return interrupted_failure();
+            return interrupted_midway();
         }
         const std::uint64_t finished_before = finished();
         bool quiet = false;
@@ -297,7 +297,7 @@ Outcome<std::string> Flow::await_taken(const std::string& socket, const std::vec
             return cause;
         }
     }
-    return tl::unexpected<Failure>(interrupted_failure().value());
+    return tl::unexpected<Failure>(interrupted_midway().value());
 }
 
 Done Flow::submit(State& state, Transfer& transfer, bool end) {

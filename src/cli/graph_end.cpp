@@ -44,7 +44,7 @@ Outcome<bool> has_ended(const std::string& socket, const std::string& graph) {
         return false;
     }
     if (!*record) {
-        return fail(exit_failed, "graph {} was terminated", graph);
+        return fail(exit_failed, "graph {} was terminated, or its worker died; yoked's log says which", graph);
     }
     const std::string state = text_in(**record, "state");
     if (state == "failed") {
@@ -99,7 +99,7 @@ Done wait_for_end(const std::string& socket, const std::string& graph) {
             return {};
         }
     }
-    return interrupted_failure();
+    return interrupted_midway();
 }
 
 Done wait_for_streams(yoke_session* session, const std::string& socket, const std::string& graph,
@@ -120,7 +120,7 @@ Done wait_for_streams(yoke_session* session, const std::string& socket, const st
             return fed ? Done(fail(exit_failed, "graph {} does not come to its end: {}", graph, cause)) : Done();
         }
     }
-    return interrupted_failure();
+    return interrupted_midway();
 }
 
 bool has_unfinished_sinks(const std::string& socket, const std::string& graph) {

@@ -148,7 +148,7 @@ Outcome<OuterChannels> await_outer_channels(const std::string& socket, const std
             session = std::move(*opened);
         }
     }
-    return tl::unexpected<Failure>(interrupted_failure().value());
+    return tl::unexpected<Failure>(interrupted_midway().value());
 }
 
 Outcome<OuterChannel> pick_channel(const OuterChannels& channels, const std::string& name) {
