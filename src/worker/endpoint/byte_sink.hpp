@@ -1,10 +1,10 @@
 // A sink that is a stream of bytes: file, FIFO or socket. Datablocks are written one behind the other, in order.
 //
 // Nobody is waited for: a FIFO without a reader, like a full pipe, leaves datablocks in the channel. At the end of the
-// stream, and when the graph fails, what came before it is written and the path is closed, which its reader sees as the
-// end of file; a FIFO that had no reader yet is kept for one, so that he sees it, too. When the reader goes, the graph
-// fails; a graph that persists waits for the next reader, which begins at the boundary of a datablock (what the last one
-// had not taken from the pipe is lost).
+// stream, and when the graph fails, what came before it is written and the path is closed, which its reader sees as
+// the end of file; a FIFO that had no reader yet is kept for one, so that he sees it, too. When the reader goes, the
+// graph fails; a graph that persists waits for the next reader, which begins at the boundary of a datablock (what the
+// last one had not taken from the pipe is lost).
 #pragma once
 
 #include <array>
