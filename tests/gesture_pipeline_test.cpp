@@ -407,7 +407,8 @@ TEST_F(GestureSource, FramesOfAJoinedSourceAreNotCopiedByTheHost) {
     fs::create_directory(path("few"));
     fs::create_hard_link(path("frames/0.png"), path("few/0.png"));
     fs::create_hard_link(path("frames/0.png"), path("few/1.png"));
-    for (const char* source : {"catdepth --synthetic 92004", "catdepth $D/frames --rate 50", "catdepth $D/few --loop"}) {
+    for (const char* source :
+         {"catdepth --synthetic 92004", "catdepth $D/frames --rate 50", "catdepth $D/few --loop"}) {
         fs::remove(path("times"));
         const Counts counts = joined(source);
         EXPECT_GE(counts.to_channel, 5U) << source;
