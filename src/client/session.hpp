@@ -64,6 +64,8 @@ class Session {
     int wait(yoke_ticket ticket, std::uint64_t timeout_ns, yoke_result& result);
     int dispatch(std::uint64_t timeout_ns);
     int cancel(yoke_ticket ticket);
+    // How many workers have been replaced so far. Looks after nothing, unlike info(), which may find the next death.
+    [[nodiscard]] std::uint64_t reconnects() const { return reconnects_; }
     // Why a push, pull or move has failed with `status`; "" where nothing more is known than that.
     std::string cause_of(std::uint32_t channel, int status);
 

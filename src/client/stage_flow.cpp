@@ -29,8 +29,7 @@ Status StageFlow::allocate(std::size_t in_bytes, std::size_t out_bytes) {
 
 // How many workers have died so far; which of them a record was given to tells whether it is lost.
 std::uint64_t StageFlow::deaths() const {
-    yoke_session_info info{};
-    return yoke_info(session_, &info) == 0 ? info.reconnects : 0;
+    return session_of(session_)->reconnects();
 }
 
 // Whether anything is, or may be, in the worker only.
@@ -56,7 +55,7 @@ void StageFlow::start(Transfer& transfer, bool moved, Submit&& submit) {
         transfer.ended = true;
         transfer.status = status;
     }
-    transfer.worker = deaths();  // asked for now: whoever submits to a worker that has died submits to the next one
+    transfer.worker = deaths();  // not before: what is submitted when a worker has died goes to the next one
 }
 
 void StageFlow::start_push(Slot& slot) {

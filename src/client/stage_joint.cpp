@@ -161,19 +161,14 @@ Status StageJoint::attach(std::uint32_t attempt, bool must_exist) {
         detach();
         return fail(EIO, "the worker died while two stages were about to join");
     }
-    workers_ = deaths();
+    workers_ = session_of(session_)->reconnects();
     return created ? Status() : tl::unexpected(created.error());
-}
-
-std::uint64_t StageJoint::deaths() const {
-    yoke_session_info info{};
-    return yoke_info(session_, &info) == 0 ? info.reconnects : 0;
 }
 
 // Only an answer tells which worker there is.
 Status StageJoint::confirm() {
     auto created = open_channel();
-    return created && !*created && deaths() == workers_ ? Status() : tl::unexpected(lost());
+    return created && !*created && session_of(session_)->reconnects() == workers_ ? Status() : tl::unexpected(lost());
 }
 
 void StageJoint::detach() {

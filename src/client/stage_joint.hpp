@@ -98,7 +98,6 @@ class StageJoint {
     void prepare_or_despair();
     Status prepare();
     Result<bool> open_channel();
-    [[nodiscard]] std::uint64_t deaths() const;
 
     ClaimOptions options_;
     std::unique_ptr<StageClaim> claim_;
