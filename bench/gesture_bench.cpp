@@ -12,7 +12,6 @@
 // What a ratio is worth is its spread over many short rounds, so there are more of them rather than longer ones:
 // gesture_bench --rounds N --frames N.
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -21,10 +20,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include <yoke/yoke.hpp>
 
+#include "daemon.hpp"
 #include "gesture/graph.hpp"
 #include "gesture/synthetic.hpp"
 #include "gesture_baseline.hpp"
@@ -38,30 +37,6 @@ using Frames = std::vector<std::vector<std::uint16_t>>;
     std::fprintf(stderr, "gesture_bench: %s\n", what.c_str());
     std::_Exit(1);
 }
-
-// A runtime directory of this run; the yoked that is started there on demand ends with it.
-class Daemon {
-   public:
-    Daemon() {
-        directory_ = (std::filesystem::temp_directory_path() / "yoke-bench-XXXXXX").string();
-        if (::mkdtemp(directory_.data()) == nullptr) {
-            die("no temporary directory can be made");
-        }
-        ::setenv("XDG_RUNTIME_DIR", directory_.c_str(), 1);
-        ::unsetenv("YOKE_SOCKET");
-    }
-    Daemon(const Daemon&) = delete;
-    Daemon& operator=(const Daemon&) = delete;
-    ~Daemon() {
-        char* answer = nullptr;
-        yoke_ask_daemon(nullptr, 0, R"({"op": "shutdown"})", &answer);
-        std::free(answer);
-        std::filesystem::remove_all(directory_);
-    }
-
-   private:
-    std::string directory_;
-};
 
 // gesture.toml, with a number of frames in flight. A frame goes from the arena, where a camera would have put it.
 class GestureGraph {

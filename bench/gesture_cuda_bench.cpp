@@ -24,6 +24,7 @@
 #include "baselines/compiled.hpp"
 #include "baselines/pipes.hpp"
 #include "control/graph_file.hpp"
+#include "daemon.hpp"
 #include "device/cpu/spawner.hpp"
 #include "device/cuda/cuda_device.hpp"
 #include "gesture/graph.hpp"
@@ -167,37 +168,6 @@ class InProcess {
     std::uint32_t in_ = 0;
     std::uint32_t out_ = 0;
     std::vector<std::unique_ptr<Flight>> flights_;
-};
-
-// A runtime directory of this run; the yoked that is started there on demand ends with it.
-class Daemon {
-   public:
-    Daemon() {
-        directory_ = (std::filesystem::temp_directory_path() / "yoke-bench-XXXXXX").string();
-        if (::mkdtemp(directory_.data()) == nullptr) {
-            die("no temporary directory can be made");
-        }
-        ::setenv("XDG_RUNTIME_DIR", directory_.c_str(), 1);
-        ::unsetenv("YOKE_SOCKET");
-    }
-    Daemon(const Daemon&) = delete;
-    Daemon& operator=(const Daemon&) = delete;
-    ~Daemon() {
-        static_cast<void>(ask(R"({"op": "shutdown"})"));
-        std::error_code ignored;
-        std::filesystem::remove_all(directory_, ignored);
-    }
-    static Json ask(const char* question) {
-        char* answer = nullptr;
-        const int status = yoke_ask_daemon(nullptr, 0, question, &answer);
-        Json json = status >= 0 && answer != nullptr ? Json::parse(answer, nullptr, false) : Json();
-        std::free(answer);
-        return json;
-    }
-    [[nodiscard]] const std::string& directory() const { return directory_; }
-
-   private:
-    std::string directory_;
 };
 
 yoke_options wide_arena() {

@@ -8,7 +8,6 @@
 // the library's last sample period is over, all is measured for the rest.
 #include <signal.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -25,49 +24,19 @@
 
 #include <yoke/yoke.hpp>
 
+#include "daemon.hpp"
 #include "gpu_use.hpp"
 
 namespace {
 
 using Json = nlohmann::json;
+using yoke::bench::Daemon;
 using Clock = std::chrono::steady_clock;
 
 [[noreturn]] void die(const std::string& what) {
     std::fprintf(stderr, "idle_bench: %s\n", what.c_str());
     std::exit(1);
 }
-
-Json ask(const char* request, bool autostart) {
-    char* answer = nullptr;
-    if (yoke_ask_daemon(nullptr, autostart ? 1 : 0, request, &answer) != 0) {
-        return nullptr;
-    }
-    Json json = Json::parse(answer);
-    std::free(answer);
-    return json;
-}
-
-// A runtime directory of this run; the yoked that is started there on demand ends with it.
-class Daemon {
-   public:
-    Daemon() {
-        directory_ = (std::filesystem::temp_directory_path() / "yoke-bench-XXXXXX").string();
-        if (::mkdtemp(directory_.data()) == nullptr) {
-            die("no temporary directory can be made");
-        }
-        ::setenv("XDG_RUNTIME_DIR", directory_.c_str(), 1);
-        ::unsetenv("YOKE_SOCKET");
-    }
-    Daemon(const Daemon&) = delete;
-    Daemon& operator=(const Daemon&) = delete;
-    ~Daemon() {
-        ask(R"({"op": "shutdown"})", false);
-        std::filesystem::remove_all(directory_);
-    }
-
-   private:
-    std::string directory_;
-};
 
 // By a process so far; wake-ups of the threads that it still has.
 struct Used {
@@ -121,7 +90,7 @@ Json watch(const yoke::GpuUse& gpu, pid_t worker, double seconds, const Work& wo
 }
 
 Json device() {
-    const Json list = ask(R"({"op": "list"})", false);
+    const Json list = Daemon::ask(R"({"op": "list"})");
     for (const Json& each : list.value("devices", Json::array())) {
         if (each["name"] == "cuda") {
             return each;

@@ -9,7 +9,6 @@
 // restarts a worker at once after its first death and later with a growing pause, which these figures are not about: it
 // is configured to pause one millisecond.
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -28,8 +27,11 @@
 #include <yoke/yoke.hpp>
 
 #include "base/clock.hpp"
+#include "daemon.hpp"
 
 namespace {
+
+using yoke::bench::Daemon;
 
 constexpr int kills = 25;
 constexpr std::size_t bytes = 65536;
@@ -39,45 +41,8 @@ constexpr std::size_t bytes = 65536;
     std::_Exit(1);
 }
 
-// Null when there is no answer: yoked dies.
-nlohmann::json ask(const char* request, bool autostart) {
-    char* answer = nullptr;
-    if (yoke_ask_daemon(nullptr, autostart ? 1 : 0, request, &answer) != 0) {
-        return nullptr;
-    }
-    auto json = nlohmann::json::parse(answer);
-    std::free(answer);
-    return json;
-}
-
-// A runtime and a configuration directory of this run; the yoked that is started there on demand ends with it.
-class Daemon {
-   public:
-    Daemon() {
-        directory_ = (std::filesystem::temp_directory_path() / "yoke-bench-XXXXXX").string();
-        if (::mkdtemp(directory_.data()) == nullptr || !std::filesystem::create_directory(directory_ + "/yoke")) {
-            die("no temporary directory can be made");
-        }
-        std::filesystem::permissions(directory_ + "/yoke", std::filesystem::perms::owner_all);
-        std::ofstream(directory_ + "/yoke/yoke.toml")
-            << "[supervision]\nsuspects_max = 1000000\nbackoff_first_ms = 1\nbackoff_max_ms = 1\n";
-        ::setenv("XDG_RUNTIME_DIR", directory_.c_str(), 1);
-        ::setenv("XDG_CONFIG_HOME", directory_.c_str(), 1);
-        ::unsetenv("YOKE_SOCKET");
-    }
-    Daemon(const Daemon&) = delete;
-    Daemon& operator=(const Daemon&) = delete;
-    ~Daemon() {
-        ask(R"({"op": "shutdown"})", false);
-        std::filesystem::remove_all(directory_);
-    }
-
-   private:
-    std::string directory_;
-};
-
 struct Bench {
-    Daemon daemon;
+    Daemon daemon{"[supervision]\nsuspects_max = 1000000\nbackoff_first_ms = 1\nbackoff_max_ms = 1\n"};
     yoke::Session session;
     yoke::Buffer in = session.alloc(bytes);
     yoke::Buffer out = session.alloc(bytes);
@@ -168,14 +133,14 @@ void yoked_answer(benchmark::State& state) {
     Bench& b = bench();
     report(state, [&] {
         b.session.call(b.echo());
-        const auto status = ask(R"({"op": "status"})", true);
+        const auto status = Daemon::ask(R"({"op": "status"})", true);
         if (!status.is_object()) {
             die("yoked does not answer");
         }
         const std::uint64_t begin = yoke::now_ns();
         ::kill(status["pid"].get<pid_t>(), SIGKILL);
         while (true) {
-            const auto list = ask(R"({"op": "list", "kind": "sessions"})", true);
+            const auto list = Daemon::ask(R"({"op": "list", "kind": "sessions"})", true);
             if (list.is_object() && list["sessions"].size() == 1) {
                 break;
             }
